@@ -1,0 +1,140 @@
+// swift-tools-version: 6.2
+// SPDX-License-Identifier: Apache-2.0
+//
+// Package.swift
+// Targets in the order of the graph: a target imports only targets that stand above it.
+
+import PackageDescription
+
+/// Settings of every Swift target. Strict memory safety is an error except where C is wrapped.
+func settings(wrapsC: Bool = false) -> [SwiftSetting] {
+    var settings: [SwiftSetting] = [
+        .swiftLanguageMode(.v6),
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    ]
+    if !wrapsC {
+        settings.append(.strictMemorySafety())
+        settings.append(.treatWarning("StrictMemorySafety", as: .error))
+    }
+    if Context.environment["GOULETTE_WARNINGS_AS_ERRORS"] != nil {
+        settings.append(.treatAllWarnings(as: .error))
+    }
+    return settings
+}
+
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let collections: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+
+func library(_ name: String, _ dependencies: [Target.Dependency], wrapsC: Bool = false) -> Target {
+    .target(name: name, dependencies: dependencies, exclude: ["README.md"], swiftSettings: settings(wrapsC: wrapsC))
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+    .testTarget(
+        name: name + "Tests", dependencies: [.target(name: name), "TestSupport"] + dependencies,
+        resources: resources, swiftSettings: settings(wrapsC: true))
+}
+
+let package = Package(
+    name: "goulette",
+    products: [
+        .executable(name: "goulette", targets: ["goulette"]),
+        .executable(name: "logstore-inspect", targets: ["logstore-inspect"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
+        .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+    ],
+    targets: [
+        // C
+        .target(
+            name: "CRocksDB",
+            exclude: ["README.md"],
+            linkerSettings: [
+                .linkedLibrary(":librocksdb.a"), .linkedLibrary(":libsnappy.a"), .linkedLibrary(":liblz4.a"),
+                .linkedLibrary(":libbz2.a"), .linkedLibrary(":libz.a"), .linkedLibrary(":libzstd.a"),
+                .linkedLibrary(":libgflags.a"), .linkedLibrary("stdc++"), .linkedLibrary("m"),
+            ]),
+        .target(
+            name: "CCodecs",
+            exclude: ["README.md"],
+            linkerSettings: [
+                .linkedLibrary(":libzstd.a"), .linkedLibrary(":liblz4.a"), .linkedLibrary(":libsnappy.a"),
+                .linkedLibrary(":libz.a"), .linkedLibrary("stdc++"),
+            ]),
+
+        // Libraries, each knowing only those above it
+        library("Model", []),
+        library("Raft", ["Model", collections]),
+        library("Records", ["Model", "CCodecs", nioCore], wrapsC: true),
+        library("RocksKV", ["Model", "CRocksDB"], wrapsC: true),
+        library("Telemetry", ["Model", logging]),
+        library("Settings", ["Model", "Yams"]),
+        library("KafkaProtocol", ["Model", "Records", nioCore]),
+        library("LogStore", ["Model", "Records", "RocksKV", "Telemetry", nioCore, logging, collections]),
+        library("Replication", ["Model", "Raft", "Records", "LogStore", "Telemetry", nioCore, logging]),
+        library(
+            "Broker",
+            [
+                "Model", "Raft", "Records", "KafkaProtocol", "LogStore", "Replication", "Settings", "Telemetry",
+                nioCore, logging, collections,
+            ]),
+        library("KafkaServer", ["Model", "KafkaProtocol", "Telemetry", nioCore, nioPosix, logging, collections]),
+        library("Admin", ["Model", "Telemetry", nioCore, nioPosix, nioHTTP1, logging]),
+        library("KafkaClient", ["Model", "Records", "KafkaProtocol", nioCore, nioPosix, collections]),
+        library("Terminal", ["Model"]),
+
+        // Executables
+        .executableTarget(
+            name: "goulette",
+            dependencies: [
+                "Model", "Records", "KafkaProtocol", "LogStore", "Replication", "Broker", "KafkaServer", "Admin",
+                "Settings", "Telemetry", "KafkaClient", "Terminal", nioCore, nioPosix, logging, arguments, lifecycle,
+            ],
+            swiftSettings: settings()),
+        .executableTarget(
+            name: "logstore-inspect",
+            dependencies: ["Model", "Records", "KafkaProtocol", "LogStore", "Terminal", nioCore, arguments],
+            path: "tools/logstore-inspect",
+            swiftSettings: settings()),
+
+        // Tests
+        .target(
+            name: "TestSupport", dependencies: ["Model", nioCore], path: "Tests/TestSupport",
+            swiftSettings: settings(wrapsC: true)),
+        tests("Model", []),
+        tests("Raft", ["Model"], resources: [.copy("Scripts")]),
+        tests("Records", ["Model", nioCore]),
+        tests("RocksKV", ["Model"]),
+        tests("Telemetry", ["Model", logging]),
+        tests("Settings", ["Model"]),
+        tests("KafkaProtocol", ["Model", "Records", nioCore], resources: [.copy("Vectors")]),
+        tests("LogStore", ["Model", "Records", "RocksKV", "Telemetry", nioCore, logging]),
+        tests("Replication", ["Model", "Raft", "Records", "LogStore", "Telemetry", nioCore, nioPosix, logging]),
+        tests(
+            "Broker",
+            [
+                "Model", "Raft", "Records", "KafkaProtocol", "LogStore", "Replication", "Settings", "Telemetry",
+                nioCore, nioPosix, nioEmbedded, logging,
+            ]),
+        tests("KafkaServer", ["Model", "KafkaProtocol", "Telemetry", nioCore, nioPosix, nioEmbedded, logging]),
+        tests("Admin", ["Model", "Telemetry", nioCore, nioPosix, nioHTTP1, logging]),
+        tests("KafkaClient", ["Model", "Records", "KafkaProtocol", nioCore, nioPosix]),
+        tests("Terminal", ["Model"]),
+        .testTarget(name: "TidyTests", dependencies: [], swiftSettings: settings(wrapsC: true)),
+    ],
+    cxxLanguageStandard: .cxx17
+)

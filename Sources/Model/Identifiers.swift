@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Identifiers.swift
+// Distinct types for everything that is numbered, so that no two of them can be mixed by accident.
+
+/// A Raft group: one partition, the controller, or one shard of the group coordinator.
+///
+/// Never reused: a topic that is deleted and created again gets new groups (storage rule R10).
+public struct GroupID: RawRepresentable, Hashable, Comparable, Sendable, CustomStringConvertible {
+    public let rawValue: UInt64
+    @inlinable public init(rawValue: UInt64) { self.rawValue = rawValue }
+    /// The controller's group; it exists on every broker.
+    public static let controller = GroupID(rawValue: 1)
+    /// The consumer-group coordinator's group.
+    public static let coordinator = GroupID(rawValue: 2)
+    /// The first id that is handed to a partition.
+    public static let firstPartition = GroupID(rawValue: 1024)
+    @inlinable public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+    public var description: String { "group \(rawValue)" }
+}
+
+/// A broker, as `node.id` names it. Kafka clients see it as `node_id` (int32, not negative).
+public struct NodeID: RawRepresentable, Hashable, Comparable, Sendable, CustomStringConvertible {
+    public let rawValue: Int32
+    @inlinable public init(rawValue: Int32) { self.rawValue = rawValue }
+    @inlinable public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+    public var description: String { "\(rawValue)" }
+}
+
+/// One partition of a topic, counted from 0.
+public struct PartitionIndex: RawRepresentable, Hashable, Comparable, Sendable, CustomStringConvertible {
+    public let rawValue: Int32
+    @inlinable public init(rawValue: Int32) { self.rawValue = rawValue }
+    @inlinable public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+    public var description: String { "\(rawValue)" }
+}
+
+/// A topic's identity for as long as it exists: 128 random bits (KIP-516).
+public struct TopicID: Hashable, Sendable, CustomStringConvertible {
+    public let high: UInt64
+    public let low: UInt64
+    @inlinable public init(high: UInt64, low: UInt64) {
+        self.high = high
+        self.low = low
+    }
+    /// The all-zero id, which means "none" on the wire.
+    public static let zero = TopicID(high: 0, low: 0)
+
+    /// URL-safe base64 without padding, as Kafka's tools print topic ids.
+    public var description: String {
+        let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
+        var text: [UInt8] = []
+        for group in 0..<22 {
+            var value = 0
+            for bit in 0..<6 { value = value << 1 | self.bit(group * 6 + bit) }
+            text.append(alphabet[value])
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    /// The bit at `position`, counted from the most significant; 0 past the end (base64 padding).
+    private func bit(_ position: Int) -> Int {
+        guard position < 128 else { return 0 }
+        let word = position < 64 ? high : low
+        return Int(truncatingIfNeeded: (word >> UInt64(63 - position % 64)) & 1)
+    }
+}
+
+/// A topic and one of its partitions.
+public struct TopicPartition: Hashable, Sendable, CustomStringConvertible {
+    public let topic: String
+    public let partition: PartitionIndex
+    @inlinable public init(topic: String, partition: PartitionIndex) {
+        self.topic = topic
+        self.partition = partition
+    }
+    public var description: String { "\(topic)/\(partition)" }
+}
+
+/// An idempotent or transactional producer, unique in the cluster for ever.
+public struct ProducerID: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
+    public let rawValue: Int64
+    @inlinable public init(rawValue: Int64) { self.rawValue = rawValue }
+    /// What a batch carries when its producer is not idempotent.
+    public static let none = ProducerID(rawValue: -1)
+    public var description: String { "\(rawValue)" }
+}
