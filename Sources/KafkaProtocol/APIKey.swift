@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// APIKey.swift
+// The APIs that we serve. Versions and descriptions stand in APIRegistry.
+
+/// An API that we serve.
+public enum APIKey: Int16, Hashable, Sendable, CaseIterable {
+    case produce = 0
+    case fetch = 1
+    case listOffsets = 2
+    case metadata = 3
+    case offsetCommit = 8
+    case offsetFetch = 9
+    case findCoordinator = 10
+    case joinGroup = 11
+    case heartbeat = 12
+    case leaveGroup = 13
+    case syncGroup = 14
+    case describeGroups = 15
+    case listGroups = 16
+    case apiVersions = 18
+    case createTopics = 19
+    case deleteTopics = 20
+    case deleteRecords = 21
+    case initProducerID = 22
+    case offsetForLeaderEpoch = 23
+    case describeConfigs = 32
+    case alterConfigs = 33
+    case createPartitions = 37
+    case deleteGroups = 42
+    case incrementalAlterConfigs = 44
+    case offsetDelete = 47
+    case describeCluster = 60
+
+    /// The API's name, as Kafka's documentation and our metrics spell it.
+    public var name: String { APIRegistry[self].name }
+}
+
+extension APIKey: CustomStringConvertible {
+    /// The API's name.
+    public var description: String { name }
+}

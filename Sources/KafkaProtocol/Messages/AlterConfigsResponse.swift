@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// AlterConfigsResponse.swift
+// AlterConfigs (key 33) response, versions 0 to 2; flexible from version 2.
+
+/// Whether each resource was changed.
+public struct AlterConfigsResponse: KafkaResponseMessage {
+    /// The API that this message belongs to.
+    public static let apiKey = APIKey.alterConfigs
+
+    /// How long the client was held back to keep its quota.
+    public var throttleTimeMilliseconds: Int32
+    /// The answer for each resource.
+    public var resources: [Resource]
+
+    /// Creates the message; what is not named is at its default.
+    public init(throttleTimeMilliseconds: Int32 = 0, resources: [Resource] = []) {
+        self.throttleTimeMilliseconds = throttleTimeMilliseconds
+        self.resources = resources
+    }
+
+    /// Reads what ``encode(to:version:)`` writes.
+    public init(from reader: inout WireReader, version: Int16) throws(WireError) {
+        try reader.begin(.alterConfigs, version: version)
+        throttleTimeMilliseconds = try reader.int32()
+        resources = try reader.array(version: version)
+        try reader.taggedFields()
+    }
+
+    /// Writes the fields that `version` has.
+    public func encode(to writer: inout WireWriter, version: Int16) {
+        writer.begin(.alterConfigs, version: version)
+        writer.int32(throttleTimeMilliseconds)
+        writer.array(resources, version: version)
+        writer.taggedFields()
+    }
+}
+
+extension AlterConfigsResponse {
+    /// The answer for one resource.
+    public struct Resource: WireCoded {
+        /// What went wrong, if anything.
+        public var errorCode: KafkaErrorCode
+        /// What went wrong, as a sentence.
+        public var errorMessage: String?
+        /// The resource's type, see ``ConfigResourceType``.
+        public var resourceType: Int8
+        /// The resource's name.
+        public var resourceName: String
+
+        /// Creates a value; what is not named is at its default.
+        public init(
+            errorCode: KafkaErrorCode = .none, errorMessage: String? = nil, resourceType: Int8, resourceName: String
+        ) {
+            self.errorCode = errorCode
+            self.errorMessage = errorMessage
+            self.resourceType = resourceType
+            self.resourceName = resourceName
+        }
+
+        /// Reads what ``encode(to:version:)`` writes.
+        public init(from reader: inout WireReader, version: Int16) throws(WireError) {
+            errorCode = try reader.errorCode()
+            errorMessage = try reader.nullableString()
+            resourceType = try reader.int8()
+            resourceName = try reader.string()
+            try reader.taggedFields()
+        }
+
+        /// Writes the fields that `version` has.
+        public func encode(to writer: inout WireWriter, version: Int16) {
+            writer.errorCode(errorCode)
+            writer.nullableString(errorMessage)
+            writer.int8(resourceType)
+            writer.string(resourceName)
+            writer.taggedFields()
+        }
+    }
+}

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// FetchRequest.swift
+// Fetch (key 1) request, versions 4 to 12; flexible from version 12.
+
+/// Asks for the record batches of partitions from an offset on.
+public struct FetchRequest: KafkaRequestMessage {
+    /// The API that this message belongs to.
+    public static let apiKey = APIKey.fetch
+    /// What answers this request.
+    public typealias Response = FetchResponse
+
+    /// The cluster the request is meant for; only replicas set it.
+    public var clusterID: String?
+    /// The replica that asks, -1 for a consumer.
+    public var replicaID: Int32
+    /// How long the broker may wait for records.
+    public var maxWaitMilliseconds: Int32
+    /// How many bytes of records are worth answering before the wait ends.
+    public var minBytes: Int32
+    /// The most bytes of records in the answer; the first batch may exceed it.
+    public var maxBytes: Int32
+    /// Which records are visible, see ``IsolationLevel``.
+    public var isolationLevel: Int8
+    /// The fetch session, 0 for none.
+    public var sessionID: Int32
+    /// The session's epoch, -1 outside a session.
+    public var sessionEpoch: Int32
+    /// The topics asked about.
+    public var topics: [Topic]
+    /// The partitions to drop from the session.
+    public var forgottenTopics: [ForgottenTopic]
+    /// The client's rack, empty when unknown.
+    public var rackID: String
+
+    /// Creates the message; what is not named is at its default.
+    public init(
+        clusterID: String? = nil, replicaID: Int32 = -1, maxWaitMilliseconds: Int32, minBytes: Int32,
+        maxBytes: Int32 = .max, isolationLevel: Int8, sessionID: Int32 = 0, sessionEpoch: Int32 = -1,
+        topics: [Topic] = [], forgottenTopics: [ForgottenTopic] = [], rackID: String = ""
+    ) {
+        self.clusterID = clusterID
+        self.replicaID = replicaID
+        self.maxWaitMilliseconds = maxWaitMilliseconds
+        self.minBytes = minBytes
+        self.maxBytes = maxBytes
+        self.isolationLevel = isolationLevel
+        self.sessionID = sessionID
+        self.sessionEpoch = sessionEpoch
+        self.topics = topics
+        self.forgottenTopics = forgottenTopics
+        self.rackID = rackID
+    }
+
+    /// Reads what ``encode(to:version:)`` writes.
+    public init(from reader: inout WireReader, version: Int16) throws(WireError) {
+        try reader.begin(.fetch, version: version)
+        replicaID = try reader.int32()
+        maxWaitMilliseconds = try reader.int32()
+        minBytes = try reader.int32()
+        maxBytes = try reader.int32()
+        isolationLevel = try reader.int8()
+        sessionID = try version >= 7 ? reader.int32() : 0
+        sessionEpoch = try version >= 7 ? reader.int32() : -1
+        topics = try reader.array(version: version)
+        forgottenTopics = try version >= 7 ? reader.array(version: version) : []
+        rackID = try version >= 11 ? reader.string() : ""
+        clusterID = nil
+        try reader.taggedFields { (tag, reader) throws(WireError) in
+            switch tag {
+            case 0: clusterID = try reader.nullableString()
+            default: return false
+            }
+            return true
+        }
+    }
+
+    /// Writes the fields that `version` has.
+    public func encode(to writer: inout WireWriter, version: Int16) {
+        writer.begin(.fetch, version: version)
+        writer.int32(replicaID)
+        writer.int32(maxWaitMilliseconds)
+        writer.int32(minBytes)
+        writer.int32(maxBytes)
+        writer.int8(isolationLevel)
+        if version >= 7 {
+            writer.int32(sessionID)
+            writer.int32(sessionEpoch)
+        }
+        writer.array(topics, version: version)
+        if version >= 7 { writer.array(forgottenTopics, version: version) }
+        if version >= 11 { writer.string(rackID) }
+        var tagged = TaggedFields()
+        if let clusterID { tagged.append(tag: 0) { $0.string(clusterID) } }
+        writer.taggedFields(tagged)
+    }
+}
+
+extension FetchRequest {
+    /// One topic and its partitions.
+    public struct Topic: WireCoded {
+        /// The topic's name.
+        public var name: String
+        /// The partitions of the topic.
+        public var partitions: [Partition]
+
+        /// Creates a value; what is not named is at its default.
+        public init(name: String, partitions: [Partition] = []) {
+            self.name = name
+            self.partitions = partitions
+        }
+
+        /// Reads what ``encode(to:version:)`` writes.
+        public init(from reader: inout WireReader, version: Int16) throws(WireError) {
+            name = try reader.string()
+            partitions = try reader.array(version: version)
+            try reader.taggedFields()
+        }
+
+        /// Writes the fields that `version` has.
+        public func encode(to writer: inout WireWriter, version: Int16) {
+            writer.string(name)
+            writer.array(partitions, version: version)
+            writer.taggedFields()
+        }
+    }
+
+    /// One partition.
+    public struct Partition: WireCoded {
+        /// The partition.
+        public var index: Int32
+        /// The leader epoch the client knows, -1 to skip the check.
+        public var currentLeaderEpoch: Int32
+        /// The offset of the first wanted record.
+        public var fetchOffset: Int64
+        /// The epoch of the client's last record, -1 to skip the check.
+        public var lastFetchedEpoch: Int32
+        /// The first offset of the log, -1 when unknown.
+        public var logStartOffset: Int64
+        /// The most bytes of this partition's records; the first batch may exceed it.
+        public var partitionMaxBytes: Int32
+
+        /// Creates a value; what is not named is at its default.
+        public init(
+            index: Int32, currentLeaderEpoch: Int32 = -1, fetchOffset: Int64, lastFetchedEpoch: Int32 = -1,
+            logStartOffset: Int64 = -1, partitionMaxBytes: Int32
+        ) {
+            self.index = index
+            self.currentLeaderEpoch = currentLeaderEpoch
+            self.fetchOffset = fetchOffset
+            self.lastFetchedEpoch = lastFetchedEpoch
+            self.logStartOffset = logStartOffset
+            self.partitionMaxBytes = partitionMaxBytes
+        }
+
+        /// Reads what ``encode(to:version:)`` writes.
+        public init(from reader: inout WireReader, version: Int16) throws(WireError) {
+            index = try reader.int32()
+            currentLeaderEpoch = try version >= 9 ? reader.int32() : -1
+            fetchOffset = try reader.int64()
+            lastFetchedEpoch = try version >= 12 ? reader.int32() : -1
+            logStartOffset = try version >= 5 ? reader.int64() : -1
+            partitionMaxBytes = try reader.int32()
+            try reader.taggedFields()
+        }
+
+        /// Writes the fields that `version` has.
+        public func encode(to writer: inout WireWriter, version: Int16) {
+            writer.int32(index)
+            if version >= 9 { writer.int32(currentLeaderEpoch) }
+            writer.int64(fetchOffset)
+            if version >= 12 { writer.int32(lastFetchedEpoch) }
+            if version >= 5 { writer.int64(logStartOffset) }
+            writer.int32(partitionMaxBytes)
+            writer.taggedFields()
+        }
+    }
+
+    /// A topic and the partitions to drop from the session.
+    public struct ForgottenTopic: WireCoded {
+        /// The topic's name.
+        public var name: String
+        /// The partitions.
+        public var partitions: [Int32]
+
+        /// Creates a value; what is not named is at its default.
+        public init(name: String = "", partitions: [Int32] = []) {
+            self.name = name
+            self.partitions = partitions
+        }
+
+        /// Reads what ``encode(to:version:)`` writes.
+        public init(from reader: inout WireReader, version: Int16) throws(WireError) {
+            name = try version >= 7 ? reader.string() : ""
+            partitions = try reader.int32Array()
+            try reader.taggedFields()
+        }
+
+        /// Writes the fields that `version` has.
+        public func encode(to writer: inout WireWriter, version: Int16) {
+            if version >= 7 { writer.string(name) }
+            writer.int32Array(partitions)
+            writer.taggedFields()
+        }
+    }
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// FindCoordinatorRequest.swift
+// FindCoordinator (key 10) request, versions 0 to 3; flexible from version 3.
+
+/// Asks for the broker that coordinates a group.
+public struct FindCoordinatorRequest: KafkaRequestMessage {
+    /// The API that this message belongs to.
+    public static let apiKey = APIKey.findCoordinator
+    /// What answers this request.
+    public typealias Response = FindCoordinatorResponse
+
+    /// The group or transactional id.
+    public var key: String
+    /// What the key is, see ``CoordinatorType``.
+    public var keyType: Int8
+
+    /// Creates the message; what is not named is at its default.
+    public init(key: String, keyType: Int8 = 0) {
+        self.key = key
+        self.keyType = keyType
+    }
+
+    /// Reads what ``encode(to:version:)`` writes.
+    public init(from reader: inout WireReader, version: Int16) throws(WireError) {
+        try reader.begin(.findCoordinator, version: version)
+        key = try reader.string()
+        keyType = try version >= 1 ? reader.int8() : 0
+        try reader.taggedFields()
+    }
+
+    /// Writes the fields that `version` has.
+    public func encode(to writer: inout WireWriter, version: Int16) {
+        writer.begin(.findCoordinator, version: version)
+        writer.string(key)
+        if version >= 1 { writer.int8(keyType) }
+        writer.taggedFields()
+    }
+}

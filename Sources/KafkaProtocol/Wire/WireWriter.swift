@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// WireWriter.swift
+// Builds one message: the mirror image of WireReader. Large record slices are passed through instead of copied.
+
+public import NIOCore
+
+/// Writes the fields of one message in wire order.
+///
+/// Small fields are gathered in one buffer. Record slices of ``passThroughBytesMin`` bytes or more are remembered by
+/// their place and handed out as pieces of their own by ``finish()``, sharing the storage they came with.
+public struct WireWriter: Sendable {
+    /// From this size on a record slice is passed through: below it, a copy is cheaper than one more piece to send.
+    public static let passThroughBytesMin = 2048
+
+    /// A record slice and the place in `buffer` that it stands before.
+    private struct Insertion: Sendable {
+        let position: Int
+        let slice: ByteBuffer
+    }
+
+    @usableFromInline var buffer: ByteBuffer
+    private var insertions: [Insertion] = []
+    private var insertedBytes = 0
+    /// Whether strings, bytes, records and arrays are compact and structs end with tagged fields.
+    public var isFlexible: Bool
+
+    /// Creates an empty writer with room for `capacity` bytes before it has to grow.
+    public init(capacity: Int = 256, isFlexible: Bool = false) {
+        self.buffer = ByteBufferAllocator().buffer(capacity: capacity)
+        self.isFlexible = isFlexible
+    }
+
+    /// Bytes written so far, including those passed through.
+    public var byteCount: Int { buffer.readableBytes + insertedBytes }
+
+    /// Switches to the forms of `version`. Every message calls it first.
+    ///
+    /// Writing a version that is not served is a programmer's error: requests were checked when they were decoded.
+    public mutating func begin(_ key: APIKey, version: Int16) {
+        let api = APIRegistry[key]
+        precondition(api.served.contains(version), "\(key.name) version \(version) cannot be written")
+        isFlexible = api.isFlexible(version)
+    }
+
+    /// Returns what was written, in order, as pieces that can be sent one after another.
+    public consuming func finish() -> [ByteBuffer] {
+        guard !insertions.isEmpty else { return [buffer] }
+        var pieces: [ByteBuffer] = []
+        pieces.reserveCapacity(2 * insertions.count + 1)
+        for insertion in insertions {
+            let gathered = insertion.position - buffer.readerIndex
+            if gathered > 0, let piece = buffer.readSlice(length: gathered) { pieces.append(piece) }
+            pieces.append(insertion.slice)
+        }
+        if buffer.readableBytes > 0 { pieces.append(buffer) }
+        return pieces
+    }
+
+    /// Returns what was written as one buffer; copies what would have been passed through.
+    public consuming func finishContiguous() -> ByteBuffer {
+        var pieces = finish()
+        guard pieces.count > 1 else { return pieces[0] }
+        var whole = ByteBufferAllocator().buffer(capacity: pieces.reduce(0) { $0 + $1.readableBytes })
+        for index in pieces.indices { whole.writeBuffer(&pieces[index]) }
+        return whole
+    }
+
+    /// Replaces the first four bytes, which the writer of a frame left free for its size.
+    mutating func patchSize(_ size: Int32) {
+        buffer.setInteger(size, at: buffer.readerIndex)
+    }
+
+    /// Takes `slice` into the message: as a copy when it is small, by reference otherwise.
+    private mutating func splice(_ slice: ByteBuffer) {
+        if slice.readableBytes < Self.passThroughBytesMin {
+            buffer.writeImmutableBuffer(slice)
+        } else {
+            insertions.append(Insertion(position: buffer.writerIndex, slice: slice))
+            insertedBytes += slice.readableBytes
+        }
+    }
+}
+
+// MARK: - Integers
+
+extension WireWriter {
+    /// Writes one byte.
+    @inlinable public mutating func int8(_ value: Int8) { buffer.writeInteger(value) }
+    /// Writes two bytes, big-endian.
+    @inlinable public mutating func int16(_ value: Int16) { buffer.writeInteger(value) }
+    /// Writes four bytes, big-endian.
+    @inlinable public mutating func int32(_ value: Int32) { buffer.writeInteger(value) }
+    /// Writes eight bytes, big-endian.
+    @inlinable public mutating func int64(_ value: Int64) { buffer.writeInteger(value) }
+    /// Writes one byte, 0 or 1.
+    @inlinable public mutating func bool(_ value: Bool) { buffer.writeInteger(UInt8(value ? 1 : 0)) }
+    /// Writes an error code as two bytes.
+    @inlinable public mutating func errorCode(_ value: KafkaErrorCode) { buffer.writeInteger(value.rawValue) }
+
+    /// Writes a base-128 integer, least significant group first.
+    @inlinable
+    public mutating func unsignedVarint(_ value: UInt32) {
+        var rest = value
+        while rest >= 0x80 {
+            buffer.writeInteger(UInt8(truncatingIfNeeded: rest) | 0x80)
+            rest &>>= 7
+        }
+        buffer.writeInteger(UInt8(truncatingIfNeeded: rest))
+    }
+}
+
+// MARK: - Strings, bytes, records
+
+extension WireWriter {
+    /// Writes a string or null.
+    ///
+    /// A string above ``WireReader/stringBytesMax``, which only a composed error text can be, is cut before a character.
+    public mutating func nullableString(_ value: String?) {
+        guard let value else { return null(classicBytes: 2) }
+        guard value.utf8.count <= WireReader.stringBytesMax else { return nullableString(Self.cut(value)) }
+        if isFlexible {
+            unsignedVarint(UInt32(value.utf8.count) + 1)
+        } else {
+            int16(Int16(value.utf8.count))
+        }
+        buffer.writeString(value)
+    }
+
+    /// Writes a string.
+    public mutating func string(_ value: String) { nullableString(value) }
+
+    /// Writes bytes or null.
+    public mutating func nullableBytes(_ value: [UInt8]?) {
+        guard let value else { return null(classicBytes: 4) }
+        length(value.count)
+        buffer.writeBytes(value)
+    }
+
+    /// Writes bytes.
+    public mutating func bytes(_ value: [UInt8]) { nullableBytes(value) }
+
+    /// Writes record batches or null.
+    public mutating func nullableRecords(_ value: ByteBuffer?) {
+        guard let value else { return null(classicBytes: 4) }
+        length(value.readableBytes)
+        splice(value)
+    }
+
+    /// Writes record batches; never null, because clients fail on a null record set in an answer.
+    public mutating func records(_ value: RecordSlices) {
+        length(value.byteCount)
+        for slice in value.slices { splice(slice) }
+    }
+
+    /// Writes the length of bytes or records, or the count of an array.
+    mutating func length(_ count: Int) {
+        if isFlexible {
+            unsignedVarint(UInt32(count) + 1)
+        } else {
+            int32(Int32(count))
+        }
+    }
+
+    /// Writes null: compact 0, or -1 in a classic length of `classicBytes` bytes.
+    private mutating func null(classicBytes: Int) {
+        if isFlexible {
+            unsignedVarint(0)
+        } else if classicBytes == 2 {
+            int16(-1)
+        } else {
+            int32(-1)
+        }
+    }
+
+    /// The longest prefix of `value` that fits a string field.
+    private static func cut(_ value: String) -> String {
+        var bytes = 0
+        return String(
+            value.unicodeScalars.prefix { scalar in
+                bytes += UTF8.width(scalar)
+                return bytes <= WireReader.stringBytesMax
+            })
+    }
+}
+
+// MARK: - Arrays
+
+extension WireWriter {
+    /// Writes an array of structs.
+    public mutating func array<Element: WireCoded>(_ elements: [Element], version: Int16) {
+        length(elements.count)
+        for element in elements { element.encode(to: &self, version: version) }
+    }
+
+    /// Writes an array of structs or null.
+    public mutating func nullableArray<Element: WireCoded>(_ elements: [Element]?, version: Int16) {
+        guard let elements else { return null(classicBytes: 4) }
+        array(elements, version: version)
+    }
+
+    /// Writes an array of strings.
+    public mutating func stringArray(_ elements: [String]) {
+        length(elements.count)
+        for element in elements { string(element) }
+    }
+
+    /// Writes an array of strings or null.
+    public mutating func nullableStringArray(_ elements: [String]?) {
+        guard let elements else { return null(classicBytes: 4) }
+        stringArray(elements)
+    }
+
+    /// Writes an array of 32-bit integers.
+    public mutating func int32Array(_ elements: [Int32]) {
+        length(elements.count)
+        for element in elements { int32(element) }
+    }
+}
+
+// MARK: - Tagged fields
+
+extension WireWriter {
+    /// Ends a struct that has no tagged fields; writes nothing in versions that are not flexible.
+    public mutating func taggedFields() {
+        if isFlexible { unsignedVarint(0) }
+    }
+
+    /// Ends a struct with `fields`; writes nothing in versions that are not flexible.
+    public mutating func taggedFields(_ fields: TaggedFields) {
+        guard isFlexible else { return }
+        unsignedVarint(UInt32(fields.entries.count))
+        for entry in fields.entries {
+            unsignedVarint(entry.tag)
+            unsignedVarint(UInt32(entry.bytes.readableBytes))
+            buffer.writeImmutableBuffer(entry.bytes)
+        }
+    }
+}
