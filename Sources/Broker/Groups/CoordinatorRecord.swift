@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// CoordinatorRecord.swift
+// How the coordinator's state lies in the `groups` column family: one record per group, one per committed offset.
+//
+//     key     prefix | kind u8 | group length u16 | group [ | topic length u16 | topic | partition i32 ]
+//     value   version u8 | fields
+//
+// The prefix is the Raft group's id in eight bytes, so that several coordinators can share the column family.
+
+import Model
+
+/// One change to the `groups` column family; it belongs into the batch that moves the applied index.
+struct CoordinatorWrite: Hashable, Sendable {
+    /// The whole key.
+    var key: [UInt8]
+    /// The new value; nil removes the key.
+    var value: [UInt8]?
+}
+
+/// The name of a stored record.
+enum CoordinatorKey: Hashable, Sendable {
+    /// What is stored of a group.
+    case group(String)
+    /// One committed offset.
+    case offset(group: String, TopicPartition)
+
+    private static let groupKind: UInt8 = 1
+    private static let offsetKind: UInt8 = 2
+    /// The longest group id or topic name that has a key, in bytes; what Kafka's own strings can hold.
+    static let nameBytesMax = Int(Int16.max)
+
+    /// The prefix of every key of the coordinator that is replicated by `shard`.
+    static func prefix(of shard: GroupID) -> [UInt8] {
+        var writer = BinaryWriter()
+        writer.write(shard.rawValue)
+        return writer.bytes
+    }
+
+    /// The key's bytes behind `prefix`.
+    func encoded(prefix: [UInt8]) -> [UInt8] {
+        var writer = BinaryWriter(prefix)
+        switch self {
+        case .group(let group):
+            writer.write(Self.groupKind)
+            Self.write(group, to: &writer)
+        case .offset(let group, let partition):
+            writer.write(Self.offsetKind)
+            Self.write(group, to: &writer)
+            Self.write(partition.topic, to: &writer)
+            writer.write(partition.partition.rawValue)
+        }
+        return writer.bytes
+    }
+
+    /// Reads a key that begins with `prefix`.
+    init(decoding bytes: [UInt8], prefix: [UInt8]) throws(BinaryCodingError) {
+        guard bytes.starts(with: prefix) else { throw .malformed(at: 0) }
+        var reader = BinaryReader(bytes)
+        _ = try reader.take(prefix.count)
+        let kind = try reader.readInteger(UInt8.self)
+        guard kind == Self.groupKind || kind == Self.offsetKind else { throw .unknownKind(kind) }
+        let group = try reader.readText(byteCount: Int(try reader.readInteger(UInt16.self)))
+        if kind == Self.groupKind {
+            self = .group(group)
+        } else {
+            let topic = try reader.readText(byteCount: Int(try reader.readInteger(UInt16.self)))
+            let index = PartitionIndex(rawValue: try reader.readInteger(Int32.self))
+            self = .offset(group: group, TopicPartition(topic: topic, partition: index))
+        }
+        try reader.finish()
+    }
+
+    private static func write(_ name: String, to writer: inout BinaryWriter) {
+        precondition(name.utf8.count <= nameBytesMax, "a name of \(name.utf8.count) bytes has no key")
+        writer.write(UInt16(name.utf8.count))
+        writer.writeRaw(name.utf8)
+    }
+}
+
+/// The values of stored records.
+enum CoordinatorValue {
+    /// The version that is written, and the only one that is read.
+    static let version: UInt8 = 1
+
+    /// A group's record.
+    static func encode(_ snapshot: GroupSnapshot) -> [UInt8] {
+        var writer = BinaryWriter([version])
+        snapshot.encode(to: &writer)
+        return writer.bytes
+    }
+
+    /// An offset's record.
+    static func encode(_ committed: CommittedOffset) -> [UInt8] {
+        var writer = BinaryWriter([version])
+        writer.write(committed.offset)
+        writer.write(committed.leaderEpoch)
+        writer.write(committed.metadata)
+        writer.write(committed.committedAt.milliseconds)
+        WallTime.encode(committed.expiresAt, to: &writer)
+        return writer.bytes
+    }
+
+    /// Reads a group's record.
+    static func decodeSnapshot(_ bytes: [UInt8]) throws(BinaryCodingError) -> GroupSnapshot {
+        var reader = try body(of: bytes)
+        let snapshot = try GroupSnapshot(from: &reader)
+        try reader.finish()
+        return snapshot
+    }
+
+    /// Reads an offset's record.
+    static func decodeOffset(_ bytes: [UInt8]) throws(BinaryCodingError) -> CommittedOffset {
+        var reader = try body(of: bytes)
+        let offset = try reader.readInteger(Int64.self)
+        let epoch = try reader.readInteger(Int32.self)
+        let metadata = try reader.readText()
+        let committedAt = try WallTime(from: &reader)
+        let committed = CommittedOffset(
+            offset: offset, leaderEpoch: epoch, metadata: metadata, committedAt: committedAt,
+            expiresAt: try WallTime.decodeOptional(from: &reader))
+        try reader.finish()
+        return committed
+    }
+
+    private static func body(of bytes: [UInt8]) throws(BinaryCodingError) -> BinaryReader {
+        var reader = BinaryReader(bytes)
+        let found = try reader.readInteger(UInt8.self)
+        guard found == version else { throw .unknownVersion(found) }
+        return reader
+    }
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// GroupSettings.swift
+// The limits and delays of the group coordinator, with Kafka's defaults where Kafka has them.
+
+/// Limits and delays of consumer groups.
+struct GroupSettings: Hashable, Sendable {
+    /// How long the first rebalance of an empty group waits for more members (`group.initial.rebalance.delay.ms`).
+    var initialRebalanceDelayMilliseconds: Int64 = 3_000
+    /// The shortest session timeout a member may ask for (`group.min.session.timeout.ms`).
+    var sessionTimeoutMinMilliseconds: Int32 = 6_000
+    /// The longest session timeout a member may ask for (`group.max.session.timeout.ms`).
+    var sessionTimeoutMaxMilliseconds: Int32 = 1_800_000
+    /// How long the first join of a member may stay parked: such a member has no heartbeats that prove it alive.
+    var newMemberJoinTimeoutMilliseconds: Int64 = 300_000
+    /// Most members of a group (`group.max.size`).
+    var membersMax: Int = 10_000
+    /// Most member ids of a group that were handed out and not yet used.
+    var pendingMembersMax: Int = 10_000
+    /// Most groups of this coordinator.
+    var groupsMax: Int = 100_000
+    /// Most bytes of the metadata string of a committed offset (`offset.metadata.max.bytes`).
+    var offsetMetadataMaxBytes: Int = 4_096
+    /// How long offsets outlive their group's last member, or a simple consumer's commit (`offsets.retention.minutes`).
+    var offsetsRetentionMilliseconds: Int64 = 7 * 24 * 3_600_000
+}
