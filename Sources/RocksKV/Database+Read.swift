@@ -29,6 +29,13 @@ extension Database {
         return body(UnsafeRawBufferPointer(start: start, count: count).bytes)
     }
 
+    /// As ``withValue(of:in:at:_:)-(RawSpan,_,_,_)``, for a key of bytes.
+    public func withValue<Result>(
+        of key: Span<UInt8>, in family: ColumnFamily, at snapshot: Snapshot? = nil, _ body: (RawSpan) -> Result
+    ) throws(RocksError) -> Result? {
+        try withValue(of: key.bytes, in: family, at: snapshot, body)
+    }
+
     /// A copy of the value of `key`; nil when there is none.
     public func value(
         of key: RawSpan, in family: ColumnFamily, at snapshot: Snapshot? = nil

@@ -37,8 +37,13 @@ public struct WriteBatch: ~Copyable {
     }
 
     /// Sets `key` to `value`.
+    public mutating func put(_ key: Span<UInt8>, _ value: Span<UInt8>, in family: ColumnFamily) {
+        put(key.bytes, value.bytes, in: family)
+    }
+
+    /// Sets `key` to `value`.
     public mutating func put(_ key: [UInt8], _ value: [UInt8], in family: ColumnFamily) {
-        put(key.span.bytes, value.span.bytes, in: family)
+        put(key.span, value.span, in: family)
     }
 
     /// Removes `key`, whether it exists or not.
@@ -48,8 +53,13 @@ public struct WriteBatch: ~Copyable {
     }
 
     /// Removes `key`, whether it exists or not.
+    public mutating func delete(_ key: Span<UInt8>, in family: ColumnFamily) {
+        delete(key.bytes, in: family)
+    }
+
+    /// Removes `key`, whether it exists or not.
     public mutating func delete(_ key: [UInt8], in family: ColumnFamily) {
-        delete(key.span.bytes, in: family)
+        delete(key.span, in: family)
     }
 
     /// Removes every key from `lower` up to but not including `upper`, with one range tombstone.

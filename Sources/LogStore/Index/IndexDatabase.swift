@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// IndexDatabase.swift
+// Everything that must be found or ordered, in one RocksDB: opening, closing, and the reads all typed reads are made of.
+// Never decides when something must be durable: each commit says so.
+
+internal import Model
+public import RocksKV
+
+/// The index database of one broker.
+///
+/// Concrete on purpose: the simulator needs no second conformer, because a ``MemoryStorage`` runs this same code without a disk.
+///
+/// Threads: any thread may read; batches are best committed by one writing thread (two slow each other down). A read sees
+/// committed batches only, never what is pending in one.
+public final class IndexDatabase: Sendable {
+    /// What the database is opened for.
+    public enum Access: Hashable, Sendable {
+        /// For the broker. Creates the database when there is none.
+        case readWrite
+        /// For a tool, on a store that nobody writes.
+        case readOnly
+        /// For a tool, while the broker runs; see ``tryCatchUp()``. Keeps a log in the folder `scratch`.
+        case following(scratch: String)
+    }
+
+    /// The database underneath.
+    let database: Database
+
+    /// Opens the database in the folder `path`, whose parent must exist.
+    ///
+    /// - Parameter tuning: memory limits, and where files live.
+    /// - Throws: ``RocksError/locked(_:)`` inside ``IndexError/database(_:)`` when another broker has it.
+    public init(
+        at path: String, for access: Access = .readWrite, tuning: DatabaseOptions = DatabaseOptions()
+    ) throws(IndexError) {
+        let mode: Database.Mode =
+            switch access {
+            case .readWrite: .readWrite(createIfMissing: true)
+            case .readOnly: .readOnly
+            case .following(let scratch): .secondary(folder: scratch)
+            }
+        database = try rocks { () throws(RocksError) in
+            try Database(at: path, families: IndexFamily.allCases.map(\.options), mode: mode, options: tuning)
+        }
+    }
+
+    /// An empty batch.
+    public func makeBatch() throws(IndexError) -> IndexBatch { try IndexBatch(self) }
+
+    /// Makes every batch that was committed before this call durable.
+    public func syncWAL() throws(IndexError) {
+        try rocks { () throws(RocksError) in try database.syncWriteAheadLog() }
+    }
+
+    /// Writes all memtables to files, so that the next opening has no log to replay.
+    ///
+    /// - Cost: up to the memtable budget written and synced; for a clean shutdown.
+    public func flush() throws(IndexError) {
+        try rocks { () throws(RocksError) in try database.flush(IndexFamily.allCases.map(\.family)) }
+    }
+
+    /// Takes commits again after a full disk has room; see ``Database/resume()``.
+    public func resume() throws(IndexError) {
+        try rocks { () throws(RocksError) in try database.resume() }
+    }
+
+    /// For an index opened with ``Access/following(scratch:)``: takes over what the broker has written meanwhile.
+    public func tryCatchUp() throws(IndexError) {
+        try rocks { () throws(RocksError) in try database.tryCatchUp() }
+    }
+
+    /// The number of the last change that the database holds.
+    public func latestSequence() throws(IndexError) -> UInt64 {
+        try rocks { () throws(RocksError) in try database.latestSequence() }
+    }
+
+    /// Refuses further operations, and releases the files when the last batch is gone. Does not sync.
+    public func close() { database.close() }
+
+    // MARK: Reading
+
+    /// The record at `key`; nil when there is none.
+    func value<Value: StoredValue>(
+        _ type: Value.Type = Value.self, at key: Span<UInt8>, in family: IndexFamily
+    ) throws(IndexError) -> Value? {
+        let decoded: Result<Value, RecordDamage>?
+        do {
+            decoded = try database.withValue(of: key, in: family.family) { bytes in
+                do throws(RecordDamage) { return .success(try Value(decoding: bytes)) } catch { return .failure(error) }
+            }
+        } catch {
+            throw .database(error)
+        }
+        switch decoded {
+        case nil: return nil
+        case .success(let value): return value
+        case .failure(let damage): throw IndexError(damage, in: family, key: copy(key))
+        }
+    }
+
+    /// Calls `body` with each record of `range` in order, until it returns false.
+    func forEach(
+        in family: IndexFamily, over range: KeyRange, fillsCache: Bool = true,
+        _ body: (_ key: RawSpan, _ value: RawSpan) throws(RecordDamage) -> Bool
+    ) throws(IndexError) {
+        var damage: IndexError?
+        do throws(RocksError) {
+            var entries = try database.iterator(in: family.family, over: range, fillsCache: fillsCache)
+            var found = try entries.seekToFirst()
+            while found {
+                let goesOn = visit(entries, family, &damage, body)
+                found = goesOn ? try entries.next() : false
+            }
+        } catch {
+            throw .database(error)
+        }
+        if let damage { throw damage }
+    }
+
+    /// Calls `body` with the last record of `range`; does nothing when the range is empty.
+    func withLast(
+        in family: IndexFamily, over range: KeyRange,
+        _ body: (_ key: RawSpan, _ value: RawSpan) throws(RecordDamage) -> Void
+    ) throws(IndexError) {
+        var damage: IndexError?
+        do throws(RocksError) {
+            var entries = try database.iterator(in: family.family, over: range)
+            if try entries.seekToLast() {
+                _ = visit(entries, family, &damage) { key, value throws(RecordDamage) in
+                    try body(key, value)
+                    return false
+                }
+            }
+        } catch {
+            throw .database(error)
+        }
+        if let damage { throw damage }
+    }
+
+    /// Calls `body` with the present entry; notes what it throws, and returns whether to go on.
+    private func visit(
+        _ entries: borrowing RocksKV.Iterator, _ family: IndexFamily, _ damage: inout IndexError?,
+        _ body: (_ key: RawSpan, _ value: RawSpan) throws(RecordDamage) -> Bool
+    ) -> Bool {
+        let outcome: (goesOn: Bool, damage: IndexError?)? = entries.withEntry { key, value in
+            do throws(RecordDamage) {
+                return (try body(key, value), nil)
+            } catch {
+                return (false, IndexError(error, in: family, key: copy(key)))
+            }
+        }
+        damage = outcome?.damage
+        return outcome?.goesOn ?? false
+    }
+}
