@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// PosixFileSystem.swift
+// The operating system's files. The only place of the store with system calls on files.
+
+package import Model
+package import NIOCore
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// Files of the operating system.
+package struct PosixFileSystem: FileSystem {
+    /// The file system of the process.
+    package init() {}
+
+    package func open(_ path: String, _ mode: FileMode) throws(StoreError) -> any File {
+        switch mode {
+        case .read: return PosixFile(try descriptor("open", path, O_RDONLY | O_CLOEXEC), path, isDurable: false)
+        case .readWrite: return PosixFile(try descriptor("open", path, Self.create), path, isDurable: false)
+        case .direct:
+            // A file system without O_DIRECT refuses the flag; then the page cache and a flush do the same.
+            if let file = try? descriptor("open", path, Self.create | O_DIRECT | O_DSYNC) {
+                return PosixFile(file, path, isDurable: true)
+            }
+            return PosixFile(try descriptor("open", path, Self.create), path, isDurable: false)
+        }
+    }
+
+    private static let create = O_RDWR | O_CREAT | O_CLOEXEC
+
+    package func exists(_ path: String) -> Bool {
+        // The path is a null-terminated copy that lives for the call.
+        unsafe access(path, F_OK) == 0
+    }
+
+    package func list(_ directory: String) throws(StoreError) -> [String] {
+        // The stream is closed on every way out; entries are copied before the next call changes them.
+        guard let stream = unsafe opendir(directory) else {
+            if errno == ENOENT { return [] }
+            throw failure("list", directory)
+        }
+        defer { unsafe closedir(stream) }
+        var names: [String] = []
+        while let entry = unsafe readdir(stream) {
+            let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { field in
+                unsafe field.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
+            }
+            if name != "." && name != ".." { names.append(name) }
+        }
+        return names
+    }
+
+    package func makeDirectory(_ path: String) throws(StoreError) {
+        if exists(path) { return }
+        if let slash = path.lastIndex(of: "/"), slash != path.startIndex {
+            try makeDirectory(String(path[..<slash]))
+        }
+        // The path lives for the call.
+        guard unsafe mkdir(path, 0o750) == 0 || errno == EEXIST else { throw failure("make directory", path) }
+    }
+
+    package func rename(_ old: String, to new: String) throws(StoreError) {
+        // Both paths live for the call.
+        guard unsafe Glibc.rename(old, new) == 0 else { throw failure("rename", old) }
+    }
+
+    package func remove(_ path: String) throws(StoreError) {
+        // The path lives for the call.
+        guard unsafe Glibc.remove(path) == 0 || errno == ENOENT else { throw failure("remove", path) }
+    }
+
+    package func syncDirectory(_ path: String) throws(StoreError) {
+        let directory = try descriptor("open", path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        defer { _ = close(directory) }
+        guard fsync(directory) == 0 else { throw failure("sync", path) }
+    }
+
+    package func freeBytes(at path: String) throws(StoreError) -> Int {
+        var status = statvfs()
+        // Path and result live for the call.
+        guard unsafe statvfs(path, &status) == 0 else { throw failure("measure", path) }
+        return Int(status.f_bavail) * Int(status.f_frsize)
+    }
+
+    package func lock(_ path: String) throws(StoreError) -> any FileLock {
+        let file = try descriptor("lock", path, Self.create)
+        guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
+            let code = errno
+            _ = close(file)
+            throw code == EWOULDBLOCK ? .locked(path: path) : .file(operation: "lock", path: path, errno: code)
+        }
+        return PosixFileLock(file)
+    }
+
+    private func descriptor(_ operation: String, _ path: String, _ flags: CInt) throws(StoreError) -> CInt {
+        // The path lives for the call.
+        let file = unsafe Glibc.open(path, flags, 0o640)
+        guard file >= 0 else { throw failure(operation, path) }
+        return file
+    }
+}
+
+/// The error that `errno` stands for now.
+private func failure(_ operation: String, _ path: String) -> StoreError {
+    .file(operation: operation, path: path, errno: errno)
+}
+
+private final class PosixFileLock: FileLock {
+    private let file: CInt
+    init(_ file: CInt) { self.file = file }
+    deinit { _ = close(file) }
+    func unlock() { _ = flock(file, LOCK_UN) }
+}
+
+private final class PosixFile: File {
+    let path: String
+    let writesAreDurable: Bool
+    private let file: CInt
+
+    init(_ file: CInt, _ path: String, isDurable: Bool) {
+        self.file = file
+        self.path = path
+        writesAreDurable = isDurable
+    }
+
+    deinit { _ = close(file) }
+
+    func read(_ count: Int, at position: Int, into buffer: inout ByteBuffer) throws(StoreError) -> Int {
+        var done = 0
+        var code: CInt = 0
+        // The buffer offers at least `count` writable bytes for the duration of the closure.
+        unsafe buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { space in
+            while done < count {
+                let step = unsafe pread(
+                    file, space.baseAddress?.advanced(by: done), count - done, off_t(position + done))
+                if step < 0 && errno == EINTR { continue }
+                if step < 0 { code = errno }
+                if step <= 0 { break }
+                done += step
+            }
+            return done
+        }
+        guard code == 0 else { throw .file(operation: "read", path: path, errno: code) }
+        return done
+    }
+
+    func write(_ bytes: RawSpan, at position: Int) throws(StoreError) {
+        // The span's bytes stay where they are while the closure runs.
+        let code: CInt = unsafe bytes.withUnsafeBytes { source in
+            var done = 0
+            while done < source.count {
+                let step = unsafe pwrite(
+                    file, source.baseAddress?.advanced(by: done), source.count - done, off_t(position + done))
+                if step < 0 && errno == EINTR { continue }
+                if step <= 0 { return step == 0 ? EIO : errno }
+                done += step
+            }
+            return 0
+        }
+        guard code == 0 else { throw .file(operation: "write", path: path, errno: code) }
+    }
+
+    func flush() throws(StoreError) {
+        guard fdatasync(file) == 0 else { throw failure("flush", path) }
+    }
+
+    func allocate(_ size: Int) throws(StoreError) {
+        let length = try self.size()
+        guard size > length else { return }
+        let code = posix_fallocate(file, off_t(length), off_t(size - length))
+        guard code == 0 else { throw .file(operation: "allocate", path: path, errno: code) }
+    }
+
+    func truncate(to size: Int) throws(StoreError) {
+        guard ftruncate(file, off_t(size)) == 0 else { throw failure("truncate", path) }
+    }
+
+    func size() throws(StoreError) -> Int {
+        var status = stat()
+        // The result lives for the call.
+        guard unsafe fstat(file, &status) == 0 else { throw failure("measure", path) }
+        return Int(status.st_size)
+    }
+}
