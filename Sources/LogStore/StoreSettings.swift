@@ -37,6 +37,8 @@ public struct StoreSettings: Sendable {
     public var readerThreads = 1
     /// Threads that flush segments in parallel.
     public var flushThreads = 4
+    /// The broker that the directory belongs to, noted when it is made.
+    public var nodeID = NodeID(rawValue: 1)
     /// The time source.
     public var clock = Clock.system
 

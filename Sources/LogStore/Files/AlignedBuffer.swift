@@ -9,7 +9,8 @@
     import Musl
 #endif
 
-/// A fixed piece of memory aligned to ``alignment``, filled from the front.
+/// A fixed piece of memory aligned to ``alignment``, filled from the front. Safe to use: every access is checked here.
+@safe
 struct AlignedBuffer: ~Copyable {
     /// What disks and file systems ask of direct writes.
     static let alignment = 4096

@@ -4,7 +4,7 @@
 // The seam between the store and the operating system. Two conformers: the real one, and the one of the tests that loses,
 // tears and refuses.
 
-package import Model
+internal import Model
 package import NIOCore
 
 /// How a file is opened.

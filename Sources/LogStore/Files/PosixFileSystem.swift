@@ -3,8 +3,8 @@
 // PosixFileSystem.swift
 // The operating system's files. The only place of the store with system calls on files.
 
-package import Model
-package import NIOCore
+internal import Model
+internal import NIOCore
 
 #if canImport(Glibc)
     import Glibc
@@ -23,7 +23,7 @@ package struct PosixFileSystem: FileSystem {
         case .readWrite: return PosixFile(try descriptor("open", path, Self.create), path, isDurable: false)
         case .direct:
             // A file system without O_DIRECT refuses the flag; then the page cache and a flush do the same.
-            if let file = try? descriptor("open", path, Self.create | O_DIRECT | O_DSYNC) {
+            if let file = try? descriptor("open", path, Self.create | Self.direct | O_DSYNC) {
                 return PosixFile(file, path, isDurable: true)
             }
             return PosixFile(try descriptor("open", path, Self.create), path, isDurable: false)
@@ -31,6 +31,13 @@ package struct PosixFileSystem: FileSystem {
     }
 
     private static let create = O_RDWR | O_CREAT | O_CLOEXEC
+
+    // The C library hides this flag unless GNU extensions are asked for, which Swift's module does not do.
+    #if arch(arm64) || arch(arm)
+        private static let direct: CInt = 0o200000
+    #else
+        private static let direct: CInt = 0o40000
+    #endif
 
     package func exists(_ path: String) -> Bool {
         // The path is a null-terminated copy that lives for the call.

@@ -28,13 +28,20 @@ final class WorkerThread: Sendable {
             { argument in
                 guard let argument = unsafe argument else { return nil }
                 let job = unsafe Unmanaged<Job>.fromOpaque(argument).takeRetainedValue()
-                _ = unsafe pthread_setname_np(pthread_self(), job.name)
+                WorkerThread.nameCurrentThread(job.name)
                 job.body()
                 job.done.signal()
                 return nil
             }, argument)
         precondition(code == 0, "the system gives no thread: errno \(code)")
         pthread_detach(thread)
+    }
+
+    /// Shows `name` in tools that list threads. The kernel's file stands in for a call that Swift's C library module lacks.
+    private static func nameCurrentThread(_ name: String) {
+        guard let comm = try? PosixFileSystem().open("/proc/thread-self/comm", .readWrite) else { return }
+        // Bytes have no padding.
+        try? unsafe comm.write(name.utf8Span.span.bytes, at: 0)
     }
 
     /// Waits until the function has returned.

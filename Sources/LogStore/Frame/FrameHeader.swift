@@ -101,7 +101,8 @@ struct FrameHeader: Hashable, Sendable {
     /// Computes ``checksum`` of everything else.
     mutating func seal() {
         let words = self.words
-        checksum = CRC32C.checksum(words.span.bytes.extracting(0..<(Self.byteCount - 4)))
+        // Words have no padding.
+        checksum = unsafe CRC32C.checksum(words.span.bytes.extracting(0..<(Self.byteCount - 4)))
     }
 }
 
@@ -148,7 +149,7 @@ extension FrameHeader {
     /// The little-endian word at `position`, which must be inside.
     static func word(_ bytes: RawSpan, _ position: Int) -> UInt64 {
         // Checked against the span's bounds by the load itself; every bit pattern is a UInt64.
-        UInt64(littleEndian: unsafe bytes.unsafeLoadUnaligned(fromByteOffset: position, as: UInt64.self))
+        unsafe UInt64(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: position, as: UInt64.self))
     }
 
     /// Whether all of `bytes` are zero.
