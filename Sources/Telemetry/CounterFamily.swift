@@ -29,7 +29,9 @@ public final class CounterFamily: Sendable {
         self.state = Mutex(([:], nil))
     }
 
-    /// The counter for `values`, one for each label in order. Takes a lock: ask once and keep the counter.
+    /// The counter for `values`, one for each label in order.
+    ///
+    /// Takes a lock: ask once and keep the counter.
     public func counter(_ values: String...) -> Counter {
         let key = render(values)
         return state.withLock { state in

@@ -38,7 +38,9 @@ public final class Histogram: Sendable {
         total.increment(by: value)
     }
 
-    /// What has been counted so far. Values that arrive meanwhile may be in a bucket and not yet in the sum.
+    /// What has been counted so far.
+    ///
+    /// Values that arrive meanwhile may be in a bucket and not yet in the sum.
     public func snapshot() -> Snapshot {
         Snapshot(bounds: bounds, counts: buckets.map(\.value), sum: total.value)
     }
@@ -56,7 +58,9 @@ public final class Histogram: Sendable {
         public var count: UInt64 { counts.reduce(0, &+) }
 
         /// The bound below which the share `quantile` (0...1) of the values lies, interpolated within its bucket;
-        /// nil without values. What lies above the last bound counts as that bound.
+        /// nil without values.
+        ///
+        /// What lies above the last bound counts as that bound.
         public func estimate(quantile: Double) -> Double? {
             let count = self.count
             guard count > 0, (0...1).contains(quantile) else { return nil }

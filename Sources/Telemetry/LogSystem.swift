@@ -59,7 +59,9 @@ public final class LogSystem: Sendable {
         Logger(label: label) { self.handler($0) }
     }
 
-    /// Makes this the log of every `Logger(label:)` of the process. Once per process.
+    /// Makes this the log of every `Logger(label:)` of the process.
+    ///
+    /// Once per process.
     public func bootstrap() {
         LoggingSystem.bootstrap { self.handler($0) }
     }

@@ -17,7 +17,9 @@ public enum Timestamp {
             + padded(inDay % 1000, 3) + "Z"
     }
 
-    /// The Gregorian date of a day. Counts years from March, so that the leap day is the last of its year; an era is
+    /// The Gregorian date of a day.
+    ///
+    /// Counts years from March, so that the leap day is the last of its year; an era is
     /// the 400 years, 146097 days, after which the calendar repeats.
     private static func civil(daysSinceEpoch: Int64) -> (year: Int64, month: Int64, day: Int64) {
         // 719468 days lie between 0000-03-01 and 1970-01-01.
