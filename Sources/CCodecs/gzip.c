@@ -43,6 +43,8 @@ void codecs_gzip_encoder_free(codecs_gzip_encoder *encoder) {
 }
 
 size_t codecs_gzip_bound(codecs_gzip_encoder *encoder, size_t count) {
+    // A stream that has ended no longer counts its trailer, so the bound is asked of a fresh one.
+    deflateReset(&encoder->stream);
     return deflateBound(&encoder->stream, count);
 }
 

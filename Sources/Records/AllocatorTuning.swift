@@ -13,7 +13,9 @@ public enum AllocatorTuning {
     /// Free memory at the heap's top that is kept for the next burst.
     public static let trimThresholdBytes: Int32 = 512 << 20
 
-    /// Applies the settings. Call it first thing in main, before any thread exists.
+    /// Applies the settings.
+    ///
+    /// Call it first thing in main, before any thread exists.
     ///
     /// - Returns: false where the C library has no such settings; nothing else depends on them.
     @discardableResult public static func apply() -> Bool {

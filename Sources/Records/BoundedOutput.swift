@@ -43,8 +43,10 @@ struct BoundedOutput {
             let room = roomForNextStep(produced: produced, inputBytes: input.count)
             var result = codecs_step()
             output.writeWithUnsafeMutableBytes(minimumWritableBytes: room) { space in
-                let bounded = UnsafeMutableRawBufferPointer(rebasing: space[..<min(space.count, maxBytes + 1 - produced)])
-                result = step(bounded, UnsafeRawBufferPointer(rebasing: input[consumed...]))
+                let usable = min(space.count, maxBytes + 1 - produced)
+                result = step(
+                    UnsafeMutableRawBufferPointer(rebasing: space[..<usable]),
+                    UnsafeRawBufferPointer(rebasing: input[consumed...]))
                 return result.produced
             }
             if result.status < 0 { throw Self.error(for: Int64(result.status), codec: codec, maxBytes: maxBytes) }

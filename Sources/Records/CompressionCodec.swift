@@ -11,8 +11,9 @@ public enum CompressionCodec: UInt8, Sendable, CaseIterable, CustomStringConvert
     case lz4 = 3
     case zstd = 4
 
-    /// The codec that a configuration names; `uncompressed` is what topics call `none`. Nil for anything else, also
-    /// for `producer`, which is no codec.
+    /// The codec that a configuration names; `uncompressed` is what topics call `none`.
+    ///
+    /// Nil for anything else, also for `producer`, which is no codec.
     public init?(name: String) {
         switch name {
         case "none", "uncompressed": self = .none
@@ -35,5 +36,6 @@ public enum CompressionCodec: UInt8, Sendable, CaseIterable, CustomStringConvert
         }
     }
 
+    /// The name, for logs.
     public var description: String { name }
 }

@@ -5,7 +5,9 @@
 
 public import NIOCore
 
-/// What compresses and decompresses records. Keep one per thread that does so.
+/// What compresses and decompresses records.
+///
+/// Keep one per thread that does so.
 ///
 /// Not Sendable: owned by one thread (or event loop) at a time.
 public final class CompressionContext {

@@ -8,12 +8,15 @@ public import NIOCore
 
 /// The marker that ends a producer's transaction in one partition.
 public struct ControlRecord: Hashable, Sendable {
-    /// What a control record says. Other types belong to Kafka's own metadata log.
+    /// What a control record says.
+    ///
+    /// Other types belong to Kafka's own metadata log.
     public enum Kind: Int16, Sendable {
         case abort = 0
         case commit = 1
     }
 
+    /// How the transaction ended.
     public var kind: Kind
     /// The epoch of the transaction coordinator that wrote the marker.
     public var coordinatorEpoch: Int32

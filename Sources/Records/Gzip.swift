@@ -6,7 +6,9 @@
 internal import CCodecs
 internal import NIOCore
 
-/// Writes gzip members at one level. Owned by one thread at a time.
+/// Writes gzip members at one level.
+///
+/// Owned by one thread at a time.
 final class GzipEncoder {
     /// zlib's own choice, which is 6.
     static let defaultLevel: Int32 = -1
@@ -36,7 +38,9 @@ final class GzipEncoder {
     }
 }
 
-/// Reads gzip members. Owned by one thread at a time.
+/// Reads gzip members.
+///
+/// Owned by one thread at a time.
 final class GzipDecoder {
     private let context: OpaquePointer
 

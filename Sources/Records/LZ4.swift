@@ -25,7 +25,9 @@ enum LZ4Encoder {
     }
 }
 
-/// Reads lz4 frames. Owned by one thread at a time.
+/// Reads lz4 frames.
+///
+/// Owned by one thread at a time.
 final class LZ4Decoder {
     private let context: OpaquePointer
 

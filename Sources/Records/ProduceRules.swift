@@ -14,12 +14,15 @@ public enum ValidationDepth: Int, Comparable, Sendable, CaseIterable {
     /// Also every record of a compressed batch, by decompressing it.
     case deep
 
+    /// Orders depths from shallow to deep.
     @inlinable public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
 }
 
 /// The times that records may carry.
 public struct TimestampBounds: Equatable, Sendable {
+    /// The earliest time that is accepted.
     public let earliest: Int64
+    /// The latest time that is accepted.
     public let latest: Int64
 
     /// Bounds around `now`, from `message.timestamp.before.max.ms` and `message.timestamp.after.max.ms`.
@@ -30,7 +33,9 @@ public struct TimestampBounds: Equatable, Sendable {
         self.latest = over ? .max : latest
     }
 
-    /// What is wrong with `timestamp`; nil when it is fine. "No timestamp" (-1) is always fine.
+    /// What is wrong with `timestamp`; nil when it is fine.
+    ///
+    /// "No timestamp" (-1) is always fine.
     @inlinable func fault(of timestamp: Int64) -> RecordError.TimestampFault? {
         if timestamp >= earliest, timestamp <= latest { return nil }
         if timestamp == -1 { return nil }
@@ -40,8 +45,11 @@ public struct TimestampBounds: Equatable, Sendable {
     }
 }
 
-/// The demands on a produced batch. The defaults are those of a topic that was created without configuration.
+/// The demands on a produced batch.
+///
+/// The defaults are those of a topic that was created without configuration.
 public struct ProduceRules: Sendable {
+    /// How far to look.
     public var depth: ValidationDepth = .framing
     /// The topic's `max.message.bytes`; the whole batch counts.
     public var batchBytesMax = 1_048_588
@@ -60,6 +68,7 @@ public struct ProduceRules: Sendable {
 
 /// What is known about a batch after validation.
 public struct RecordBatchSummary: Equatable, Sendable {
+    /// How many records the batch has.
     public var recordCount: Int
     /// The largest timestamp: the records' own when they were looked at, else the header's claim.
     public var maxTimestamp: Int64
@@ -69,7 +78,8 @@ public struct RecordBatchSummary: Equatable, Sendable {
     public var checkedRecords: Bool
     /// The size of the decompressed records; of the stored ones when not looked at.
     public var recordBytes: Int
-    /// Whether the header claims another maximum than the records have. Kafka corrects that: see
-    /// ``RecordBatch/setMaxTimestamp(_:in:at:)``.
+    /// Whether the header claims another maximum than the records have.
+    ///
+    /// Kafka corrects that: see ``RecordBatch/setMaxTimestamp(_:in:at:)``.
     public var needsMaxTimestampCorrection: Bool
 }

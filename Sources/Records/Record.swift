@@ -8,7 +8,9 @@ public import NIOCore
 
 /// A record's header: a key that is never null, and a value that may be.
 public struct RecordHeader: Equatable, Sendable {
+    /// Names the header; may be empty and may occur again.
     public var key: String
+    /// What the header says; nil when it is null.
     public var value: ByteBuffer?
 
     /// Makes a header.
@@ -18,8 +20,11 @@ public struct RecordHeader: Equatable, Sendable {
     }
 }
 
-/// A record. Key, value and headers are cut out of the batch's bytes when they are asked for.
+/// A record.
+///
+/// Key, value and headers are cut out of the batch's bytes when they are asked for.
 public struct Record: Sendable {
+    /// The place in the partition.
     public let offset: Offset
     /// The record's own time, or the batch's when the broker set it.
     public let timestamp: Int64
@@ -39,6 +44,7 @@ public struct Record: Sendable {
     /// The value; nil when it is null, which compaction takes as a deletion.
     public var value: ByteBuffer? { slice(fields.valueStart, fields.valueLength) }
 
+    /// Whether the key is not null.
     @inlinable public var hasKey: Bool { keyByteCount != nil }
 
     /// The length of the key without cutting it out; nil when it is null.
@@ -47,6 +53,7 @@ public struct Record: Sendable {
     /// The length of the value without cutting it out; nil when it is null.
     public var valueByteCount: Int? { fields.valueLength < 0 ? nil : fields.valueLength }
 
+    /// How many headers there are, without cutting them out.
     public var headerCount: Int { Int(fields.headerCount) }
 
     /// The headers in their order; keys that are no UTF-8 are repaired.

@@ -8,7 +8,9 @@ public import Model
 public import NIOCore
 
 extension RecordBatch {
-    /// Sets base offset and leader epoch of the batch at `index`, an index as NIO counts it. The checksum stays valid.
+    /// Sets base offset and leader epoch of the batch at `index`, an index as NIO counts it.
+    ///
+    /// The checksum stays valid.
     ///
     /// - Cost: two stores.
     public static func patch(

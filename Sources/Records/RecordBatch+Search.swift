@@ -7,7 +7,9 @@ public import Model
 
 /// A record's place and time.
 public struct TimestampedOffset: Hashable, Sendable {
+    /// The place.
     public let offset: Offset
+    /// The time, in milliseconds since 1970.
     public let timestamp: Int64
 
     /// Pairs an offset with its time.
@@ -31,8 +33,9 @@ extension RecordBatch {
         return try withPayload(context: context, maxBytes: maxBytes) { bytes throws(RecordError) in
             var scanner = RecordScanner(header: header)
             while let fields = try scanner.next(bytes) {
-                let found = TimestampedOffset(offset: header.offset(of: fields), timestamp: header.timestamp(of: fields))
-                if found.timestamp >= timestamp, found.offset >= minimum { return found }
+                let offset = header.offset(of: fields)
+                let time = header.timestamp(of: fields)
+                if time >= timestamp, offset >= minimum { return TimestampedOffset(offset: offset, timestamp: time) }
             }
             return nil
         }

@@ -13,7 +13,9 @@ public import NIOCore
 public struct RecordBatch: Sendable {
     /// All bytes of the batch, header included.
     public let bytes: ByteBuffer
+    /// The fields of its header.
     public let header: RecordBatchHeader
+    /// How the records are compressed.
     public let codec: CompressionCodec
 
     /// What stands for "no timestamp".
@@ -36,15 +38,23 @@ public struct RecordBatch: Sendable {
         bytes = slice
     }
 
+    /// The size of the batch.
     @inlinable public var totalBytes: Int { header.totalBytes }
+    /// The offset of the first record.
     @inlinable public var baseOffset: Offset { header.baseOffset }
+    /// The offset of the last record, even if compaction removed it.
     @inlinable public var lastOffset: Offset { header.lastOffset }
     /// The offset after this batch.
     @inlinable public var nextOffset: Offset { header.nextOffset }
+    /// How many records there are.
     @inlinable public var recordCount: Int { Int(header.recordCount) }
+    /// The largest timestamp, as the header claims it.
     @inlinable public var maxTimestamp: Int64 { header.maxTimestamp }
+    /// Whether the batch holds a control record instead of data.
     @inlinable public var isControl: Bool { header.attributes.isControl }
+    /// Whether the records belong to a transaction.
     @inlinable public var isTransactional: Bool { header.attributes.isTransactional }
+    /// Who set the timestamps.
     @inlinable public var timestampType: TimestampType { header.attributes.timestampType }
     /// Whether the batch is from an idempotent or transactional producer.
     @inlinable public var hasProducer: Bool { header.producerID.rawValue >= 0 }
@@ -53,8 +63,9 @@ public struct RecordBatch: Sendable {
 
     /// The records' bytes, still compressed when there is a codec.
     var payload: ByteBuffer {
-        bytes.getSlice(at: bytes.readerIndex + RecordBatchHeader.byteCount, length: totalBytes - RecordBatchHeader.byteCount)
-            ?? ByteBuffer()
+        var rest = bytes
+        rest.moveReaderIndex(forwardBy: RecordBatchHeader.byteCount)
+        return rest
     }
 }
 
@@ -70,7 +81,9 @@ public struct RecordBatchCursor: Sendable {
     /// Bytes that were not walked over yet.
     public var remainingBytes: Int { rest.readableBytes }
 
-    /// The next batch; nil when all bytes are used up. After an error the cursor stays where it is.
+    /// The next batch; nil when all bytes are used up.
+    ///
+    /// After an error the cursor stays where it is.
     public mutating func next() throws(RecordError) -> RecordBatch? {
         guard rest.readableBytes > 0 else { return nil }
         let batch = try RecordBatch(rest)

@@ -13,7 +13,9 @@ public enum TimestampType: UInt8, Sendable, CaseIterable {
 
 /// Codec in bits 0-2, timestamp type in bit 3, transactional in 4, control in 5, delete horizon in 6; the rest is zero.
 public struct RecordBatchAttributes: RawRepresentable, Hashable, Sendable {
+    /// The bits as they stand in the header.
     public var rawValue: UInt16
+    /// Takes any bits, also those without meaning.
     @inlinable public init(rawValue: UInt16) { self.rawValue = rawValue }
 
     /// Makes attributes from their parts.
@@ -32,8 +34,11 @@ public struct RecordBatchAttributes: RawRepresentable, Hashable, Sendable {
     /// The codec; nil when its number does not exist.
     @inlinable public var codec: CompressionCodec? { CompressionCodec(rawValue: codecNumber) }
 
+    /// Who set the timestamps.
     @inlinable public var timestampType: TimestampType { rawValue & 0x08 == 0 ? .createTime : .logAppendTime }
+    /// Whether the records belong to a transaction.
     @inlinable public var isTransactional: Bool { rawValue & 0x10 != 0 }
+    /// Whether the batch holds a control record instead of data.
     @inlinable public var isControl: Bool { rawValue & 0x20 != 0 }
 
     /// Whether `baseTimestamp` holds the time from which tombstones may go, which compaction sets.

@@ -14,7 +14,9 @@ public import NIOCore
 ///
 /// Records are encoded as they come, behind space for the header, so an uncompressed batch is never copied.
 public struct RecordBatchBuilder: Sendable {
-    /// Parts of the header that do not follow from the records. Base offset 0 and leader epoch -1 are a client's.
+    /// Parts of the header that do not follow from the records.
+    ///
+    /// Base offset 0 and leader epoch -1 are a client's.
     public var header: RecordBatchHeader
     /// How hard to compress; nil is the codec's default.
     public var compressionLevel: Int32?
@@ -53,6 +55,7 @@ public struct RecordBatchBuilder: Sendable {
 
     /// Records so far.
     public var count: Int { Int(header.recordCount) }
+    /// Whether there is no record yet.
     public var isEmpty: Bool { header.recordCount == 0 }
     /// The size of the batch if it were built now without compression.
     public var uncompressedBytes: Int { buffer.readableBytes }

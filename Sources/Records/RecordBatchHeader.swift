@@ -14,21 +14,31 @@ internal import NIOCore
 ///
 /// The checksum covers everything from the attributes on, so base offset and leader epoch are set without it.
 public struct RecordBatchHeader: Equatable, Sendable {
+    /// The offset of the first record; a producer sends 0.
     public var baseOffset: Offset
     /// Bytes that follow this field: the batch's size less 12.
     public var batchLength: Int32
     /// -1 until the broker sets it.
     public var leaderEpoch: Int32
+    /// The format version.
     public var magic: Int8
+    /// CRC-32C from the attributes to the end.
     public var crc: UInt32
+    /// Codec, timestamp type and flags.
     public var attributes: RecordBatchAttributes
+    /// The last offset less the base offset; compaction keeps it when records go.
     public var lastOffsetDelta: Int32
+    /// What the timestamps of the records count from.
     public var baseTimestamp: Int64
+    /// The largest timestamp, or the time of all records under LogAppendTime.
     public var maxTimestamp: Int64
     /// ``Model/ProducerID/none`` when the producer is not idempotent; then epoch and sequence are -1 too.
     public var producerID: ProducerID
+    /// Tells the incarnations of a producer apart.
     public var producerEpoch: Int16
+    /// The sequence of the first record.
     public var baseSequence: Int32
+    /// How many records there are.
     public var recordCount: Int32
 
     /// The size of a header.
@@ -116,6 +126,11 @@ extension RecordBatchHeader {
     @inlinable public static func parseFramed(
         _ bytes: RawSpan, at index: Int = 0
     ) throws(RecordError) -> RecordBatchHeader {
+        // Batches of versions 0 and 1 may be shorter than our header, and have their version at the same place.
+        if index >= 0, bytes.byteCount - index > 16, bytes.byteCount - index < byteCount {
+            let magic = bytes.unsafeLoad(fromUncheckedByteOffset: index + 16, as: Int8.self)
+            guard magic == currentMagic else { throw .unsupportedMagic(magic) }
+        }
         let header = try parse(bytes, at: index)
         guard header.magic == currentMagic else { throw .unsupportedMagic(header.magic) }
         guard header.totalBytes >= byteCount else { throw .invalidLength(header.batchLength) }
@@ -166,7 +181,9 @@ extension RecordBatchHeader {
 
 /// What an idempotent or transactional producer puts into its batches.
 public struct ProducerFields: Hashable, Sendable {
+    /// The producer.
     public var id: ProducerID
+    /// Tells the incarnations of the producer apart.
     public var epoch: Int16
     /// The sequence of the first record; it wraps from 2147483647 to 0.
     public var baseSequence: Int32

@@ -35,35 +35,48 @@ struct RecordEncoder {
         precondition(body <= Int(Int32.max), "a record of \(body) bytes does not fit the format")
         let total = Varint.byteCount(Int64(body)) + body
         buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: total) { space in
-            var position = 0
-            func number(_ value: Int64) {
-                position += Varint.write(Varint.zigzag(value), to: .init(rebasing: space[position...]))
-            }
-            func bytes(_ source: ByteBuffer?) {
-                guard let source else { return number(-1) }
-                number(Int64(source.readableBytes))
-                source.withUnsafeReadableBytes { copy($0) }
-            }
-            func copy(_ source: UnsafeRawBufferPointer) {
-                UnsafeMutableRawBufferPointer(rebasing: space[position...]).copyMemory(from: source)
-                position += source.count
-            }
-            number(Int64(body))
-            space[position] = 0  // attributes
-            position += 1
-            number(timestampDelta)
-            number(Int64(offsetDelta))
-            bytes(key)
-            bytes(value)
-            number(Int64(headers.count))
+            var writer = Writer(space: space)
+            writer.number(Int64(body))
+            writer.number(0)  // attributes: one byte 0, as a varint's would be
+            writer.number(timestampDelta)
+            writer.number(Int64(offsetDelta))
+            writer.field(key)
+            writer.field(value)
+            writer.number(Int64(headers.count))
             for header in headers {
-                var name = header.key
-                number(Int64(name.utf8.count))
-                name.withUTF8 { copy(UnsafeRawBufferPointer($0)) }
-                bytes(header.value)
+                writer.field(header.key)
+                writer.field(header.value)
             }
-            precondition(position == total, "a record took \(position) bytes instead of \(total)")
-            return position
+            precondition(writer.position == total, "a record took \(writer.position) bytes instead of \(total)")
+            return total
+        }
+    }
+
+    /// A cursor over space that `bodyBytes` found to be enough; both count the same immutable parts.
+    private struct Writer {
+        let space: UnsafeMutableRawBufferPointer
+        var position = 0
+
+        @inline(__always)
+        mutating func number(_ value: Int64) {
+            position += Varint.write(Varint.zigzag(value), to: .init(rebasing: space[position...]))
+        }
+
+        mutating func field(_ bytes: ByteBuffer?) {
+            guard let bytes else { return number(-1) }
+            number(Int64(bytes.readableBytes))
+            bytes.withUnsafeReadableBytes { copy($0) }
+        }
+
+        mutating func field(_ text: String) {
+            var text = text
+            number(Int64(text.utf8.count))
+            text.withUTF8 { copy(UnsafeRawBufferPointer($0)) }
+        }
+
+        private mutating func copy(_ source: UnsafeRawBufferPointer) {
+            UnsafeMutableRawBufferPointer(rebasing: space[position...]).copyMemory(from: source)
+            position += source.count
         }
     }
 }

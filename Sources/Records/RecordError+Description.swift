@@ -4,6 +4,7 @@
 // The errors as sentences; Kafka clients show them to their users.
 
 extension RecordError: CustomStringConvertible {
+    /// The error as a sentence, or the fault as a part of one.
     public var description: String {
         switch self {
         case .truncated(let needed, let available):
@@ -34,6 +35,7 @@ extension RecordError: CustomStringConvertible {
 }
 
 extension RecordError.HeaderFault: CustomStringConvertible {
+    /// The error as a sentence, or the fault as a part of one.
     public var description: String {
         switch self {
         case .baseOffset(let offset): "base offset \(offset) is not 0"
@@ -48,6 +50,7 @@ extension RecordError.HeaderFault: CustomStringConvertible {
 }
 
 extension RecordError.RecordFault: CustomStringConvertible {
+    /// The error as a sentence, or the fault as a part of one.
     public var description: String {
         switch self {
         case .missing: "the batch ends before it"
@@ -63,6 +66,7 @@ extension RecordError.RecordFault: CustomStringConvertible {
 }
 
 extension RecordError.TimestampFault: CustomStringConvertible {
+    /// The error as a sentence, or the fault as a part of one.
     public var description: String {
         switch self {
         case .logAppendTimeByClient: "clients do not set LogAppendTime"

@@ -3,7 +3,9 @@
 // RecordFields.swift
 // Where the parts of one record lie. The only code that parses records: validation, iteration and search share it.
 
-/// The layout of one record inside decompressed bytes. Lengths are -1 for null.
+/// The layout of one record inside decompressed bytes.
+///
+/// Lengths are -1 for null.
 struct RecordFields {
     var timestampDelta: Int64 = 0
     var offsetDelta: Int32 = 0

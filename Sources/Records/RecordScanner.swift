@@ -5,7 +5,9 @@
 
 internal import Model
 
-/// The position in a payload. The bytes are passed to each step, so the scanner can be kept beside their owner.
+/// The position in a payload.
+///
+/// The bytes are passed to each step, so the scanner can be kept beside their owner.
 ///
 /// What it checks of every record: framing, rising offset deltas that stay within the batch; and at the end that
 /// neither bytes nor records are missing or left over.

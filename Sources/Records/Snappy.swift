@@ -13,6 +13,8 @@ enum Snappy {
     static let frameHeaderBytes = 16
     /// Input bytes in one block that we write; the library's own window is 64 KiB.
     static let blockBytes = 32 << 10
+    /// What one byte of a block stands for at most.
+    static let expansionMax: Int64 = 22
 
     // MARK: Writing
 
@@ -64,7 +66,9 @@ enum Snappy {
         return output.writerIndex - start
     }
 
-    /// Whether the stream is framed. A raw block cannot begin with the magic: it would copy from before its start.
+    /// Whether the stream is framed.
+    ///
+    /// A raw block cannot begin with the magic: it would copy from before its start.
     static func isFramed(_ input: UnsafeRawBufferPointer) -> Bool {
         input.count >= frameHeaderBytes && input.starts(with: magic)
     }
@@ -88,12 +92,14 @@ enum Snappy {
         }
     }
 
-    /// The block's claim of its size is only checked against the limit; a false claim fails in the library.
+    /// Decodes one raw block.
+    ///
+    /// Its claim of a size is believed only as far as the format allows: a copy makes 64 bytes of 3 at best.
     private static func decompressBlock(
         _ block: UnsafeRawBufferPointer, into output: inout ByteBuffer, room: Int, maxBytes: Int
     ) throws(RecordError) {
         let claimed = codecs_snappy_length(block.baseAddress, block.count)
-        guard claimed >= 0 else { throw .undecodable(.snappy) }
+        guard claimed >= 0, claimed <= Int64(block.count) * expansionMax else { throw .undecodable(.snappy) }
         guard claimed <= Int64(room) else { throw .decompressedTooLarge(limit: maxBytes) }
         var result: Int64 = 0
         output.writeWithUnsafeMutableBytes(minimumWritableBytes: Int(claimed)) { space in

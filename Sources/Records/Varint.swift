@@ -100,7 +100,9 @@ public enum Varint {
         buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: byteCountMax64) { write(value, to: $0) }
     }
 
-    /// Appends a zigzag number and returns how many bytes it took. 32-bit numbers have the same form.
+    /// Appends a zigzag number and returns how many bytes it took.
+    ///
+    /// 32-bit numbers have the same form.
     @discardableResult
     @inlinable public static func write(_ value: Int64, to buffer: inout ByteBuffer) -> Int {
         writeUnsigned(zigzag(value), to: &buffer)

@@ -43,8 +43,10 @@ public final class ZstdCompressor {
         return length
     }
 
-    /// Appends one zstd frame of at most `maxBytes` bytes, or appends nothing and returns nil: then compressing is
-    /// not worth it. A tight limit also stops the work early.
+    /// Appends one zstd frame of at most `maxBytes` bytes, or appends nothing and returns nil: then compressing is not
+    /// worth it.
+    ///
+    /// A tight limit also stops the work early.
     public func compress(
         _ input: RawSpan, into output: inout ByteBuffer, ifWithin maxBytes: Int
     ) throws(RecordError) -> Int? {
@@ -73,7 +75,9 @@ public final class ZstdCompressor {
     }
 }
 
-/// A zstd decompressor that keeps its tables between calls. Owned by one thread at a time.
+/// A zstd decompressor that keeps its tables between calls.
+///
+/// Owned by one thread at a time.
 public final class ZstdDecompressor {
     private let context: OpaquePointer
 
