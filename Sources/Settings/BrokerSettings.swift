@@ -90,6 +90,8 @@ public struct BrokerSettings: Sendable, Equatable {
         public var compressionLevel: Int
         /// Key `storage.checkpoint_interval`.
         public var checkpointInterval: Duration
+        /// Key `storage.retention_check_interval`.
+        public var retentionCheckInterval: Duration
     }
 
     /// Section `performance`.

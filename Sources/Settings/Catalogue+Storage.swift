@@ -44,11 +44,15 @@ extension Catalogue {
     static let storageCheckpointInterval = SettingKey<Duration>(
         "storage.checkpoint_interval", .duration(milliseconds(100)...seconds(3600)), default: "10s", .low,
         "How often the journal's progress is made permanent, so that recovery starts later in it.")
+    static let storageRetentionCheckInterval = SettingKey<Duration>(
+        "storage.retention_check_interval", .duration(milliseconds(50)...seconds(86_400)), default: "30s", .low,
+        "How often partitions are checked for segments to roll or delete and for producers to forget.")
     static let storage = [
         storageDirectory.definition, storageJournal.definition, storageJournalFileBytes.definition,
         storageJournalFiles.definition, storageRecycleBytes.definition, storageDiskReserve.definition,
         storageReadCache.definition, storageWriteBuffer.definition, storageCompression.definition,
         storageCompressionLevel.definition, storageCheckpointInterval.definition,
+        storageRetentionCheckInterval.definition,
     ]
 
     // MARK: performance

@@ -50,7 +50,8 @@ extension ResolvedSettings {
             diskReserveBytes: self[Catalogue.storageDiskReserve], readCacheBytes: self[Catalogue.storageReadCache],
             writeBufferBytes: self[Catalogue.storageWriteBuffer], compression: self[Catalogue.storageCompression],
             compressionLevel: self[Catalogue.storageCompressionLevel],
-            checkpointInterval: self[Catalogue.storageCheckpointInterval])
+            checkpointInterval: self[Catalogue.storageCheckpointInterval],
+            retentionCheckInterval: self[Catalogue.storageRetentionCheckInterval])
     }
 
     private var performance: BrokerSettings.Performance {

@@ -28,6 +28,9 @@ public struct IndexBatch: ~Copyable {
     /// Bytes the commit will write.
     public var byteCount: Int { batch.byteCount }
 
+    /// Writes the batch without waiting for the disk: for state that a log can make again.
+    public mutating func commitBuffered() throws(IndexError) { try commit(durability: .buffered) }
+
     /// Applies all changes, or none, and empties the batch. When it throws, the changes are still in the batch.
     ///
     /// `.synced` makes everything committed before durable as well. After a power failure a prefix of all commits survives.

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Broker.swift
+// Assembly and life of a broker: store, shards, controller, group coordinator; then requests; then a clean stop.
+
+import KafkaProtocol
+package import LogStore
+package import Logging
+package import Model
+package import NIOCore
+import Raft
+import Replication
+package import Settings
+package import Telemetry
+
+/// What a broker is made of that it does not make itself.
+package struct BrokerParts: Sendable {
+    package let settings: BrokerSettings
+    package let resolvedSettings: ResolvedSettings
+    package let store: LogStore
+    package let loops: [any EventLoop]
+    package let registry: MetricRegistry
+    package let clock: Clock
+    /// Runs a closure on a thread that may block.
+    package let runBlocking: @Sendable (@escaping @Sendable () -> Void) -> Void
+    package let logger: @Sendable (String) -> Logger
+
+    package init(
+        settings: BrokerSettings, resolvedSettings: ResolvedSettings, store: LogStore, loops: [any EventLoop],
+        registry: MetricRegistry, clock: Clock,
+        runBlocking: @escaping @Sendable (@escaping @Sendable () -> Void) -> Void,
+        logger: @escaping @Sendable (String) -> Logger
+    ) {
+        self.settings = settings
+        self.resolvedSettings = resolvedSettings
+        self.store = store
+        self.loops = loops
+        self.registry = registry
+        self.clock = clock
+        self.runBlocking = runBlocking
+        self.logger = logger
+    }
+}
+
+/// A broker that serves requests.
+///
+/// The controller and the group coordinator live on the first event loop; partitions on all of them.
+package final class Broker: Sendable {
+    package let settings: BrokerSettings
+    let resolvedSettings: ResolvedSettings
+    package let node: NodeID
+    package let shards: ShardDirectory
+    let metrics: BrokerMetrics
+    let clock: Clock
+    let logger: Logger
+    private let store: LogStore
+    private let home: any EventLoop
+    private let control: NIOLoopBound<ControlPlane>
+    let published: PublishedHandles
+
+    private init(
+        _ parts: BrokerParts, shards: ShardDirectory, control: NIOLoopBound<ControlPlane>, metrics: BrokerMetrics,
+        published: PublishedHandles
+    ) {
+        self.settings = parts.settings
+        self.resolvedSettings = parts.resolvedSettings
+        self.node = parts.settings.node.id
+        self.shards = shards
+        self.metrics = metrics
+        self.clock = parts.clock
+        self.logger = parts.logger("goulette.broker")
+        self.store = parts.store
+        self.home = parts.loops[0]
+        self.control = control
+        self.published = published
+    }
+
+    // MARK: Start
+
+    /// Recovers the broker's groups and partitions; `then` runs on the first event loop when requests can be served.
+    package static func start(_ parts: BrokerParts, then: @escaping @Sendable (Result<Broker, HostFailure>) -> Void) {
+        precondition(!parts.loops.isEmpty, "a broker needs an event loop")
+        parts.runBlocking {
+            do throws(StoreError) {
+                let recovered = try RecoveredControl(parts.store)
+                makeShards(parts) { shards in
+                    parts.loops[0].execute { assemble(parts, recovered, shards, then: then) }
+                }
+            } catch {
+                then(.failure(.store(error, partition: nil)))
+            }
+        }
+    }
+
+    /// Makes each shard on its own loop.
+    private static func makeShards(_ parts: BrokerParts, then: @escaping @Sendable (ShardDirectory) -> Void) {
+        let empty = ClusterImage(clusterID: "", controller: parts.settings.node.id, topics: [:])
+        let gathering = Gathering<NIOLoopBound<Shard>>(count: parts.loops.count) { shards in
+            then(ShardDirectory(shards, loops: parts.loops))
+        }
+        for (number, loop) in parts.loops.enumerated() {
+            loop.execute {
+                let shard = Shard(number: number, loop: loop, clock: parts.clock, image: empty)
+                gathering.set(number, NIOLoopBound(shard, eventLoop: loop))
+            }
+        }
+    }
+
+    private static func assemble(
+        _ parts: BrokerParts, _ recovered: RecoveredControl, _ shards: ShardDirectory,
+        then: @escaping @Sendable (Result<Broker, HostFailure>) -> Void
+    ) {
+        let loop = parts.loops[0]
+        let metrics = BrokerMetrics(registry: parts.registry, seriesMax: parts.settings.limits.maxMetricSeries)
+        let published = PublishedHandles()
+        let plane = ControlPlane(parts, recovered, shards, metrics, published)
+        let control = NIOLoopBound(plane, eventLoop: loop)
+        let broker = Broker(parts, shards: shards, control: control, metrics: metrics, published: published)
+        broker.registerMetrics(parts.registry)
+        plane.coordinator.start { error in
+            if let error { return then(.failure(.store(error, partition: nil))) }
+            plane.controller.start { failure in
+                if let failure { return then(.failure(failure)) }
+                plane.startTimers(broker)
+                then(.success(broker))
+            }
+        }
+    }
+
+    // MARK: Control plane
+
+    /// Runs `body` with the controller on its loop.
+    func withController(_ body: @escaping @Sendable (Controller) -> Void) {
+        if home.inEventLoop { return body(control.value.controller) }
+        home.execute { [control] in body(control.value.controller) }
+    }
+
+    /// Runs `body` with the group coordinator on its loop.
+    func withCoordinator(_ body: @escaping @Sendable (GroupCoordinator) -> Void) {
+        if home.inEventLoop { return body(control.value.coordinator) }
+        home.execute { [control] in body(control.value.coordinator) }
+    }
+
+    /// Hands out a producer id, or nil when the controller grants none.
+    func producerIDs(_ then: @escaping @Sendable (ProducerID?) -> Void) {
+        if home.inEventLoop { return control.value.takeProducerID(then) }
+        home.execute { [control] in control.value.takeProducerID(then) }
+    }
+
+    // MARK: Stop
+
+    /// Answers what is parked, writes the producers' state and lets go of every log. The store is closed by its owner,
+    /// after `then`.
+    package func stop(then: @escaping @Sendable () -> Void) {
+        home.execute { [self] in
+            control.value.stop()
+            let gathering = Gathering<Void>(count: shards.count) { _ in then() }
+            for number in 0..<shards.count {
+                shards.execute(on: number) { shard in
+                    shard.stopAll { gathering.set(number, ()) }
+                }
+            }
+        }
+    }
+}

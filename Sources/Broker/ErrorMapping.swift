@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ErrorMapping.swift
+// Every module's errors to Kafka's codes: the one table.
+
+import KafkaProtocol
+import LogStore
+import Records
+import Raft
+import Replication
+
+enum ErrorMapping {
+    /// The answer to a batch that validation refused.
+    static func outcome(of error: RecordError) -> ProduceOutcome {
+        var outcome = ProduceOutcome.failure(code(of: error), "\(error)")
+        if let index = error.recordIndex {
+            outcome.recordErrors = [ProduceResponse.RecordError(batchIndex: Int32(index), message: "\(error)")]
+        }
+        return outcome
+    }
+
+    static func code(of error: RecordError) -> KafkaErrorCode {
+        switch error.category {
+        case .corrupt: .corruptMessage
+        case .tooLarge: .messageTooLarge
+        case .failure: .kafkaStorageError
+        case .unsupportedCompression: .unsupportedCompressionType
+        case .invalidTimestamp: .invalidTimestamp
+        case .invalidRecord: .invalidRecord
+        }
+    }
+
+    /// A full disk and a failed one are both storage errors to clients: they retry while an operator acts.
+    static func code(of error: StoreError) -> KafkaErrorCode {
+        switch error {
+        case .outOfRange: .offsetOutOfRange
+        default: .kafkaStorageError
+        }
+    }
+
+    static func code(of error: ReplicationError) -> KafkaErrorCode {
+        switch error {
+        case .logFailed(let error), .notNow(let error): code(of: error)
+        case .refused(let refusal):
+            if case .uncommittedBytes = refusal { .notEnoughReplicas } else { .notLeaderOrFollower }
+        }
+    }
+}

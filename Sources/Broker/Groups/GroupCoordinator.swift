@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// GroupCoordinator.swift
+// The shell of the consumer-group coordinator: keeps the replies of parked requests, proposes commands to its Raft
+// group, arms one timer. Confined to its event loop.
+
+import KafkaProtocol
+import LogStore
+import Logging
+import Model
+import NIOCore
+import Replication
+import Telemetry
+
+/// The coordinator of all groups on this broker.
+final class GroupCoordinator: StateMachineLogic {
+    private(set) var state: CoordinatorState
+    private let machine: ReplicatedStateMachine
+    private let settings: GroupSettings
+    private let clock: Clock
+    private let loop: any EventLoop
+    private let logger: Logger
+    private let metrics: GroupMetrics
+    private var random: any RandomNumberGenerator
+
+    /// Nil while this broker does not lead the coordinator's group.
+    private(set) var table: GroupTable?
+    private var joins: [WaiterID: (JoinResult) -> Void] = [:]
+    private var syncs: [WaiterID: (SyncResult) -> Void] = [:]
+    private var nextWaiter: UInt64 = 0
+    private var directives: [GroupDirective] = []
+    private var timer: (deadline: Instant, task: Scheduled<Void?>)?
+    private var onReady: ((StoreError?) -> Void)?
+
+    init(
+        state: CoordinatorState, machine: ReplicatedStateMachine, settings: GroupSettings, clock: Clock,
+        loop: any EventLoop, random: any RandomNumberGenerator, metrics: GroupMetrics, logger: Logger
+    ) {
+        self.state = state
+        self.machine = machine
+        self.settings = settings
+        self.clock = clock
+        self.loop = loop
+        self.random = random
+        self.metrics = metrics
+        self.logger = logger
+    }
+
+    func start(ready: @escaping (StoreError?) -> Void) {
+        onReady = ready
+        machine.start(logic: self)
+    }
+
+    /// Answers every parked request; clients find the coordinator again after the restart.
+    func stop() {
+        resign(.coordinatorNotAvailable)
+    }
+
+    private var now: Moment { Moment(instant: clock.now(), wallTime: clock.wallTime()) }
+
+    // MARK: State machine
+
+    func apply(_ command: [UInt8], at index: LogIndex) -> [StateWrite] {
+        let decoded: CoordinatorCommand
+        do {
+            decoded = try CoordinatorCommand(decoding: command)
+        } catch {
+            preconditionFailure("the committed coordinator command at \(index) cannot be read: \(error)")
+        }
+        var writes: [CoordinatorWrite] = []
+        state.apply(decoded, into: &writes)
+        return writes.map { StateWrite(key: $0.key, value: $0.value) }
+    }
+
+    func stateMachineLeads(term: Term) {
+        table = GroupTable(leading: state, settings: settings, now: now)
+        metrics.groups.set(state.groups.count)
+        arm()
+        onReady?(nil)
+        onReady = nil
+    }
+
+    func stateMachineFollows() { resign(.notCoordinator) }
+
+    func stateMachineFailed(_ error: StoreError) {
+        logger.critical("The group coordinator's log failed", metadata: ["error": "\(error)"])
+        resign(.coordinatorNotAvailable)
+        onReady?(error)
+        onReady = nil
+    }
+
+    private func resign(_ error: GroupError) {
+        table?.resign(error, into: &directives)
+        table = nil
+        carryOut()
+    }
+
+    // MARK: Members
+
+    /// Parks or answers a join; returns its waiter, for ``waiterGone(_:group:)``.
+    func join(
+        group: String, memberID: String, _ makeRequest: (MemberIDEntropy) -> GroupJoin,
+        then: @escaping (JoinResult) -> Void
+    ) -> WaiterID? {
+        guard table != nil else {
+            then(.failure(.coordinatorLoadInProgress, memberID: memberID))
+            return nil
+        }
+        let waiter = makeWaiter()
+        joins[waiter] = then
+        let request = makeRequest(MemberIDEntropy(high: random.next(), low: random.next()))
+        table?.join(group: group, request, waiter: waiter, state: state, now: now, into: &directives)
+        carryOut()
+        return waiter
+    }
+
+    /// Parks or answers a sync.
+    func sync(group: String, _ request: GroupSync, then: @escaping (SyncResult) -> Void) -> WaiterID? {
+        guard table != nil else {
+            then(.failure(.coordinatorLoadInProgress))
+            return nil
+        }
+        let waiter = makeWaiter()
+        syncs[waiter] = then
+        table?.sync(group: group, request, waiter: waiter, state: state, now: now, into: &directives)
+        carryOut()
+        return waiter
+    }
+
+    func heartbeat(group: String, _ claim: MemberClaim) -> GroupError? {
+        guard table != nil else { return .coordinatorLoadInProgress }
+        let error = table?.heartbeat(group: group, claim, state: state, now: now) ?? nil
+        carryOut()
+        return error
+    }
+
+    func leave(group: String, _ leaving: [LeavingMember]) -> [GroupError?] {
+        guard table != nil else { return leaving.map { _ in .coordinatorLoadInProgress } }
+        let results = table?.leave(group: group, leaving, state: state, now: now, into: &directives) ?? []
+        carryOut()
+        return results
+    }
+
+    /// The connection of a parked request is gone.
+    func waiterGone(_ waiter: WaiterID, group: String) {
+        guard joins.removeValue(forKey: waiter) != nil || syncs.removeValue(forKey: waiter) != nil else { return }
+        table?.waiterGone(group: group, waiter, now: now, into: &directives)
+        carryOut()
+    }
+
+    private func makeWaiter() -> WaiterID {
+        nextWaiter += 1
+        return WaiterID(rawValue: nextWaiter)
+    }
+
+    // MARK: Offsets and groups
+
+    /// Commits offsets; `then` gets an error for the whole request, or one for each entry.
+    func commit(_ request: OffsetCommit, then: @escaping (Result<[GroupError?], GroupError>) -> Void) {
+        guard table != nil else { return then(.failure(.coordinatorLoadInProgress)) }
+        let decision = table?.commit(request, state: state, now: now) ?? .refuse(.notCoordinator)
+        carryOut()
+        propose(decision) { answer in then(answer) }
+    }
+
+    func deleteOffsets(
+        group: String, _ partitions: [TopicPartition], then: @escaping (Result<[GroupError?], GroupError>) -> Void
+    ) {
+        guard table != nil else { return then(.failure(.coordinatorLoadInProgress)) }
+        let decision =
+            table?.deleteOffsets(group: group, partitions, state: state, now: now) ?? .refuse(.notCoordinator)
+        propose(decision) { answer in then(answer) }
+    }
+
+    func delete(group: String, then: @escaping (GroupError?) -> Void) {
+        guard table != nil else { return then(.coordinatorLoadInProgress) }
+        let decision = table?.delete(group: group, state: state, now: now) ?? .refuse(.notCoordinator)
+        propose(decision) { [self] answer in
+            switch answer {
+            case .success:
+                table?.deleted(group: group)
+                then(nil)
+            case .failure(let error):
+                if case .propose = decision { table?.deleteFailed(group: group) }
+                then(error)
+            }
+        }
+    }
+
+    func describe(group: String) -> GroupDescription? {
+        table?.describe(group: group, state: state, now: now)
+    }
+
+    func list(states: Set<String>) -> [GroupListing]? {
+        table?.list(states: states, state: state)
+    }
+
+    /// Proposes what nobody needs any more for removal.
+    func expire() {
+        guard let table else { return }
+        for command in table.expirations(state: state, now: now.wallTime) {
+            machine.propose(command.encoded()) { _ in }
+        }
+        metrics.groups.set(state.groups.count)
+    }
+
+    /// Drops the offsets of a deleted topic.
+    func forget(topic: String) {
+        guard table != nil else { return }
+        machine.propose(CoordinatorCommand.forgetTopics([topic]).encoded()) { _ in }
+    }
+
+    private func propose(
+        _ decision: CoordinatorDecision, then: @escaping (Result<[GroupError?], GroupError>) -> Void
+    ) {
+        switch decision {
+        case .refuse(let error): then(.failure(error))
+        case .propose(nil, let refused): then(.success(refused))
+        case .propose(let command?, let refused):
+            machine.propose(command.encoded()) { result in
+                switch result {
+                case .success: then(.success(refused))
+                case .failure: then(.failure(.coordinatorNotAvailable))
+                }
+            }
+        }
+    }
+
+    // MARK: Directives
+
+    private func carryOut() {
+        while !directives.isEmpty {
+            let batch = directives
+            directives.removeAll(keepingCapacity: true)
+            for directive in batch { perform(directive) }
+        }
+        arm()
+    }
+
+    private func perform(_ directive: GroupDirective) {
+        switch directive {
+        case .completeJoin(let waiter, let result): joins.removeValue(forKey: waiter)?(result)
+        case .completeSync(let waiter, let result): syncs.removeValue(forKey: waiter)?(result)
+        case .persistGroup(let group, let sequence, let snapshot): persist(group, sequence, snapshot)
+        case .memberRemoved(let group, let memberID, _, let reason):
+            metrics.membersRemoved.increment()
+            logger.info(
+                "Member left its group",
+                metadata: ["group": "\(group)", "member": "\(memberID)", "reason": "\(reason.rawValue)"])
+        case .stateChanged(let group, let state, let generation):
+            if state == .preparingRebalance { metrics.rebalances.increment() }
+            logger.debug(
+                "Group changed state",
+                metadata: ["group": "\(group)", "state": "\(state.rawValue)", "generation": "\(generation)"])
+        }
+    }
+
+    private func persist(_ group: String, _ sequence: UInt64, _ snapshot: GroupSnapshot) {
+        let command = CoordinatorCommand.groupMetadata(group: group, snapshot: snapshot)
+        machine.propose(command.encoded()) { [self] result in
+            switch result {
+            case .success: table?.persisted(group: group, sequence: sequence, now: now, into: &directives)
+            case .failure: table?.persistFailed(group: group, sequence: sequence, now: now, into: &directives)
+            }
+            carryOut()
+        }
+    }
+
+    /// Keeps one timer at the earliest deadline of all groups.
+    private func arm() {
+        guard let deadline = table?.nextDeadline else {
+            timer?.task.cancel()
+            timer = nil
+            return
+        }
+        if let timer, timer.deadline <= deadline { return }
+        timer?.task.cancel()
+        let delay = TimeAmount.nanoseconds(Int64(clamping: deadline.nanoseconds(since: clock.now())))
+        let task = loop.assumeIsolated().scheduleTask(in: delay) { [weak self] in self?.fire() }
+        timer = (deadline, task)
+    }
+
+    private func fire() {
+        timer = nil
+        table?.timerFired(now: now, into: &directives)
+        carryOut()
+    }
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Partition+Fetch.swift
+// Reads below the high watermark, and who is woken when it moves.
+
+package import KafkaProtocol
+import LogStore
+import Logging
+package import Model
+package import NIOCore
+import Replication
+import Telemetry
+
+/// One partition's part of a fetch.
+package struct FetchCall: Sendable {
+    package var offset: Offset
+    package var bytesMax: Int
+    /// The leader epoch the client knows; -1 when it does not check.
+    package var currentLeaderEpoch: Int32
+    /// The epoch of the last record the client has; -1 when it does not check.
+    package var lastFetchedEpoch: Int32
+}
+
+/// What one partition answers to a fetch.
+package struct FetchResult: Sendable {
+    package var error = KafkaErrorCode.none
+    package var highWatermark: Int64 = -1
+    package var logStartOffset: Int64 = -1
+    package var divergingEpoch: (epoch: Int32, endOffset: Int64)?
+    /// Whole batches; the first one holds the offset asked for.
+    package var records: [ByteBuffer] = []
+    package var byteCount = 0
+
+    /// An answer that must reach the client now.
+    package var isUrgent: Bool { error != .none || divergingEpoch != nil }
+}
+
+/// Someone who waits for the high watermark of a partition.
+struct FetchWaiter {
+    /// Told of newly committed bytes, or that something else happened (`force`); returns whether to stay registered.
+    let wake: (_ bytes: Int, _ force: Bool) -> Bool
+}
+
+extension Partition {
+    /// Reads whole batches from `call.offset` on, up to the high watermark.
+    ///
+    /// `completion` runs on this loop: at once when the bytes are in memory, after a disk read otherwise.
+    package func fetch(_ call: FetchCall, completion: @escaping (FetchResult) -> Void) {
+        var result = FetchResult()
+        if let refusal = refusal ?? epochRefusal(call.currentLeaderEpoch) {
+            result.error = refusal
+            return completion(result)
+        }
+        result.highWatermark = highWatermark.rawValue
+        result.logStartOffset = log.logStartOffset.rawValue
+        if let diverging = divergence(of: call) {
+            result.divergingEpoch = diverging
+            return completion(result)
+        }
+        guard call.offset >= log.logStartOffset, call.offset <= endOffset else {
+            result.error = .offsetOutOfRange
+            return completion(result)
+        }
+        guard call.offset < highWatermark, call.bytesMax > 0 else { return completion(result) }
+        if let found = log.readCached(from: call.offset, upTo: highWatermark, maxBytes: call.bytesMax) {
+            return completion(filled(result, found))
+        }
+        log.read(from: call.offset, upTo: highWatermark, maxBytes: call.bytesMax) { [weak self] answer in
+            guard let self else { return }
+            switch answer {
+            case .success(let found): completion(self.filled(result, found))
+            case .failure(let error): completion(self.failed(result, error))
+            }
+        }
+    }
+
+    private func filled(_ result: FetchResult, _ found: ReadResult) -> FetchResult {
+        var result = result
+        result.records = found.slices
+        result.byteCount = found.byteCount
+        metrics.bytesOut.increment(by: found.byteCount)
+        return result
+    }
+
+    private func failed(_ result: FetchResult, _ error: StoreError) -> FetchResult {
+        environment.logger.error(
+            "Reading from the log failed",
+            metadata: ["topic": "\(handle.topic)", "partition": "\(handle.index)", "error": "\(error)"])
+        var result = result
+        result.error = ErrorMapping.code(of: error)
+        return result
+    }
+
+    /// Where the client's log and this one part, when the epoch it names ended before its offset (KIP-595).
+    private func divergence(of call: FetchCall) -> (epoch: Int32, endOffset: Int64)? {
+        guard call.lastFetchedEpoch >= 0 else { return nil }
+        let end = epochEnd(call.lastFetchedEpoch)
+        guard end.epoch < call.lastFetchedEpoch || end.offset < call.offset.rawValue else { return nil }
+        return end.epoch < 0 ? nil : (end.epoch, end.offset)
+    }
+
+    // MARK: Waiting
+
+    /// Registers `wake` for the next advance of the high watermark; wakes at once when it moved past `seen` meanwhile.
+    ///
+    /// Returns the registration, or nil when `wake` was called and declined to stay.
+    package func waitForData(
+        seen: Offset, wake: @escaping (_ bytes: Int, _ force: Bool) -> Bool
+    ) -> UInt64? {
+        if refusal != nil || highWatermark > seen, !wake(1, true) { return nil }
+        nextFetchWaiter += 1
+        fetchWaiters[nextFetchWaiter] = FetchWaiter(wake: wake)
+        return nextFetchWaiter
+    }
+
+    package func stopWaiting(_ registration: UInt64) {
+        fetchWaiters.removeValue(forKey: registration)
+    }
+
+    func wakeFetches(bytes: Int = 0, force: Bool = false) {
+        guard !fetchWaiters.isEmpty else { return }
+        for (registration, waiter) in fetchWaiters where !waiter.wake(bytes, force) {
+            fetchWaiters.removeValue(forKey: registration)
+        }
+    }
+
+    // MARK: Offsets and epochs
+
+    /// The answer to OffsetForLeaderEpoch (KIP-320): the largest epoch not above `epoch`, and where it ends.
+    package func epochEnd(_ epoch: Int32) -> (epoch: Int32, offset: Int64) {
+        guard epoch >= 0, let term = replica.leadingTerm, epoch <= term.leaderEpoch else { return (-1, -1) }
+        if epoch == term.leaderEpoch { return (epoch, highWatermark.rawValue) }
+        let (found, end) = log.endOffset(ofEpoch: Term(UInt64(epoch)))
+        return (found.leaderEpoch, end.rawValue)
+    }
+
+    /// The answer to ListOffsets for one timestamp or special value.
+    package func listOffset(
+        _ timestamp: Int64, completion: @escaping (KafkaErrorCode, _ offset: Int64, _ timestamp: Int64, _ epoch: Int32) -> Void
+    ) {
+        guard let term = replica.leadingTerm else { return completion(refusal ?? .leaderNotAvailable, -1, -1, -1) }
+        switch timestamp {
+        case -1: completion(.none, highWatermark.rawValue, -1, term.leaderEpoch)
+        case -2:
+            let start = log.logStartOffset
+            completion(.none, start.rawValue, -1, log.epoch(containing: start).leaderEpoch)
+        case 0...:
+            log.offset(forTimestamp: timestamp, upTo: highWatermark) { answer in
+                switch answer {
+                case .success(let found?):
+                    completion(.none, found.offset.rawValue, found.timestamp, found.term.leaderEpoch)
+                case .success(nil): completion(.none, -1, -1, -1)
+                case .failure(let error): completion(ErrorMapping.code(of: error), -1, -1, -1)
+                }
+            }
+        default: completion(.unsupportedVersion, -1, -1, -1)
+        }
+    }
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Partition+Maintenance.swift
+// What happens to a partition from time to time: deleted records, retention, expiry, snapshots of producer state.
+
+package import KafkaProtocol
+package import LogStore
+import Logging
+package import Model
+import Records
+import Replication
+package import Settings
+
+extension Partition {
+    /// Deletes the records below `offset`; -1 stands for the high watermark. Returns the new low watermark.
+    package func deleteRecords(before offset: Int64) -> (error: KafkaErrorCode, lowWatermark: Int64) {
+        if let refusal { return (refusal, -1) }
+        let target = offset == -1 ? highWatermark : Offset(offset)
+        guard offset >= -1, target <= highWatermark else { return (.offsetOutOfRange, -1) }
+        do {
+            if target > log.logStartOffset { try log.trim(to: target) }
+        } catch {
+            return (ErrorMapping.code(of: error), -1)
+        }
+        publish()
+        wakeFetches(force: true)
+        return (.none, log.logStartOffset.rawValue)
+    }
+
+    /// Applies a change of the topic's configuration to frames and segments from now on.
+    package func configure(_ configuration: TopicConfiguration) {
+        self.configuration = configuration
+        log.configure(Self.logSettings(configuration))
+    }
+
+    /// What the log needs to know of a topic's configuration.
+    package static func logSettings(_ configuration: TopicConfiguration) -> GroupLogSettings {
+        GroupLogSettings(
+            segmentBytes: configuration.segmentBytes, segmentMilliseconds: configuration.segmentMilliseconds)
+    }
+
+    /// Time-driven work: rolls and deletes old segments, forgets silent producers, snapshots producer state.
+    package func maintain(now: WallTime) {
+        guard failure == nil, replica.leadingTerm != nil else { return }
+        let start = log.logStartOffset
+        do {
+            try log.applyRetention(
+                now: now, retentionMilliseconds: configuration.retentionMilliseconds < 0 ? nil : configuration.retentionMilliseconds,
+                retentionBytes: configuration.retentionBytes < 0 ? nil : Int(configuration.retentionBytes),
+                upTo: highWatermark)
+        } catch {
+            environment.logger.warning(
+                "Retention could not be applied",
+                metadata: ["topic": "\(handle.topic)", "partition": "\(handle.index)", "error": "\(error)"])
+        }
+        if log.logStartOffset > start { wakeFetches(force: true) }
+        producers.expire(now: now)
+        snapshotProducers()
+        publish()
+    }
+
+    /// Records between two snapshots of the producer state: what a restart replays at most, besides one frame.
+    static let producerSnapshotRecords: Int64 = 100_000
+
+    /// Stores the producer state when it can stand for enough of the log to be worth a write; always at a clean stop.
+    package func snapshotProducers(always: Bool = false) {
+        guard failure == nil, producers.count > 0 || producerSnapshotOffset > .zero else { return }
+        guard highWatermark - producerSnapshotOffset >= (always ? 1 : Self.producerSnapshotRecords) else { return }
+        log.saveProducerSnapshot(producers.encodeSnapshot(upTo: highWatermark), at: highWatermark)
+        producerSnapshotOffset = highWatermark
+    }
+}
+
+extension ProducerBatch {
+    /// The producer's side of a batch that stands, or will stand, at `baseOffset`.
+    init(_ batch: RecordBatch, baseOffset: Offset, maxTimestamp: Int64) {
+        self.init(
+            producerID: batch.header.producerID, epoch: batch.header.producerEpoch,
+            baseSequence: batch.header.baseSequence, lastOffsetDelta: batch.header.lastOffsetDelta,
+            baseOffset: baseOffset, maxTimestamp: maxTimestamp, isControl: batch.isControl)
+    }
+}
+
+extension TopicCompression {
+    /// The codec to store batches with; nil keeps the producer's.
+    var targetCodec: CompressionCodec? {
+        switch self {
+        case .producer: nil
+        case .uncompressed: CompressionCodec.none
+        case .gzip: .gzip
+        case .snappy: .snappy
+        case .lz4: .lz4
+        case .zstd: .zstd
+        }
+    }
+}

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Partition+Produce.swift
+// From a producer's batch to a proposed frame: validate, check the sequence, assign offsets, gather, close.
+
+import DequeModule
+import KafkaProtocol
+import LogStore
+package import Model
+package import NIOCore
+package import Records
+import Replication
+import Settings
+import Telemetry
+
+/// One partition's part of a produce request.
+package struct ProduceCall {
+    package var records: ByteBuffer?
+    package var acks: Int16
+    /// The version of the request: zstd needs 7.
+    package var version: Int16
+    package var receivedAt: Instant
+    package var wallTime: WallTime
+    package var deadline: Instant
+    package var request: PendingProduce
+    package var slot: Int
+}
+
+extension Partition {
+    /// Validates a batch and adds it to the open frame. The outcome reaches `call.request` once: after commit for every
+    /// acknowledged produce, because here a local write and its flush are one step.
+    ///
+    /// - Cost: one pass over the batch for its checksum and records, one copy into the frame.
+    package func produce(_ call: ProduceCall, context: CompressionContext) {
+        if let refusal { return call.request.complete(call.slot, .failure(refusal)) }
+        guard call.acks >= -1, call.acks <= 1 else {
+            return call.request.complete(call.slot, .failure(.invalidRequiredAcks))
+        }
+        if call.acks == -1, configuration.minInsyncReplicas > 1 {
+            return call.request.complete(call.slot, .failure(.notEnoughReplicas))
+        }
+        do {
+            try admit(call, context: context)
+        } catch {
+            environment.metrics.batchesRejected.increment()
+            call.request.complete(call.slot, ErrorMapping.outcome(of: error))
+        }
+    }
+
+    private func admit(_ call: ProduceCall, context: CompressionContext) throws(RecordError) {
+        guard let records = call.records, records.readableBytes > 0 else {
+            throw .notOneBatch(trailingBytes: 0)
+        }
+        var batch = try RecordBatch.produced(in: records)
+        let summary = try batch.validate(rules(for: call), context: context)
+        if batch.isTransactional {
+            return call.request.complete(call.slot, .failure(.invalidTxnState, "transactions are not served"))
+        }
+        if batch.hasProducer, !admitProducer(of: batch, call) { return }
+        if let codec = configuration.compression.targetCodec, codec != batch.codec {
+            batch = try batch.recompressed(to: codec, context: context)
+        }
+        append(batch, summary: summary, call: call)
+    }
+
+    private func rules(for call: ProduceCall) -> ProduceRules {
+        var rules = ProduceRules()
+        rules.depth = .deep
+        rules.batchBytesMax = configuration.maxMessageBytes
+        rules.allowsZstd = call.version >= 7
+        if configuration.timestampType == .createTime {
+            rules.timestampBounds = TimestampBounds(
+                now: call.wallTime, beforeMaxMilliseconds: configuration.timestampBeforeMaxMilliseconds,
+                afterMaxMilliseconds: configuration.timestampAfterMaxMilliseconds)
+        }
+        return rules
+    }
+
+    /// Checks the sequence of an idempotent producer; answers the call itself when the batch is not to be appended.
+    private func admitProducer(of batch: RecordBatch, _ call: ProduceCall) -> Bool {
+        switch producers.check(ProducerBatch(batch, baseOffset: endOffset, maxTimestamp: batch.maxTimestamp)) {
+        case .append: return true
+        case .duplicate(let baseOffset, let lastOffset, let timestamp):
+            environment.metrics.duplicateBatches.increment()
+            answerDuplicate(baseOffset, lastOffset, timestamp, call)
+            return false
+        case .error(let error):
+            call.request.complete(call.slot, .failure(KafkaErrorCode(rawValue: error.rawValue) ?? .unknownServerError))
+            return false
+        }
+    }
+
+    /// A batch that is in the log already is acknowledged with its first offset, but not before that one is committed.
+    private func answerDuplicate(_ base: Offset, _ last: Offset, _ timestamp: Int64, _ call: ProduceCall) {
+        var outcome = ProduceOutcome(error: .none, baseOffset: base.rawValue)
+        if configuration.timestampType == .logAppendTime { outcome.logAppendTime = timestamp }
+        let waiter = ProduceWaiter(request: call.request, slot: call.slot, outcome: outcome, deadline: call.deadline)
+        if last < highWatermark { return waiter.succeed(logStart: log.logStartOffset) }
+        for position in inFlight.indices where inFlight[position].endOffset > last {
+            return inFlight[position].waiters.append(waiter)
+        }
+        precondition(open.map { $0.endOffset > last } ?? false, "a duplicate of a batch nobody has")
+        open?.waiters.append(waiter)
+    }
+
+    private func append(_ batch: RecordBatch, summary: RecordBatchSummary, call: ProduceCall) {
+        if let frame = open, !fits(batch, in: frame) { close(now: call.receivedAt) }
+        if let refusal { return call.request.complete(call.slot, .failure(refusal)) }
+        guard let term = replica.leadingTerm else { preconditionFailure("a refused partition took a batch") }
+        let base = endOffset
+        var frame = open.take() ?? openFrame(at: call.receivedAt, bytes: batch.totalBytes)
+        let start = frame.payload.writerIndex
+        frame.payload.writeImmutableBuffer(batch.bytes)
+        RecordBatch.patch(baseOffset: base, leaderEpoch: term.leaderEpoch, in: &frame.payload, at: start)
+        let timestamp = stamp(&frame, at: start, summary: summary, wallTime: call.wallTime)
+        frame.batches += 1
+        frame.recordCount += batch.header.lastOffsetDelta + 1
+        frame.maxTimestamp = max(frame.maxTimestamp, timestamp)
+        if batch.isCompressed { frame.compressedBytes += batch.totalBytes }
+        endOffset = frame.endOffset
+        if batch.hasProducer {
+            producers.record(ProducerBatch(batch, baseOffset: base, maxTimestamp: timestamp), at: call.wallTime)
+        }
+        var outcome = ProduceOutcome(error: .none, baseOffset: base.rawValue)
+        if configuration.timestampType == .logAppendTime { outcome.logAppendTime = call.wallTime.milliseconds }
+        frame.waiters.append(
+            ProduceWaiter(request: call.request, slot: call.slot, outcome: outcome, deadline: call.deadline))
+        open = frame
+        metrics.recordsIn.increment(by: batch.recordCount)
+        metrics.bytesIn.increment(by: batch.totalBytes)
+        listForClosing()
+    }
+
+    private func fits(_ batch: RecordBatch, in frame: OpenFrame) -> Bool {
+        frame.payload.readableBytes + batch.totalBytes <= batcher.limits.bytesMax
+            && frame.batches < batcher.limits.batchesMax
+    }
+
+    private func openFrame(at now: Instant, bytes: Int) -> OpenFrame {
+        var payload = ByteBuffer()
+        payload.reserveCapacity(max(bytes, 4096))
+        return OpenFrame(payload: payload, baseOffset: endOffset, openedAt: now)
+    }
+
+    /// Gives the batch the broker's time when the topic asks for it, or corrects its header; returns its newest time.
+    private func stamp(
+        _ frame: inout OpenFrame, at start: Int, summary: RecordBatchSummary, wallTime: WallTime
+    ) -> Int64 {
+        if configuration.timestampType == .logAppendTime {
+            RecordBatch.setLogAppendTime(wallTime, in: &frame.payload, at: start)
+            return wallTime.milliseconds
+        }
+        if summary.needsMaxTimestampCorrection {
+            RecordBatch.setMaxTimestamp(summary.maxTimestamp, in: &frame.payload, at: start)
+        }
+        return summary.maxTimestamp
+    }
+
+    // MARK: Closing frames
+
+    func listForClosing() {
+        guard !isListedForClosing else { return }
+        isListedForClosing = true
+        environment.closeLater(self)
+    }
+
+    /// Asks the batcher about the open frame, at the end of an event-loop turn or when its time is up.
+    package func decideOpenFrame(now: Instant) {
+        isListedForClosing = false
+        guard let frame = open else { return }
+        let decision = batcher.decide(
+            bytes: frame.payload.readableBytes, batches: frame.batches, openedAt: frame.openedAt, now: now)
+        switch decision {
+        case .close: close(now: now)
+        case .hold: break
+        case .holdUntil(let instant): environment.closeAt(self, instant)
+        }
+    }
+
+    /// Proposes the open frame. When that is refused nothing of it is in the log: its offsets are free again and its
+    /// producers are told.
+    private func close(now: Instant) {
+        guard let frame = open.take() else { return }
+        let content = EntryContent(
+            kind: .data, baseOffset: frame.baseOffset, recordCount: frame.recordCount,
+            maxTimestamp: frame.maxTimestamp, payload: frame.payload,
+            isCompressed: frame.compressedBytes * 2 > frame.payload.readableBytes)
+        // Registered before the proposal: the log may report the flush from inside it.
+        let index = log.lastIndex.next
+        inFlight.append(
+            FrameInFlight(
+                index: index, endOffset: frame.endOffset, bytes: frame.payload.readableBytes, proposedAt: now,
+                waiters: frame.waiters))
+        batcher.appended()
+        do {
+            let proposed = try replica.propose(content)
+            precondition(proposed == index, "\(handle.group): proposed at \(proposed), expected \(index)")
+        } catch {
+            undo(frame, error)
+        }
+    }
+
+    private func undo(_ frame: OpenFrame, _ error: ReplicationError) {
+        if inFlight.last?.endOffset == frame.endOffset {
+            inFlight.removeLast()
+            batcher.completed(nanoseconds: 0)
+        }
+        endOffset = frame.baseOffset
+        forgetProducers(from: frame.baseOffset)
+        environment.metrics.framesRefused.increment()
+        let code = ErrorMapping.code(of: error)
+        for waiter in frame.waiters { waiter.fail(code, "\(error)") }
+    }
+
+    /// Proposes what is open, because nothing more will come. The log writes what it was handed before it closes.
+    package func finish() {
+        if open != nil, batcher.inFlight < batcher.limits.framesInFlightMax { close(now: environment.clock.now()) }
+    }
+
+    /// Answers producers whose time is up; their batches may still be committed.
+    package func expireWaiters(now: Instant) {
+        guard let oldest = inFlight.first, now.milliseconds(since: oldest.proposedAt) > 0 else { return }
+        for position in inFlight.indices {
+            inFlight[position].waiters.removeAll { waiter in
+                guard waiter.deadline <= now else { return false }
+                waiter.fail(.requestTimedOut)
+                return true
+            }
+        }
+    }
+}

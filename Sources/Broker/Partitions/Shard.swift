@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Shard.swift
+// The partitions of one event loop, and the work that loop does for all of them.
+
+import KafkaProtocol
+import Logging
+import LogStore
+package import Model
+package import NIOCore
+package import Records
+
+/// All partitions that live on one event loop. Confined to that loop.
+package final class Shard {
+    package let number: Int
+    package let loop: any EventLoop
+    /// Reused by every validation on this loop.
+    package let compression = CompressionContext()
+    package private(set) var partitions: [GroupID: Partition] = [:]
+    /// The metadata as this loop serves it.
+    package var image: ClusterImage
+
+    private let clock: Clock
+    private var openFrames: [Partition] = []
+    private var isClosingScheduled = false
+    private var nextWake: Instant?
+
+    package init(number: Int, loop: any EventLoop, clock: Clock, image: ClusterImage) {
+        self.number = number
+        self.loop = loop
+        self.clock = clock
+        self.image = image
+    }
+
+    // MARK: Partitions
+
+    package func add(_ partition: Partition) {
+        precondition(partitions[partition.handle.group] == nil, "\(partition.handle.group) is on this shard already")
+        partitions[partition.handle.group] = partition
+    }
+
+    package func remove(_ group: GroupID) -> Partition? {
+        partitions.removeValue(forKey: group)
+    }
+
+    /// Stops every partition after its open frame and the frames in flight are committed or given up.
+    package func stopAll(then: @escaping () -> Void) {
+        for partition in partitions.values { partition.finish() }
+        for partition in partitions.values {
+            partition.snapshotProducers(always: true)
+            partition.stop(.notLeaderOrFollower)
+            partition.log.close()
+        }
+        partitions.removeAll()
+        then()
+    }
+
+    // MARK: Frames
+
+    /// Decides on the partition's open frame when this event-loop turn ends, after everything that arrived in it.
+    package func closeLater(_ partition: Partition) {
+        openFrames.append(partition)
+        guard !isClosingScheduled else { return }
+        isClosingScheduled = true
+        loop.assumeIsolated().execute { [self] in decideOpenFrames() }
+    }
+
+    private func decideOpenFrames() {
+        isClosingScheduled = false
+        let now = clock.now()
+        let listed = openFrames
+        openFrames.removeAll(keepingCapacity: true)
+        for partition in listed { partition.decideOpenFrame(now: now) }
+    }
+
+    /// Decides on the partition's open frame at `instant`.
+    package func closeAt(_ partition: Partition, _ instant: Instant) {
+        let delay = Int64(instant.nanoseconds(since: clock.now()))
+        loop.assumeIsolated().scheduleTask(in: .nanoseconds(delay)) { [weak partition, clock] in
+            partition?.decideOpenFrame(now: clock.now())
+        }
+    }
+
+    // MARK: Time
+
+    /// Answers producers whose time is up.
+    package func expireWaiters() {
+        let now = clock.now()
+        for partition in partitions.values { partition.expireWaiters(now: now) }
+    }
+
+    /// Retention, expiry and snapshots.
+    package func maintain() {
+        let now = clock.wallTime()
+        for partition in partitions.values { partition.maintain(now: now) }
+    }
+}
+
+/// Reaches the shard of a partition from any event loop.
+package struct ShardDirectory: Sendable {
+    private let shards: [NIOLoopBound<Shard>]
+    package let loops: [any EventLoop]
+
+    package init(_ shards: [NIOLoopBound<Shard>], loops: [any EventLoop]) {
+        self.shards = shards
+        self.loops = loops
+    }
+
+    package var count: Int { loops.count }
+
+    /// The shard of `loop`, which must be the current one.
+    package func shard(on loop: any EventLoop) -> Shard {
+        for position in loops.indices where loops[position] === loop { return shards[position].value }
+        preconditionFailure("an event loop without a shard")
+    }
+
+    /// Runs `body` with the shard on its loop; at once when that is the current loop.
+    package func execute(on number: Int, _ body: @escaping @Sendable (Shard) -> Void) {
+        let bound = shards[number]
+        if loops[number].inEventLoop { return body(bound.value) }
+        loops[number].execute { body(bound.value) }
+    }
+
+    /// Asks a partition something and brings the answer back to `loop`, which must be the current one.
+    ///
+    /// `body` runs on the partition's loop and calls its second argument once, now or later; `then` runs on `loop`.
+    /// On a shared loop nothing is scheduled and nothing is boxed twice.
+    package func withPartition<Answer: Sendable>(
+        _ handle: PartitionHandle, from loop: any EventLoop,
+        _ body: @escaping @Sendable (Partition?, @escaping (Answer) -> Void) -> Void,
+        then: @escaping (Answer) -> Void
+    ) {
+        let bound = shards[handle.shard]
+        if loops[handle.shard] === loop { return body(bound.value.partitions[handle.group], then) }
+        let back = NIOLoopBound(then, eventLoop: loop)
+        loops[handle.shard].execute {
+            body(bound.value.partitions[handle.group]) { answer in loop.execute { back.value(answer) } }
+        }
+    }
+
+    /// Registers for the next commit of a partition; `wake` and `registered` run on `loop`.
+    package func register(
+        _ handle: PartitionHandle, seen: Offset, from loop: any EventLoop,
+        wake: @escaping (_ bytes: Int, _ force: Bool) -> Bool, registered: @escaping (UInt64?) -> Void
+    ) {
+        let bound = shards[handle.shard]
+        if loops[handle.shard] === loop {
+            guard let partition = bound.value.partitions[handle.group] else { return registered(nil) }
+            return registered(partition.waitForData(seen: seen, wake: wake))
+        }
+        let wakeBack = NIOLoopBound(wake, eventLoop: loop)
+        let registeredBack = NIOLoopBound(registered, eventLoop: loop)
+        loops[handle.shard].execute {
+            let number = bound.value.partitions[handle.group]?.waitForData(seen: seen) { bytes, force in
+                loop.execute { _ = wakeBack.value(bytes, force) }
+                return true
+            }
+            loop.execute { registeredBack.value(number) }
+        }
+    }
+
+    /// Ends a registration.
+    package func unregister(_ handle: PartitionHandle, _ number: UInt64, from loop: any EventLoop) {
+        execute(on: handle.shard) { $0.partitions[handle.group]?.stopWaiting(number) }
+    }
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// RequestRouter.swift
+// From a frame to the handler of its API. What is not served never reaches a handler.
+
+import KafkaProtocol
+package import NIOCore
+import Telemetry
+
+extension Broker {
+    /// Serves one request. Called on the event loop of its connection; answers at any later time, from any thread.
+    ///
+    /// A request that cannot be decoded, and an API or version that is not served, close the connection; except
+    /// ApiVersions, which answers with the versions it knows (KIP-511).
+    package func handle(_ call: Call, body: ByteBuffer) {
+        guard let key = call.header.key else {
+            metrics.unknownRequests.increment()
+            return call.answer.close("unknown API key \(call.header.apiKey)")
+        }
+        guard call.header.isServed else { return refuseVersion(call, key) }
+        do {
+            let request = try RequestDecoder.decode(call.header, body: body)
+            metrics.request(key).increment()
+            route(request, call)
+        } catch {
+            metrics.malformedRequests.increment()
+            call.answer.close("malformed \(key.name) v\(call.version): \(error)")
+        }
+    }
+
+    private func refuseVersion(_ call: Call, _ key: APIKey) {
+        guard key == .apiVersions else {
+            metrics.unknownRequests.increment()
+            return call.answer.close("\(key.name) v\(call.version) is not served")
+        }
+        metrics.request(key).increment()
+        call.answer.send(ResponseEncoder.unsupportedApiVersions(correlationID: call.header.correlationID))
+    }
+
+    private func route(_ request: KafkaRequest, _ call: Call) {
+        switch request {
+        case .produce(let request): produce(request, call)
+        case .fetch(let request): fetch(request, call)
+        case .listOffsets(let request): listOffsets(request, call)
+        case .metadata(let request): metadata(request, call)
+        case .offsetForLeaderEpoch(let request): offsetForLeaderEpoch(request, call)
+        case .apiVersions(let request): apiVersions(request, call)
+        case .describeCluster(let request): describeCluster(request, call)
+        case .createTopics(let request): createTopics(request, call)
+        case .deleteTopics(let request): deleteTopics(request, call)
+        case .createPartitions(let request): createPartitions(request, call)
+        case .deleteRecords(let request): deleteRecords(request, call)
+        case .describeConfigs(let request): describeConfigs(request, call)
+        case .alterConfigs(let request): alterConfigs(request, call)
+        case .incrementalAlterConfigs(let request): incrementalAlterConfigs(request, call)
+        case .initProducerID(let request): initProducerID(request, call)
+        case .findCoordinator(let request): findCoordinator(request, call)
+        case .offsetCommit(let request): offsetCommit(request, call)
+        case .offsetFetch(let request): offsetFetch(request, call)
+        case .joinGroup(let request): joinGroup(request, call)
+        case .heartbeat(let request): heartbeat(request, call)
+        case .leaveGroup(let request): leaveGroup(request, call)
+        case .syncGroup(let request): syncGroup(request, call)
+        case .describeGroups(let request): describeGroups(request, call)
+        case .listGroups(let request): listGroups(request, call)
+        case .deleteGroups(let request): deleteGroups(request, call)
+        case .offsetDelete(let request): offsetDelete(request, call)
+        }
+    }
+}

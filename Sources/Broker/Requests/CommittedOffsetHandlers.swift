@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// CommittedOffsetHandlers.swift
+// OffsetCommit, OffsetFetch, OffsetDelete, InitProducerId.
+
+import KafkaProtocol
+import Model
+
+extension Broker {
+    // MARK: Committed offsets
+
+    func offsetCommit(_ request: OffsetCommitRequest, _ call: Call) {
+        let image = shards.shard(on: call.loop).image
+        var entries: [OffsetCommitBatch.Entry] = []
+        // For each partition of the request: its place among the entries, or nil when there is no such partition.
+        var places: [Int?] = []
+        for topic in request.topics {
+            let known = image.topics[topic.name]
+            for partition in topic.partitions {
+                guard known?.partition(partition.index) != nil else {
+                    places.append(nil)
+                    continue
+                }
+                places.append(entries.count)
+                entries.append(
+                    .init(
+                        partition: TopicPartition(
+                            topic: topic.name, partition: PartitionIndex(rawValue: partition.index)),
+                        offset: partition.committedOffset, leaderEpoch: partition.committedLeaderEpoch,
+                        metadata: partition.committedMetadata ?? ""))
+            }
+        }
+        let retention = call.version <= 4 && request.retentionTimeMilliseconds >= 0
+        let commit = OffsetCommit(
+            group: request.groupID,
+            claim: MemberClaim(
+                memberID: request.memberID, instanceID: request.groupInstanceID, generation: request.generationID),
+            entries: entries, retentionMilliseconds: retention ? request.retentionTimeMilliseconds : nil,
+            knowsGroupIDNotFound: call.version >= 9)
+        withCoordinator { [places] coordinator in
+            coordinator.commit(commit) { result in
+                call.respond(Self.answer(request, result, places))
+            }
+        }
+    }
+
+    private static func answer(
+        _ request: OffsetCommitRequest, _ result: Result<[GroupError?], GroupError>, _ places: [Int?]
+    ) -> OffsetCommitResponse {
+        var position = 0
+        let topics = request.topics.map { topic in
+            let partitions = topic.partitions.map { partition in
+                defer { position += 1 }
+                let code: KafkaErrorCode
+                switch (result, places[position]) {
+                case (.failure(let error), _): code = error.code
+                case (.success, nil): code = .unknownTopicOrPartition
+                case (.success(let refused), let place?): code = refused[place]?.code ?? .none
+                }
+                return OffsetCommitResponse.Partition(index: partition.index, errorCode: code)
+            }
+            return OffsetCommitResponse.Topic(name: topic.name, partitions: partitions)
+        }
+        return OffsetCommitResponse(topics: topics)
+    }
+
+    func offsetFetch(_ request: OffsetFetchRequest, _ call: Call) {
+        withCoordinator { coordinator in
+            guard coordinator.table != nil else {
+                return call.respond(Self.refusal(of: request, .coordinatorLoadInProgress))
+            }
+            guard GroupTable.isValid(request.groupID) else {
+                return call.respond(Self.refusal(of: request, .invalidGroupID))
+            }
+            guard let topics = request.topics else {
+                return call.respond(Self.all(coordinator.state.fetchAll(group: request.groupID)))
+            }
+            let found = topics.map { topic in
+                let partitions = topic.partitionIndexes.map { index in
+                    let partition = TopicPartition(topic: topic.name, partition: PartitionIndex(rawValue: index))
+                    let committed = coordinator.state.fetch(group: request.groupID, partition)
+                    return OffsetFetchResponse.Partition(index, committed)
+                }
+                return OffsetFetchResponse.Topic(name: topic.name, partitions: partitions)
+            }
+            call.respond(OffsetFetchResponse(topics: found))
+        }
+    }
+
+    private static func all(_ offsets: [(partition: TopicPartition, committed: CommittedOffset)]) -> OffsetFetchResponse {
+        var topics: [OffsetFetchResponse.Topic] = []
+        for (partition, committed) in offsets {
+            let answer = OffsetFetchResponse.Partition(partition.partition.rawValue, committed)
+            if topics.last?.name == partition.topic {
+                topics[topics.count - 1].partitions.append(answer)
+            } else {
+                topics.append(.init(name: partition.topic, partitions: [answer]))
+            }
+        }
+        return OffsetFetchResponse(topics: topics)
+    }
+
+    /// Version 1 has no error for the whole answer, so each partition gets it as well.
+    private static func refusal(of request: OffsetFetchRequest, _ code: KafkaErrorCode) -> OffsetFetchResponse {
+        let topics = (request.topics ?? []).map { topic in
+            OffsetFetchResponse.Topic(
+                name: topic.name,
+                partitions: topic.partitionIndexes.map {
+                    .init(index: $0, committedOffset: -1, committedLeaderEpoch: -1, metadata: "", errorCode: code)
+                })
+        }
+        return OffsetFetchResponse(topics: topics, errorCode: code)
+    }
+
+    func offsetDelete(_ request: OffsetDeleteRequest, _ call: Call) {
+        let partitions = request.topics.flatMap { topic in
+            topic.partitions.map { TopicPartition(topic: topic.name, partition: PartitionIndex(rawValue: $0.index)) }
+        }
+        withCoordinator { coordinator in
+            coordinator.deleteOffsets(group: request.groupID, partitions) { result in
+                guard case .success(let refused) = result else {
+                    guard case .failure(let error) = result else { return }
+                    return call.respond(OffsetDeleteResponse(errorCode: error.code))
+                }
+                var position = 0
+                let topics = request.topics.map { topic in
+                    OffsetDeleteResponse.Topic(
+                        name: topic.name,
+                        partitions: topic.partitions.map { partition in
+                            defer { position += 1 }
+                            let error = position < refused.count ? refused[position] : nil
+                            return .init(index: partition.index, errorCode: error?.code ?? .none)
+                        })
+                }
+                call.respond(OffsetDeleteResponse(topics: topics))
+            }
+        }
+    }
+
+    // MARK: Producer ids
+
+    func initProducerID(_ request: InitProducerIDRequest, _ call: Call) {
+        guard request.transactionalID == nil else {
+            let code: KafkaErrorCode = request.transactionalID == "" ? .invalidRequest : .coordinatorNotAvailable
+            return call.respond(InitProducerIDResponse(errorCode: code, producerID: -1, producerEpoch: -1))
+        }
+        producerIDs { id in
+            guard let id else {
+                return call.respond(
+                    InitProducerIDResponse(errorCode: .coordinatorLoadInProgress, producerID: -1, producerEpoch: -1))
+            }
+            call.respond(InitProducerIDResponse(producerID: id.rawValue, producerEpoch: 0))
+        }
+    }
+}
+
+extension OffsetFetchResponse.Partition {
+    fileprivate init(_ index: Int32, _ committed: CommittedOffset) {
+        self.init(
+            index: index, committedOffset: committed.offset, committedLeaderEpoch: committed.leaderEpoch,
+            metadata: committed.metadata, errorCode: .none)
+    }
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ConfigHandlers.swift
+// DescribeConfigs, AlterConfigs, IncrementalAlterConfigs for topics; a broker's configuration is read-only.
+
+import KafkaProtocol
+import Model
+import Settings
+
+extension Broker {
+    // MARK: Describe
+
+    func describeConfigs(_ request: DescribeConfigsRequest, _ call: Call) {
+        let image = shards.shard(on: call.loop).image
+        let resources = request.resources.map { resource in
+            var answer = DescribeConfigsResponse.Resource(
+                resourceType: resource.resourceType, resourceName: resource.resourceName)
+            do throws(AdminRefusal) {
+                answer.configs = try describe(resource, request, image)
+            } catch {
+                answer.errorCode = error.code
+                answer.errorMessage = error.message
+            }
+            return answer
+        }
+        call.respond(DescribeConfigsResponse(resources: resources))
+    }
+
+    private func describe(
+        _ resource: DescribeConfigsRequest.Resource, _ request: DescribeConfigsRequest, _ image: ClusterImage
+    ) throws(AdminRefusal) -> [DescribeConfigsResponse.Config] {
+        let configs: [DescribeConfigsResponse.Config]
+        switch resource.resourceType {
+        case ConfigResourceType.topic:
+            guard let topic = image.topics[resource.resourceName] else {
+                throw AdminRefusal(.unknownTopicOrPartition, "Topic \(resource.resourceName) does not exist")
+            }
+            configs = topicConfigs(topic, request)
+        case ConfigResourceType.broker:
+            try checkBroker(resource.resourceName)
+            configs = brokerConfigs(request)
+        default:
+            throw AdminRefusal(.invalidRequest, "Resource type \(resource.resourceType) has no configuration here")
+        }
+        guard let wanted = resource.keys else { return configs }
+        return configs.filter { wanted.contains($0.name) }
+    }
+
+    /// A broker resource names this broker, or every broker by the empty name.
+    private func checkBroker(_ name: String) throws(AdminRefusal) {
+        guard !name.isEmpty else { return }
+        guard let id = Int32(name) else { throw AdminRefusal(.invalidRequest, "Broker id \(name) is not a number") }
+        guard id == node.rawValue else { throw AdminRefusal(.invalidRequest, "This is broker \(node), not \(id)") }
+    }
+
+    private func topicConfigs(_ topic: TopicImage, _ request: DescribeConfigsRequest) -> [DescribeConfigsResponse.Config] {
+        let overrides = topic.record.configuration
+        return TopicConfigurationCatalogue.effective(overrides: overrides, defaults: settings.topicDefaults).map { entry in
+            let definition = entry.definition
+            var synonyms: [DescribeConfigsResponse.Synonym] = []
+            if request.includeSynonyms {
+                if entry.isOverride {
+                    synonyms.append(.init(name: definition.name, value: entry.value, source: ConfigSource.topic))
+                }
+                let name = definition.brokerName ?? definition.name
+                synonyms.append(.init(name: name, value: definition.defaultText, source: ConfigSource.default))
+            }
+            return DescribeConfigsResponse.Config(
+                name: definition.name, value: entry.value, isReadOnly: false,
+                source: entry.isOverride ? ConfigSource.topic : ConfigSource.default, isSensitive: false,
+                synonyms: synonyms, type: definition.type.rawValue,
+                documentation: request.includeDocumentation ? definition.doc : nil)
+        }
+    }
+
+    private func brokerConfigs(_ request: DescribeConfigsRequest) -> [DescribeConfigsResponse.Config] {
+        BrokerConfigurationNames.entries(of: resolvedSettings).map { entry in
+            let source = entry.isDefault ? ConfigSource.default : ConfigSource.staticBroker
+            let synonym = DescribeConfigsResponse.Synonym(name: entry.name, value: entry.value, source: source)
+            return DescribeConfigsResponse.Config(
+                name: entry.name, value: entry.value, isReadOnly: true, source: source, isSensitive: false,
+                synonyms: request.includeSynonyms ? [synonym] : [], type: entry.type.rawValue,
+                documentation: request.includeDocumentation ? entry.doc : nil)
+        }
+    }
+
+    // MARK: Alter
+
+    func alterConfigs(_ request: AlterConfigsRequest, _ call: Call) {
+        let gathering = Gathering<AlterConfigsResponse.Resource>(count: request.resources.count) { resources in
+            call.respond(AlterConfigsResponse(resources: resources))
+        }
+        for (slot, resource) in request.resources.enumerated() {
+            let changes = resource.configs.map { ConfigChange(name: $0.name, operation: .set, value: $0.value) }
+            alter(resource.resourceType, resource.resourceName, changes, replacing: true, request.validateOnly) { refusal in
+                gathering.set(
+                    slot,
+                    .init(
+                        errorCode: refusal?.code ?? .none, errorMessage: refusal?.message,
+                        resourceType: resource.resourceType, resourceName: resource.resourceName))
+            }
+        }
+    }
+
+    func incrementalAlterConfigs(_ request: IncrementalAlterConfigsRequest, _ call: Call) {
+        let gathering = Gathering<IncrementalAlterConfigsResponse.Resource>(count: request.resources.count) { resources in
+            call.respond(IncrementalAlterConfigsResponse(resources: resources))
+        }
+        for (slot, resource) in request.resources.enumerated() {
+            let changes = resource.configs.map {
+                ConfigChange(name: $0.name, operation: .init(rawValue: $0.operation), value: $0.value)
+            }
+            alter(resource.resourceType, resource.resourceName, changes, replacing: false, request.validateOnly) { refusal in
+                gathering.set(
+                    slot,
+                    .init(
+                        errorCode: refusal?.code ?? .none, errorMessage: refusal?.message,
+                        resourceType: resource.resourceType, resourceName: resource.resourceName))
+            }
+        }
+    }
+
+    /// Changes one resource's configuration; `replacing` begins with an empty one, as AlterConfigs does.
+    private func alter(
+        _ type: Int8, _ name: String, _ changes: [ConfigChange], replacing: Bool, _ validateOnly: Bool,
+        then: @escaping @Sendable (AdminRefusal?) -> Void
+    ) {
+        guard type == ConfigResourceType.topic else {
+            return then(AdminRefusal(.invalidRequest, "Only topics can be configured while the broker runs"))
+        }
+        guard Self.repeated(changes.map(\.name)).isEmpty else {
+            return then(AdminRefusal(.invalidRequest, "A configuration is named twice for \(name)"))
+        }
+        withController { controller in
+            guard let topic = controller.state.topic(named: name) else {
+                return then(AdminRefusal(.unknownTopicOrPartition, "Topic \(name) does not exist"))
+            }
+            do throws(AdminRefusal) {
+                let start = replacing ? [:] : topic.configuration
+                let configuration = try ConfigChange.apply(changes, to: start)
+                controller.setConfiguration(of: name, configuration, validateOnly: validateOnly) { then($0) }
+            } catch {
+                then(error)
+            }
+        }
+    }
+}
+
+/// One change of one configuration.
+struct ConfigChange: Sendable {
+    enum Operation: Int8, Sendable {
+        case set = 0
+        case delete = 1
+        case append = 2
+        case subtract = 3
+    }
+
+    var name: String
+    /// Nil for a number that means nothing.
+    var operation: Operation?
+    var value: String?
+
+    /// The configuration after `changes`; values are checked by the controller.
+    static func apply(
+        _ changes: [ConfigChange], to start: [String: String]
+    ) throws(AdminRefusal) -> [String: String] {
+        var result = start
+        for change in changes {
+            guard let definition = TopicConfigurationCatalogue.definition(change.name) else {
+                let hint = TopicConfigurationCatalogue.suggestion(for: change.name).map { "; did you mean \($0)?" } ?? ""
+                throw AdminRefusal(.invalidConfig, "Unknown topic configuration \(change.name)\(hint)")
+            }
+            switch change.operation {
+            case .set:
+                guard let value = change.value else {
+                    throw AdminRefusal(.invalidConfig, "\(change.name) needs a value")
+                }
+                result[change.name] = value
+            case .delete: result.removeValue(forKey: change.name)
+            case .append, .subtract:
+                guard definition.type == .list else {
+                    throw AdminRefusal(.invalidConfig, "\(change.name) is not a list")
+                }
+                result[change.name] = combine(
+                    result[change.name] ?? definition.defaultText, change.value ?? "",
+                    adding: change.operation == .append)
+            case nil: throw AdminRefusal(.invalidRequest, "Unknown operation on \(change.name)")
+            }
+        }
+        return result
+    }
+
+    private static func combine(_ present: String, _ change: String, adding: Bool) -> String {
+        let old = present.split(separator: ",").map(String.init)
+        let items = change.split(separator: ",").map(String.init)
+        let kept = old.filter { !items.contains($0) }
+        return (adding ? kept + items : kept).joined(separator: ",")
+    }
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// FetchHandler.swift
+// Fetch: turns a request into a FetchOperation. Sessions are refused (id 0), which every client copes with (KIP-227).
+
+import KafkaProtocol
+import Model
+import NIOCore
+import Telemetry
+
+extension Broker {
+    /// The most bytes of records in one answer, whatever the client allows.
+    static let fetchBytesMax = 64 << 20
+
+    func fetch(_ request: FetchRequest, _ call: Call) {
+        if request.sessionID != 0, request.sessionEpoch > 0 {
+            metrics.error(.fetchSessionIDNotFound).increment()
+            return call.respond(FetchResponse(errorCode: .fetchSessionIDNotFound))
+        }
+        let image = shards.shard(on: call.loop).image
+        let targets = request.topics.flatMap { topic in
+            let known = image.topics[topic.name]
+            return topic.partitions.map { target($0, in: known) }
+        }
+        let limits = FetchLimits(
+            waitMilliseconds: Int64(min(max(0, request.maxWaitMilliseconds), 60_000)),
+            bytesMin: Int(max(0, request.minBytes)),
+            bytesMax: min(max(1, Int(request.maxBytes)), Self.fetchBytesMax))
+        let shape = request.topics.map { ($0.name, $0.partitions.map(\.index)) }
+        let operation = FetchOperation(targets: targets, limits: limits, shards: shards, loop: call.loop) { results in
+            self.answerFetch(results, shape, call)
+        }
+        let bound = NIOLoopBound(operation, eventLoop: call.loop)
+        call.answer.onDisconnect {
+            if call.loop.inEventLoop { bound.value.cancel() } else { call.loop.execute { bound.value.cancel() } }
+        }
+        operation.start()
+    }
+
+    private func target(_ partition: FetchRequest.Partition, in topic: TopicImage?) -> FetchTarget {
+        let fetch = FetchCall(
+            offset: Offset(partition.fetchOffset), bytesMax: Int(max(0, partition.partitionMaxBytes)),
+            currentLeaderEpoch: partition.currentLeaderEpoch, lastFetchedEpoch: partition.lastFetchedEpoch)
+        return FetchTarget(
+            handle: topic?.partition(partition.index), call: fetch, refusal: .unknownTopicOrPartition)
+    }
+
+    private func answerFetch(_ results: [FetchResult], _ shape: [(name: String, partitions: [Int32])], _ call: Call) {
+        metrics.fetchLatency.record(from: call.receivedAt, to: clock.now())
+        var slot = 0
+        let topics = shape.map { topic in
+            let partitions = topic.partitions.map { index in
+                defer { slot += 1 }
+                return answer(results[slot], index: index)
+            }
+            return FetchResponse.Topic(name: topic.name, partitions: partitions)
+        }
+        call.respond(FetchResponse(topics: topics))
+    }
+
+    private func answer(_ result: FetchResult, index: Int32) -> FetchResponse.Partition {
+        if result.error != .none { metrics.error(result.error).increment() }
+        var partition = FetchResponse.Partition(index: index, errorCode: result.error, highWatermark: result.highWatermark)
+        partition.lastStableOffset = result.highWatermark
+        partition.logStartOffset = result.logStartOffset
+        partition.records = RecordSlices(result.records)
+        if let diverging = result.divergingEpoch {
+            partition.divergingEpoch = .init(epoch: diverging.epoch, endOffset: diverging.endOffset)
+        }
+        return partition
+    }
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ProduceHandler.swift
+// Produce: hands each partition its batch and answers when all of them know their outcome.
+
+import KafkaProtocol
+import Model
+import Telemetry
+
+extension Broker {
+    /// What the answer needs of the request: names and numbers, not the records.
+    private struct Shape: Sendable {
+        var topics: [(name: String, partitions: [Int32])]
+    }
+
+    func produce(_ request: ProduceRequest, _ call: Call) {
+        let shape = Shape(topics: request.topics.map { ($0.name, $0.partitions.map(\.index)) })
+        let count = shape.topics.reduce(0) { $0 + $1.partitions.count }
+        guard count > 0 else { return answerProduce([], shape, request.acks, call) }
+        let acks = request.acks
+        let pending = PendingProduce(count: count) { [self] outcomes in answerProduce(outcomes, shape, acks, call) }
+        if request.transactionalID != nil {
+            for slot in 0..<count { pending.complete(slot, .failure(.invalidTxnState, "transactions are not served")) }
+            return
+        }
+        dispatch(request, call, pending)
+    }
+
+    private func dispatch(_ request: ProduceRequest, _ call: Call, _ pending: PendingProduce) {
+        let image = shards.shard(on: call.loop).image
+        let wallTime = clock.wallTime()
+        let deadline = call.receivedAt.advanced(byMilliseconds: Int64(max(0, request.timeoutMilliseconds)))
+        var slot = 0
+        for topic in request.topics {
+            let known = image.topics[topic.name]
+            for partition in topic.partitions {
+                defer { slot += 1 }
+                guard let handle = known?.partition(partition.index) else {
+                    pending.complete(slot, .failure(.unknownTopicOrPartition))
+                    continue
+                }
+                let produce = ProduceCall(
+                    records: partition.records, acks: request.acks, version: call.version, receivedAt: call.receivedAt,
+                    wallTime: wallTime, deadline: deadline, request: pending, slot: slot)
+                shards.execute(on: handle.shard) { shard in
+                    guard let owner = shard.partitions[handle.group] else {
+                        return produce.request.complete(produce.slot, .failure(.unknownTopicOrPartition))
+                    }
+                    owner.produce(produce, context: shard.compression)
+                }
+            }
+        }
+    }
+
+    private func answerProduce(_ outcomes: [ProduceOutcome], _ shape: Shape, _ acks: Int16, _ call: Call) {
+        metrics.produceLatency.record(from: call.receivedAt, to: clock.now())
+        if acks == 0 {
+            if let bad = outcomes.first(where: { $0.error != .none }) {
+                return call.answer.close("produce with acks=0 failed: \(bad.error.name)")
+            }
+            return call.answer.send(nil)
+        }
+        var slot = 0
+        let topics = shape.topics.map { topic in
+            let partitions = topic.partitions.map { index in
+                defer { slot += 1 }
+                let outcome = outcomes[slot]
+                if outcome.error != .none { metrics.error(outcome.error).increment() }
+                return ProduceResponse.Partition(
+                    index: index, errorCode: outcome.error, baseOffset: outcome.baseOffset,
+                    logAppendTimeMilliseconds: outcome.logAppendTime, logStartOffset: outcome.logStartOffset,
+                    recordErrors: outcome.recordErrors, errorMessage: outcome.message)
+            }
+            return ProduceResponse.Topic(name: topic.name, partitions: partitions)
+        }
+        call.respond(ProduceResponse(topics: topics))
+    }
+}

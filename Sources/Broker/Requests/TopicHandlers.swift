@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// TopicHandlers.swift
+// CreateTopics, DeleteTopics, CreatePartitions: one question to the controller for each topic.
+
+import KafkaProtocol
+import Model
+import Settings
+
+extension Broker {
+    func createTopics(_ request: CreateTopicsRequest, _ call: Call) {
+        let twice = Self.repeated(request.topics.map(\.name))
+        let gathering = Gathering<CreateTopicsResponse.Topic>(count: request.topics.count) { topics in
+            call.respond(CreateTopicsResponse(topics: topics))
+        }
+        for (slot, topic) in request.topics.enumerated() {
+            if twice.contains(topic.name) {
+                let answer = CreateTopicsResponse.Topic(
+                    name: topic.name, errorCode: .invalidRequest, errorMessage: "The topic is named twice in the request")
+                gathering.set(slot, answer)
+                continue
+            }
+            withController { [self] controller in
+                create(topic, validateOnly: request.validateOnly, controller) { gathering.set(slot, $0) }
+            }
+        }
+    }
+
+    private func create(
+        _ topic: CreateTopicsRequest.Topic, validateOnly: Bool, _ controller: Controller,
+        then: @escaping (CreateTopicsResponse.Topic) -> Void
+    ) {
+        var configuration: [String: String] = [:]
+        for config in topic.configs { if let value = config.value { configuration[config.name] = value } }
+        let request = TopicRequest(
+            name: topic.name, partitionCount: topic.partitionCount, replicationFactor: topic.replicationFactor,
+            assignments: topic.assignments.map { ($0.index, $0.brokerIDs) }, configuration: configuration)
+        let plan: (partitions: Int, configuration: [String: String])
+        do {
+            plan = try controller.plan(request)
+        } catch {
+            return then(.init(name: topic.name, errorCode: error.code, errorMessage: error.message))
+        }
+        let created = CreateTopicsResponse.Topic(
+            name: topic.name, partitionCount: Int32(plan.partitions), replicationFactor: 1,
+            configs: effectiveConfigs(plan.configuration))
+        if validateOnly { return then(created) }
+        controller.create(request) { refusal in
+            guard let refusal else { return then(created) }
+            then(.init(name: topic.name, errorCode: refusal.code, errorMessage: refusal.message))
+        }
+    }
+
+    private func effectiveConfigs(_ overrides: [String: String]) -> [CreateTopicsResponse.Config] {
+        TopicConfigurationCatalogue.effective(overrides: overrides, defaults: settings.topicDefaults).map {
+            .init(
+                name: $0.definition.name, value: $0.value, isReadOnly: false,
+                source: $0.isOverride ? ConfigSource.topic : ConfigSource.default, isSensitive: false)
+        }
+    }
+
+    func deleteTopics(_ request: DeleteTopicsRequest, _ call: Call) {
+        let gathering = Gathering<DeleteTopicsResponse.Topic>(count: request.topicNames.count) { topics in
+            call.respond(DeleteTopicsResponse(topics: topics))
+        }
+        for (slot, name) in request.topicNames.enumerated() {
+            withController { controller in
+                controller.delete(name) { refusal in
+                    gathering.set(slot, .init(name: name, errorCode: refusal?.code ?? .none))
+                }
+            }
+        }
+    }
+
+    func createPartitions(_ request: CreatePartitionsRequest, _ call: Call) {
+        let twice = Self.repeated(request.topics.map(\.name))
+        let gathering = Gathering<CreatePartitionsResponse.Topic>(count: request.topics.count) { topics in
+            call.respond(CreatePartitionsResponse(topics: topics))
+        }
+        for (slot, topic) in request.topics.enumerated() {
+            if twice.contains(topic.name) {
+                gathering.set(slot, .init(name: topic.name, errorCode: .invalidRequest))
+                continue
+            }
+            withController { controller in
+                controller.addPartitions(
+                    to: topic.name, total: topic.count, assignments: topic.assignments?.map(\.brokerIDs),
+                    validateOnly: request.validateOnly
+                ) { refusal in
+                    gathering.set(
+                        slot,
+                        .init(name: topic.name, errorCode: refusal?.code ?? .none, errorMessage: refusal?.message))
+                }
+            }
+        }
+    }
+
+    /// The names that stand more than once.
+    static func repeated(_ names: [String]) -> Set<String> {
+        var seen = Set<String>()
+        return Set(names.filter { !seen.insert($0).inserted })
+    }
+}
+
+/// Where a configuration's value comes from, as Kafka numbers it.
+enum ConfigSource {
+    static let topic: Int8 = 1
+    static let staticBroker: Int8 = 4
+    static let `default`: Int8 = 5
+}
+
+/// What a configuration belongs to, as Kafka numbers it.
+enum ConfigResourceType {
+    static let topic: Int8 = 2
+    static let broker: Int8 = 4
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ReplicatedStateMachine.swift
+// A group whose entries are commands: proposes them, applies them in order once committed, and stores what changed
+// together with the applied index, so that a restart loads the state and replays only the rest.
+
+internal import DequeModule
+public import LogStore
+public import Model
+public import NIOCore
+internal import Raft
+
+/// One change of the stored state.
+public struct StateWrite: Sendable, Hashable {
+    /// The key inside the machine's group.
+    public var key: [UInt8]
+    /// The new value; nil deletes the key.
+    public var value: [UInt8]?
+
+    /// A change of `key`.
+    public init(key: [UInt8], value: [UInt8]?) {
+        self.key = key
+        self.value = value
+    }
+}
+
+/// The logic that a ``ReplicatedStateMachine`` drives.
+public protocol StateMachineLogic: AnyObject {
+    /// Applies a committed command and returns what has to be stored. Deterministic.
+    func apply(_ command: [UInt8], at index: LogIndex) -> [StateWrite]
+    /// This broker leads the group and has applied everything before its term.
+    func stateMachineLeads(term: Term)
+    /// This broker does not lead the group any more.
+    func stateMachineFollows()
+    /// The group cannot go on on this broker.
+    func stateMachineFailed(_ error: StoreError)
+}
+
+/// Drives a state machine on a Raft group without segments. Confined to the group's event loop.
+///
+/// Invariant: `applied <= replica.committed`; commands are applied in index order, each exactly once in memory; the
+/// store may lose a suffix of what was applied, never something before it (storage rule R7).
+public final class ReplicatedStateMachine: ReplicaObserver {
+    /// What a proposal's proposer is told after it was applied.
+    public typealias Completion = (Result<LogIndex, ReplicationError>) -> Void
+
+    /// The group.
+    public let replica: ReplicaGroup
+    /// The last index that was applied in memory.
+    public private(set) var applied: LogIndex
+    /// Entries kept behind the applied index before the log is compacted.
+    public static let compactionLagEntries = 4096
+
+    private struct Pending {
+        let index: LogIndex
+        let command: [UInt8]
+        let completion: Completion
+    }
+
+    private let index: IndexDatabase
+    private let family: StateFamily
+    private weak var logic: (any StateMachineLogic)?
+    private var pending = Deque<Pending>()
+    private var committed: LogIndex
+    private var isReading = false
+    private var confirmedTerm: Term?
+    private var announcedTerm: Term?
+    private var failure: StoreError?
+
+    /// A machine whose stored state reflects the entries up to `applied`.
+    public init(replica: ReplicaGroup, index: IndexDatabase, family: StateFamily, applied: LogIndex) {
+        self.replica = replica
+        self.index = index
+        self.family = family
+        self.applied = applied
+        self.committed = applied
+    }
+
+    /// Begins to take part.
+    public func start(logic: any StateMachineLogic) {
+        self.logic = logic
+        replica.start(observer: self)
+    }
+
+    /// Proposes a command; `completion` runs after it was applied here, or when it was not proposed.
+    public func propose(_ command: [UInt8], completion: @escaping Completion) {
+        replica.whenIdle { [self] in proposeNow(command, completion) }
+    }
+
+    private func proposeNow(_ command: [UInt8], _ completion: @escaping Completion) {
+        let content = EntryContent(
+            kind: .command, baseOffset: .zero, recordCount: 0, maxTimestamp: -1, payload: ByteBuffer(bytes: command))
+        pending.append(Pending(index: replica.log.lastIndex.next, command: command, completion: completion))
+        do {
+            _ = try replica.propose(content)
+        } catch {
+            let refused = pending.removeLast()
+            refused.completion(.failure(error))
+        }
+    }
+
+    // MARK: Replica
+
+    /// Reads may be served once everything before this term is applied.
+    public func replicaLeads(term: Term) { confirmedTerm = term }
+
+    /// Proposals whose fate is not known are answered with a refusal.
+    public func replicaFollows(term: Term, leader: NodeID?) {
+        confirmedTerm = nil
+        announcedTerm = nil
+        let waiting = pending
+        pending.removeAll()
+        for one in waiting { one.completion(.failure(.refused(.notLeader(leader: leader)))) }
+        logic?.stateMachineFollows()
+    }
+
+    /// Applies what is committed now.
+    public func replicaCommitted(upTo index: LogIndex) {
+        committed = max(committed, index)
+        advance()
+    }
+
+    /// Tells every proposer.
+    public func replicaFailed(_ error: StoreError) {
+        failure = error
+        let waiting = pending
+        pending.removeAll()
+        for one in waiting { one.completion(.failure(.logFailed(error))) }
+        logic?.stateMachineFailed(error)
+    }
+
+    // MARK: Applying
+
+    private func advance() {
+        while applied < committed, failure == nil {
+            if let first = pending.first, first.index == applied.next {
+                pending.removeFirst()
+                apply(first.command, at: first.index)
+                first.completion(.success(first.index))
+            } else {
+                return read()
+            }
+        }
+        announce()
+    }
+
+    private func announce() {
+        guard let term = confirmedTerm, announcedTerm != term, applied >= committed, failure == nil else { return }
+        announcedTerm = term
+        logic?.stateMachineLeads(term: term)
+    }
+
+    /// Loads entries that were recovered, or that another leader made.
+    private func read() {
+        guard !isReading else { return }
+        isReading = true
+        var last = committed
+        if let first = pending.first { last = min(last, first.index.previous) }
+        replica.log.readEntries(from: applied.next, through: last, maxBytes: 4 << 20) { [weak self] answer in
+            guard let self else { return }
+            self.isReading = false
+            switch answer {
+            case .success(let entries):
+                for entry in entries where entry.index == self.applied.next {
+                    let isCommand = entry.kind == .command
+                    self.apply(isCommand ? Array(entry.payload.readableBytesView) : nil, at: entry.index)
+                }
+                self.advance()
+            case .failure(let error):
+                self.replicaFailed(error)
+            }
+        }
+    }
+
+    private func apply(_ command: [UInt8]?, at position: LogIndex) {
+        applied = position
+        guard let command, let writes = logic?.apply(command, at: position) else { return }
+        do {
+            try store(writes, at: position)
+        } catch {
+            replicaFailed(.index("\(error)"))
+        }
+    }
+
+    /// Stores changes and the applied index in one unsynced batch: the log is what makes them durable.
+    private func store(_ writes: [StateWrite], at position: LogIndex) throws(IndexError) {
+        var batch = try index.makeBatch()
+        for write in writes {
+            if let value = write.value {
+                batch.put(write.key, value, in: family, of: replica.id)
+            } else {
+                batch.delete(write.key, in: family, of: replica.id)
+            }
+        }
+        let term = replica.log.term(at: position) ?? replica.log.lastTerm
+        batch.putApplied(AppliedPosition(index: position, term: term), in: family, of: replica.id)
+        try batch.commitBuffered()
+    }
+}

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an operator meets: exit codes, the inspector, metrics, health, the command line."""
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+
+from confluent_kafka import Producer
+
+from conftest import GOULETTE, INSPECT
+
+
+def fill(broker, topic, count=2000, size=1000):
+    producer = Producer({"bootstrap.servers": broker.bootstrap, "batch.num.messages": 50})
+    for number in range(count):
+        producer.produce(topic, b"%d " % number + bytes(range(256)) * (size // 256), partition=0)
+    assert producer.flush(60) == 0
+
+
+def test_wrong_configuration_names_the_line(tmp_path):
+    config = tmp_path / "goulette.yaml"
+    config.write_text("node:\n  id: 1\nstorage:\n  directorry: /nowhere\n")
+    answer = subprocess.run([GOULETTE, "start", "--config", config], capture_output=True, text=True, timeout=20)
+    assert answer.returncode == 78
+    assert "line 4" in answer.stderr and "directorry" in answer.stderr and "directory" in answer.stderr
+
+
+def test_second_broker_on_a_directory_is_refused(broker):
+    command = broker.command()
+    command[command.index("--listen") + 1] = "127.0.0.1:0"
+    command[command.index("--admin") + 1] = "127.0.0.1:0"
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    assert answer.returncode == 75, answer.stderr
+    assert "locked" in answer.stderr
+
+
+def test_a_flipped_byte_in_a_sealed_segment_is_named(new_broker):
+    broker = new_broker().start()
+    topic = broker.cli("topic", "create", "flip", "-p", "1", "-c", "segment.bytes=1048576")
+    assert topic.returncode == 0, topic.stderr
+    fill(broker, "flip", count=6000)
+    assert broker.stop() == 0
+    broker.verify()
+    segments = sorted(p for p in broker.data.glob("groups/*/*.seg") if p.stat().st_size > 500_000)
+    assert len(segments) >= 2, "the topic has sealed segments"
+    damaged = segments[0]
+    with open(damaged, "r+b") as file:
+        file.seek(200_000)
+        byte = file.read(1)
+        file.seek(200_000)
+        file.write(bytes([byte[0] ^ 0x10]))
+    answer = broker.inspect("verify")
+    assert answer.returncode == 21, answer.stdout + answer.stderr
+    text = answer.stdout + answer.stderr
+    assert "flip" in text and "offset" in text and damaged.name in text
+    report = json.loads(broker.inspect("verify", "--json").stdout)
+    (finding,) = report["damage"]
+    assert finding["topic"] == "flip" and finding["partition"] == 0 and finding["offset"] >= 0
+
+
+def test_inspector_reads_a_running_broker_and_changes_nothing(broker):
+    fill(broker, "seen")
+    for command in (["overview"], ["partitions"], ["batches", "seen/0"], ["records", "seen/0"],
+                    ["index", "seen/0"], ["raft"], ["verify"]):
+        answer = broker.inspect(*command)
+        assert answer.returncode == 0, (command, answer.stdout, answer.stderr)
+        assert answer.stdout.strip()
+        as_json = broker.inspect(*command, "--json")
+        assert as_json.returncode == 0, (command, as_json.stderr)
+        for line in as_json.stdout.splitlines() if command[0] == "records" else [as_json.stdout]:
+            json.loads(line)
+
+
+def test_metrics_are_what_promtool_accepts(broker):
+    fill(broker, "measured")
+    status, text = broker.get("/metrics")
+    assert status == 200
+    checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert broker.get("/health/live")[0] == 200 and broker.get("/health/ready")[0] == 200
+    assert broker.get("/nothing")[0] == 404
+    assert broker.metric("goulette_topic_records_total") >= 2000
+
+
+def test_command_line_round_trip(broker):
+    created = broker.cli("topic", "create", "words", "-p", "3", "-c", "retention.ms=3600000")
+    assert created.returncode == 0, created.stderr
+    again = broker.cli("topic", "create", "words")
+    assert again.returncode == 1 and "TOPIC_ALREADY_EXISTS" in again.stderr
+    produced = broker.cli("produce", "words", input="".join(f"word {n}\n" for n in range(100)))
+    assert produced.returncode == 0, produced.stderr
+    consumed = broker.cli("consume", "words", "--offset", "start", "-e")
+    assert sorted(consumed.stdout.split("\n")[:-1]) == sorted(f"word {n}" for n in range(100)), consumed.stderr
+    listed = json.loads(broker.cli("topic", "list", "-o", "json").stdout)
+    assert "words" in json.dumps(listed)
+    described = broker.cli("topic", "describe", "words", "-o", "json")
+    assert described.returncode == 0 and "3600000" in described.stdout
+    grouped = broker.cli("consume", "words", "-g", "readers", "-n", "100")
+    assert grouped.returncode == 0 and len(grouped.stdout.splitlines()) == 100, grouped.stderr
+    assert "readers" in broker.cli("group", "list").stdout
+    assert broker.cli("group", "describe", "readers").returncode == 0
+    assert broker.cli("topic", "alter", "words", "-c", "segment.ms=60000").returncode == 0
+    assert broker.cli("topic", "delete", "words", "-y").returncode == 0
+    assert "words" not in broker.cli("topic", "list").stdout
+    unreachable = subprocess.run(
+        [GOULETTE, "topic", "list", "-b", "127.0.0.1:1"], capture_output=True, text=True, timeout=60)
+    assert unreachable.returncode == 69, unreachable.stderr
+
+
+def test_bench_verifies_what_it_wrote(broker):
+    answer = broker.cli("bench", "e2e", "--count", "20000", "--size", "200", "--verify", "--json")
+    assert answer.returncode == 0, answer.stderr
+    json.loads(answer.stdout)
+
+
+def test_a_copy_of_a_killed_brokers_directory_opens(new_broker, tmp_path):
+    broker = new_broker().start()
+    fill(broker, "copied")
+    broker.kill()
+    copy = new_broker("copy")
+    shutil.copytree(broker.data, copy.data)
+    copy.start()
+    assert copy.stop() == 0
+    copy.verify()
+
+
+def test_retention_by_bytes_deletes_old_segments(new_broker):
+    broker = new_broker(environment={"GOULETTE_STORAGE__RETENTION_CHECK_INTERVAL": "200ms"}).start()
+    assert broker.cli("topic", "create", "short", "-p", "1", "-c", "segment.bytes=1048576",
+                      "-c", "retention.bytes=3145728", "-c", "compression.type=uncompressed").returncode == 0
+    fill(broker, "short", count=20000)
+    deadline = time.monotonic() + 30
+    while broker.metric("goulette_partition_log_start_offset") == 0:
+        assert time.monotonic() < deadline, "retention never advanced the log start"
+        time.sleep(0.1)
+
+
+def test_sigterm_drains_and_exits_cleanly(broker):
+    fill(broker, "drained")
+    broker.process.send_signal(signal.SIGTERM)
+    assert broker.process.wait(20) == 0, broker.log_tail()
+    assert INSPECT.exists()
