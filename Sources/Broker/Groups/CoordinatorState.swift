@@ -28,7 +28,9 @@ struct CoordinatorState: Sendable {
         keyPrefix = CoordinatorKey.prefix(of: shard)
     }
 
-    /// How many committed offsets all groups have together. Cost: one walk over the groups.
+    /// How many committed offsets all groups have together.
+    ///
+    /// Cost: one walk over the groups.
     var offsetCount: Int { groups.values.reduce(0) { $0 + $1.offsets.count } }
 
     /// The committed offset of one partition for a group that may not exist.

@@ -13,7 +13,9 @@ struct Moment: Hashable, Sendable {
     var wallTime: WallTime
 }
 
-/// Names a parked request; the shell keeps the reply that belongs to it. Never used twice.
+/// Names a parked request; the shell keeps the reply that belongs to it.
+///
+/// Never used twice.
 struct WaiterID: RawRepresentable, Hashable, Comparable, Sendable {
     /// The shell's number.
     let rawValue: UInt64

@@ -6,7 +6,7 @@
 import Model
 
 extension GroupInstance {
-    /// A member says that it is alive. Nil means all is well; REBALANCE_IN_PROGRESS means alive, but join again.
+    /// A member says that it is alive: nil means all is well, REBALANCE_IN_PROGRESS alive, but join again.
     mutating func heartbeat(_ claim: MemberClaim, now: Moment) -> GroupError? {
         if state == .dead { return .coordinatorNotAvailable }
         if let error = rejection(memberID: claim.memberID, instanceID: claim.instanceID) { return error }

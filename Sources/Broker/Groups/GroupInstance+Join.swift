@@ -6,7 +6,7 @@
 import Model
 
 extension GroupInstance {
-    /// A member wants to join, or to join again. The answer is a `completeJoin` for `waiter`, now or later.
+    /// A member wants to join, or to join again; answered by a `completeJoin` for `waiter`, now or later.
     mutating func join(
         _ request: GroupJoin, waiter: WaiterID, now: Moment, into directives: inout [GroupDirective]
     ) {

@@ -6,7 +6,7 @@
 import Model
 
 extension GroupInstance {
-    /// Members leave, or an operator removes them. Returns one result for each entry; nil means it is out.
+    /// Members leave, or an operator removes them: one result for each entry; nil means it is out.
     mutating func leave(
         _ leaving: [LeavingMember], now: Moment, into directives: inout [GroupDirective]
     ) -> [GroupError?] {
@@ -52,7 +52,9 @@ extension GroupInstance {
             }
         } else if member.syncWaiter == waiter {
             members[memberID]?.syncWaiter = nil
+            // It has to ask again, and no later than if the sync phase began now.
             pendingSync.insert(memberID)
+            if syncDeadline == nil { armSyncDeadline(now: now) }
         }
         armSession(memberID, now: now)
     }

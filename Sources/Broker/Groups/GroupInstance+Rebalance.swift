@@ -48,7 +48,7 @@ extension GroupInstance {
         if isReady || members.isEmpty { completeJoin(now: now, into: &directives) }
     }
 
-    /// The join phase's deadline passed. An initial phase goes on while members keep arriving.
+    /// The join phase's deadline passed; an initial phase goes on while members keep arriving.
     mutating func joinDeadlineReached(now: Moment, into directives: inout [GroupDirective]) {
         guard var phase = joinPhase else { return }
         guard phase.isInitial, phase.newMemberAdded, phase.remainingMilliseconds > 0 else {
@@ -94,6 +94,11 @@ extension GroupInstance {
             answerJoin(member.id, joinResult(for: member.id), into: &directives)
             armSession(member.id, now: now)
         }
+        armSyncDeadline(now: now)
+    }
+
+    /// Gives the members in `pendingSync` a rebalance timeout from now on.
+    mutating func armSyncDeadline(now: Moment) {
         let deadline = now.instant.advanced(byMilliseconds: rebalanceTimeoutMilliseconds)
         syncDeadline = deadline
         lowerDeadline(to: deadline)

@@ -6,7 +6,7 @@
 import Model
 
 extension GroupInstance {
-    /// A member asks for its share; the leader brings everyone's. The answer is a `completeSync` for `waiter`.
+    /// A member asks for its share, the leader brings everyone's; answered by a `completeSync` for `waiter`.
     mutating func sync(
         _ request: GroupSync, waiter: WaiterID, now: Moment, into directives: inout [GroupDirective]
     ) {
@@ -76,6 +76,9 @@ extension GroupInstance {
 
     // MARK: Durability
 
+    /// How long a refused snapshot rests before it is tried again.
+    private static let storeRetryMilliseconds: Int64 = 1_000
+
     /// Asks for the group's snapshot to be stored.
     mutating func persist(then effect: PersistenceEffect, now: Moment, into directives: inout [GroupDirective]) {
         var stored = snapshot()
@@ -93,7 +96,7 @@ extension GroupInstance {
     /// The snapshot `sequence` is committed: what waited for it takes effect.
     mutating func persisted(sequence: UInt64, now: Moment, into directives: inout [GroupDirective]) {
         guard let index = persistence.firstIndex(where: { $0.sequence == sequence }) else { return }
-        hasUnstoredChanges = false
+        storeRetryDeadline = nil
         switch persistence.remove(at: index).effect {
         case .none: break
         case .installAssignments(let stored, let assignments):
@@ -116,7 +119,9 @@ extension GroupInstance {
         sequence: UInt64, error: GroupError, now: Moment, into directives: inout [GroupDirective]
     ) {
         guard let index = persistence.firstIndex(where: { $0.sequence == sequence }) else { return }
-        hasUnstoredChanges = true
+        let retry = now.instant.advanced(byMilliseconds: Self.storeRetryMilliseconds)
+        storeRetryDeadline = retry
+        lowerDeadline(to: retry)
         let effect = persistence.remove(at: index).effect
         fail(effect, error, into: &directives)
         if case .installAssignments(generation, _) = effect, state == .completingRebalance {

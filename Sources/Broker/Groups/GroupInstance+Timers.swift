@@ -6,7 +6,7 @@
 import Model
 
 extension GroupInstance {
-    /// Does everything that is due and computes `nextDeadline` anew. Calling it early or often is harmless.
+    /// Does everything that is due and computes `nextDeadline` anew; calling it early or often is harmless.
     mutating func timerFired(now: Moment, into directives: inout [GroupDirective]) {
         guard let due = nextDeadline, due <= now.instant else { return }
         expireReservations(now: now, into: &directives)
@@ -16,6 +16,12 @@ extension GroupInstance {
         }
         if let deadline = joinPhase?.deadline, deadline <= now.instant {
             joinDeadlineReached(now: now, into: &directives)
+        }
+        if let deadline = storeRetryDeadline, deadline <= now.instant {
+            storeRetryDeadline = nil
+            // During a rebalance the snapshot that ends it takes the place of the refused one.
+            let isSettled = state == .empty || state == .stable
+            if isSettled, persistence.isEmpty { persist(then: .none, now: now, into: &directives) }
         }
         nextDeadline = earliestDeadline()
     }
@@ -35,7 +41,9 @@ extension GroupInstance {
         membershipChanged(now: now, into: &directives)
     }
 
-    /// The earliest of all deadlines. Cost: one walk over the members.
+    /// The earliest of all deadlines.
+    ///
+    /// Cost: one walk over the members.
     private func earliestDeadline() -> Instant? {
         var earliest: Instant?
         func consider(_ deadline: Instant?) {
@@ -44,6 +52,7 @@ extension GroupInstance {
         }
         consider(joinPhase?.deadline)
         consider(syncDeadline)
+        consider(storeRetryDeadline)
         for deadline in pendingMembers.values { consider(deadline) }
         for member in members.values { consider(member.sessionDeadline) }
         return earliest

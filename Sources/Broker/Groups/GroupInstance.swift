@@ -50,8 +50,8 @@ struct GroupInstance: Sendable {
     var parked: [WaiterID: String] = [:]
     /// Snapshots on their way to the replicas, oldest first.
     var persistence: [PendingPersistence] = []
-    /// True when the last snapshot was refused: what is stored is older than this value.
-    var hasUnstoredChanges = false
+    /// When a refused snapshot is tried again; nil when what is stored is not older than it should be.
+    var storeRetryDeadline: Instant?
     /// When the state was entered.
     var changedAt: WallTime
     /// The topics of all members of the current generation; nil when unknown.
@@ -119,7 +119,7 @@ struct GroupInstance: Sendable {
 
     /// True when the group can be made again from what is stored: nothing is parked, pending or running.
     var isIdle: Bool {
-        state == .empty && pendingMembers.isEmpty && parked.isEmpty && persistence.isEmpty && !hasUnstoredChanges
+        state == .empty && pendingMembers.isEmpty && parked.isEmpty && persistence.isEmpty && storeRetryDeadline == nil
     }
 
     /// Everyone in the order they joined.
@@ -130,7 +130,9 @@ struct GroupInstance: Sendable {
         members.values.reduce(0) { max($0, Int64($1.rebalanceTimeoutMilliseconds)) }
     }
 
-    /// Releases every parked request with `error`: the coordinator moves away or closes. The value is of no use after it.
+    /// Releases every parked request with `error`: the coordinator moves away or closes.
+    ///
+    /// The value is of no use afterwards.
     mutating func resign(_ error: GroupError, into directives: inout [GroupDirective]) {
         for member in membersInOrder {
             answerJoin(member.id, .failure(error, memberID: member.id), into: &directives)
@@ -202,7 +204,7 @@ extension GroupInstance {
         for one in members[memberID]?.protocols ?? [] { protocolSupport[one.name, default: 0] += 1 }
     }
 
-    /// Removes a member for `reason` and answers what it has parked. The caller decides about a rebalance.
+    /// Removes a member for `reason` and answers what it has parked; the caller decides about a rebalance.
     mutating func remove(_ memberID: String, _ reason: RemovalReason, into directives: inout [GroupDirective]) {
         answerJoin(memberID, .failure(reason.error, memberID: ""), into: &directives)
         answerSync(memberID, .failure(reason.error), into: &directives)

@@ -31,7 +31,9 @@ struct GroupTable: Sendable {
     /// When `timerFired` wants to be called.
     var nextDeadline: Instant? { deadlines.earliest }
 
-    /// How many requests wait for an answer. Cost: one walk over the live groups.
+    /// How many requests wait for an answer.
+    ///
+    /// Cost: one walk over the live groups.
     var parkedCount: Int { live.values.reduce(0) { $0 + $1.parked.count } }
 
     // MARK: Members
@@ -72,7 +74,7 @@ struct GroupTable: Sendable {
         put(instance)
     }
 
-    /// A Heartbeat request. Nil means all is well.
+    /// A Heartbeat request; nil means all is well.
     mutating func heartbeat(
         group: String, _ claim: MemberClaim, state: CoordinatorState, now: Moment
     ) -> GroupError? {
@@ -125,7 +127,7 @@ struct GroupTable: Sendable {
         put(instance)
     }
 
-    /// Does everything that is due. Calling it early is harmless.
+    /// Does everything that is due; calling it early is harmless.
     mutating func timerFired(now: Moment, into directives: inout [GroupDirective]) {
         while let group = deadlines.popDue(now: now.instant) {
             guard var instance = live.removeValue(forKey: group) else { continue }
@@ -153,7 +155,9 @@ struct GroupTable: Sendable {
         live[group] != nil || state.groups[group] != nil
     }
 
-    /// True when one more group may come into being. Live groups may be stored as well: the bound is on the safe side.
+    /// True when one more group may come into being.
+    ///
+    /// Most live groups are stored as well, so the greater of the two numbers is what counts.
     func hasRoom(state: CoordinatorState) -> Bool {
         max(live.count, state.groups.count) < settings.groupsMax
     }

@@ -44,7 +44,7 @@ struct ProducerStateTable: Sendable {
 
     // MARK: Appending
 
-    /// Decides about a batch, considering everything recorded so far, committed or not. Changes nothing.
+    /// Decides about a batch, considering everything recorded so far, committed or not; changes nothing.
     func check(_ batch: ProducerBatch) -> ProducerVerdict {
         precondition(batch.producerID != .none, "a batch without a producer id has no state")
         if batch.epoch < 0 { return .error(.invalidProducerEpoch) }
