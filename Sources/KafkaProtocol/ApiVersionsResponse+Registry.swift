@@ -13,8 +13,8 @@ extension ApiVersionsResponse {
 
     /// The answer to a version that we do not serve; to be written in version 0, whatever was asked.
     ///
-    /// The array names only ApiVersions itself, so that the client can try again with a version that we know. It is never
-    /// null: librdkafka cannot read that.
+    /// The array names only ApiVersions itself, so that the client can try again with a version that we know. It is
+    /// never null: librdkafka cannot read that.
     public static func unsupportedVersion() -> ApiVersionsResponse {
         ApiVersionsResponse(
             errorCode: .unsupportedVersion, apiKeys: [VersionRange(advertising: APIRegistry[.apiVersions])])

@@ -10,7 +10,7 @@ import NIOCore
 public enum ConsumerProtocol {
     /// The protocol type whose bytes follow these layouts.
     public static let protocolType = "consumer"
-    /// The versions we know. A higher one is read as far as the highest of these goes.
+    /// The versions we know; a higher one is read as far as the highest of these goes.
     public static let versions: ClosedRange<Int16> = 0...3
 }
 

@@ -72,7 +72,7 @@ public enum RequestDecoder {
     /// Array elements that one request may hold in all: far more than a client sends, and few enough to hold in memory.
     public static let elementsMax = 1 << 20
 
-    /// Decodes `body`, which follows `header` in its frame. Records are slices of `body`.
+    /// Decodes `body`, which follows `header` in its frame; records become slices of `body`.
     ///
     /// - Throws: ``WireError/unknownAPI(_:)`` and ``WireError/unsupportedVersion(_:_:)`` before a byte of the body is
     ///   read; anything else means that the body is malformed. An ApiVersions request of a version that is not served

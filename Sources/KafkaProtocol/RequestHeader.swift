@@ -30,7 +30,7 @@ public struct RequestHeader: Hashable, Sendable {
     /// Whether we serve this version of this API.
     public var isServed: Bool { key.map { APIRegistry[$0].served.contains(version) } ?? false }
 
-    /// Reads the header of `frame`, a request without its size prefix, and leaves the body as the frame's readable bytes.
+    /// Reads the header of `frame`, a request without its size prefix, and leaves the body as the readable bytes.
     public static func read(from frame: inout ByteBuffer) throws(WireError) -> RequestHeader {
         var reader = WireReader(frame)
         let header = try RequestHeader(from: &reader)
@@ -38,7 +38,9 @@ public struct RequestHeader: Hashable, Sendable {
         return header
     }
 
-    /// Reads a header. The tagged fields of a version that is not served are left unread: their layout is not ours to know.
+    /// Reads a header.
+    ///
+    /// The tagged fields of a version that is not served are left unread: nothing tells whether it has them.
     public init(from reader: inout WireReader) throws(WireError) {
         reader.isFlexible = false
         apiKey = try reader.int16()

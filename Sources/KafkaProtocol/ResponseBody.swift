@@ -7,7 +7,7 @@ public import NIOCore
 
 /// One encoded response frame without its four-byte size, which the server puts in front.
 public struct ResponseBody: Sendable {
-    /// The bytes in order. Record batches are slices of the buffers that the log handed out.
+    /// The bytes in order; record batches are slices of the buffers that the log handed out.
     public var pieces: [ByteBuffer]
 
     /// Wraps `pieces`.

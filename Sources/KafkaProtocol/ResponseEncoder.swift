@@ -19,7 +19,9 @@ public enum ResponseEncoder {
         return ResponseBody(pieces: writer.finish())
     }
 
-    /// The answer to an ApiVersions request whose version is not served: version 0, error 35, our range of key 18 (KIP-511).
+    /// The answer to an ApiVersions request of a version that is not served (KIP-511).
+    ///
+    /// Version 0 with error 35 and our range of key 18; the request's body is never looked at.
     public static func unsupportedApiVersions(correlationID: Int32) -> ResponseBody {
         encode(ApiVersionsResponse.unsupportedVersion(), version: 0, correlationID: correlationID)
     }

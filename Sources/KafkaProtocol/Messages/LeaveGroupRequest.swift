@@ -12,9 +12,9 @@ public struct LeaveGroupRequest: KafkaRequestMessage {
 
     /// The group.
     public var groupID: String
-    /// The member that leaves.
+    /// The member that leaves, in versions 0 to 2.
     public var memberID: String
-    /// The members that leave.
+    /// The members that leave, from version 3 on.
     public var members: [Member]
 
     /// Creates the message; what is not named is at its default.

@@ -10,7 +10,7 @@ public struct MetadataRequest: KafkaRequestMessage {
     /// What answers this request.
     public typealias Response = MetadataResponse
 
-    /// The topics asked about; null means all. Version 0 writes all as an empty array, and cannot ask for none.
+    /// The topics asked about; null means all, which version 0 writes as an empty array.
     public var topics: [Topic]?
     /// Whether a named topic that does not exist may be created.
     public var allowAutoTopicCreation: Bool

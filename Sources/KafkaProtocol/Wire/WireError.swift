@@ -3,7 +3,7 @@
 // WireError.swift
 // What can be wrong with bytes that claim to be a Kafka message. The only error this module throws.
 
-/// A message that does not follow its layout. A server closes the connection that sent it.
+/// A message that does not follow its layout; a server closes the connection that sent it.
 public enum WireError: Error, Hashable, Sendable {
     /// The bytes end inside a field.
     case truncated(needed: Int, remaining: Int)

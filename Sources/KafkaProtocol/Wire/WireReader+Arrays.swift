@@ -3,6 +3,8 @@
 // WireReader+Arrays.swift
 // Arrays and tagged fields. A count is checked against the bytes that are left before anything is reserved.
 
+import NIOCore
+
 extension WireReader {
     /// How many elements are reserved before the first one is read; longer arrays grow as their bytes prove real.
     private static let reservationMax = 1024
@@ -40,10 +42,16 @@ extension WireReader {
     /// Reads an array of 32-bit integers.
     public mutating func int32Array() throws(WireError) -> [Int32] {
         guard let count = try arrayCount(elementBytesMin: 4) else { throw .unexpectedNull }
-        var elements: [Int32] = []
-        elements.reserveCapacity(count)
-        for _ in 0..<count { elements.append(try int32()) }
-        return elements
+        let range = try advance(by: 4 * count)
+        let bytes = buffer.readableBytesUInt8Span.extracting(range)
+        return [Int32](capacity: count) { elements in
+            for place in stride(from: 0, to: 4 * count, by: 4) {
+                let word = bytes.extracting(place..<place &+ 4)
+                var value: Int32 = 0
+                for index in word.indices { value = value << 8 | Int32(word[index]) }
+                elements.append(value)
+            }
+        }
     }
 
     /// Reads an array's count; nil means null.

@@ -44,7 +44,7 @@ public struct WireReader: Sendable {
     /// Bytes not read yet.
     @inlinable public var remaining: Int { byteCount - cursor }
 
-    /// Checks that `version` of `key` is served and switches to that version's forms. Every message calls it first.
+    /// Checks that `version` of `key` is served and switches to its forms, which every message does first.
     public mutating func begin(_ key: APIKey, version: Int16) throws(WireError) {
         let api = APIRegistry[key]
         guard api.served.contains(version) else { throw .unsupportedVersion(key, version) }

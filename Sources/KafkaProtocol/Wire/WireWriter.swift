@@ -7,19 +7,23 @@ public import NIOCore
 
 /// Writes the fields of one message in wire order.
 ///
-/// Small fields are gathered in one buffer. Record slices of ``passThroughBytesMin`` bytes or more are remembered by
+/// Small fields are gathered. Record slices of ``passThroughBytesMin`` bytes or more are remembered by
 /// their place and handed out as pieces of their own by ``finish()``, sharing the storage they came with.
 public struct WireWriter: Sendable {
     /// From this size on a record slice is passed through: below it, a copy is cheaper than one more piece to send.
     public static let passThroughBytesMin = 2048
 
-    /// A record slice and the place in `buffer` that it stands before.
+    /// A record slice and how many gathered bytes stand before it.
     private struct Insertion: Sendable {
         let position: Int
         let slice: ByteBuffer
     }
 
-    @usableFromInline var buffer: ByteBuffer
+    /// The gathered bytes.
+    ///
+    /// An array takes an integer in about a nanosecond, a tenth of what a `ByteBuffer` needs: that pays for the one copy
+    /// that ``finish()`` makes.
+    @usableFromInline var gathered: [UInt8] = []
     private var insertions: [Insertion] = []
     private var insertedBytes = 0
     /// Whether strings, bytes, records and arrays are compact and structs end with tagged fields.
@@ -27,14 +31,14 @@ public struct WireWriter: Sendable {
 
     /// Creates an empty writer with room for `capacity` bytes before it has to grow.
     public init(capacity: Int = 256, isFlexible: Bool = false) {
-        self.buffer = ByteBufferAllocator().buffer(capacity: capacity)
         self.isFlexible = isFlexible
+        gathered.reserveCapacity(capacity)
     }
 
     /// Bytes written so far, including those passed through.
-    public var byteCount: Int { buffer.readableBytes + insertedBytes }
+    public var byteCount: Int { gathered.count + insertedBytes }
 
-    /// Switches to the forms of `version`. Every message calls it first.
+    /// Switches to the forms of `version`, which every message does first.
     ///
     /// Writing a version that is not served is a programmer's error: requests were checked when they were decoded.
     public mutating func begin(_ key: APIKey, version: Int16) {
@@ -45,12 +49,13 @@ public struct WireWriter: Sendable {
 
     /// Returns what was written, in order, as pieces that can be sent one after another.
     public consuming func finish() -> [ByteBuffer] {
+        var buffer = ByteBuffer(bytes: gathered)
         guard !insertions.isEmpty else { return [buffer] }
         var pieces: [ByteBuffer] = []
         pieces.reserveCapacity(2 * insertions.count + 1)
         for insertion in insertions {
-            let gathered = insertion.position - buffer.readerIndex
-            if gathered > 0, let piece = buffer.readSlice(length: gathered) { pieces.append(piece) }
+            let length = insertion.position - buffer.readerIndex
+            if length > 0, let piece = buffer.readSlice(length: length) { pieces.append(piece) }
             pieces.append(insertion.slice)
         }
         if buffer.readableBytes > 0 { pieces.append(buffer) }
@@ -59,24 +64,20 @@ public struct WireWriter: Sendable {
 
     /// Returns what was written as one buffer; copies what would have been passed through.
     public consuming func finishContiguous() -> ByteBuffer {
-        var pieces = finish()
-        guard pieces.count > 1 else { return pieces[0] }
-        var whole = ByteBufferAllocator().buffer(capacity: pieces.reduce(0) { $0 + $1.readableBytes })
-        for index in pieces.indices { whole.writeBuffer(&pieces[index]) }
-        return whole
+        RecordSlices(finish()).contiguous()
     }
 
     /// Replaces the first four bytes, which the writer of a frame left free for its size.
     mutating func patchSize(_ size: Int32) {
-        buffer.setInteger(size, at: buffer.readerIndex)
+        for index in 0..<4 { gathered[index] = UInt8(truncatingIfNeeded: size >> (24 - 8 * index)) }
     }
 
     /// Takes `slice` into the message: as a copy when it is small, by reference otherwise.
     private mutating func splice(_ slice: ByteBuffer) {
         if slice.readableBytes < Self.passThroughBytesMin {
-            buffer.writeImmutableBuffer(slice)
+            gathered.append(contentsOf: slice.readableBytesView)
         } else {
-            insertions.append(Insertion(position: buffer.writerIndex, slice: slice))
+            insertions.append(Insertion(position: gathered.count, slice: slice))
             insertedBytes += slice.readableBytes
         }
     }
@@ -85,28 +86,42 @@ public struct WireWriter: Sendable {
 // MARK: - Integers
 
 extension WireWriter {
+    /// Writes a big-endian integer.
+    @inlinable
+    mutating func integer<Value: FixedWidthInteger>(_ value: Value) {
+        gathered.append(addingCapacity: MemoryLayout<Value>.size) { bytes in
+            var shift = Value.bitWidth - 8
+            while shift >= 0 {
+                bytes.append(UInt8(truncatingIfNeeded: value >> shift))
+                shift &-= 8
+            }
+        }
+    }
+
     /// Writes one byte.
-    @inlinable public mutating func int8(_ value: Int8) { buffer.writeInteger(value) }
+    @inlinable public mutating func int8(_ value: Int8) { integer(value) }
     /// Writes two bytes, big-endian.
-    @inlinable public mutating func int16(_ value: Int16) { buffer.writeInteger(value) }
+    @inlinable public mutating func int16(_ value: Int16) { integer(value) }
     /// Writes four bytes, big-endian.
-    @inlinable public mutating func int32(_ value: Int32) { buffer.writeInteger(value) }
+    @inlinable public mutating func int32(_ value: Int32) { integer(value) }
     /// Writes eight bytes, big-endian.
-    @inlinable public mutating func int64(_ value: Int64) { buffer.writeInteger(value) }
+    @inlinable public mutating func int64(_ value: Int64) { integer(value) }
     /// Writes one byte, 0 or 1.
-    @inlinable public mutating func bool(_ value: Bool) { buffer.writeInteger(UInt8(value ? 1 : 0)) }
+    @inlinable public mutating func bool(_ value: Bool) { integer(UInt8(value ? 1 : 0)) }
     /// Writes an error code as two bytes.
-    @inlinable public mutating func errorCode(_ value: KafkaErrorCode) { buffer.writeInteger(value.rawValue) }
+    @inlinable public mutating func errorCode(_ value: KafkaErrorCode) { integer(value.rawValue) }
 
     /// Writes a base-128 integer, least significant group first.
     @inlinable
     public mutating func unsignedVarint(_ value: UInt32) {
-        var rest = value
-        while rest >= 0x80 {
-            buffer.writeInteger(UInt8(truncatingIfNeeded: rest) | 0x80)
-            rest &>>= 7
+        gathered.append(addingCapacity: 5) { bytes in
+            var rest = value
+            while rest >= 0x80 {
+                bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+                rest &>>= 7
+            }
+            bytes.append(UInt8(truncatingIfNeeded: rest))
         }
-        buffer.writeInteger(UInt8(truncatingIfNeeded: rest))
     }
 }
 
@@ -115,7 +130,7 @@ extension WireWriter {
 extension WireWriter {
     /// Writes a string or null.
     ///
-    /// A string above ``WireReader/stringBytesMax``, which only a composed error text can be, is cut before a character.
+    /// A string above ``WireReader/stringBytesMax``, which only a composed error text can be, is cut at a character.
     public mutating func nullableString(_ value: String?) {
         guard let value else { return null(classicBytes: 2) }
         guard value.utf8.count <= WireReader.stringBytesMax else { return nullableString(Self.cut(value)) }
@@ -124,7 +139,7 @@ extension WireWriter {
         } else {
             int16(Int16(value.utf8.count))
         }
-        buffer.writeString(value)
+        gathered.append(contentsOf: value.utf8)
     }
 
     /// Writes a string.
@@ -134,7 +149,7 @@ extension WireWriter {
     public mutating func nullableBytes(_ value: [UInt8]?) {
         guard let value else { return null(classicBytes: 4) }
         length(value.count)
-        buffer.writeBytes(value)
+        gathered.append(contentsOf: value)
     }
 
     /// Writes bytes.
@@ -232,8 +247,8 @@ extension WireWriter {
         unsignedVarint(UInt32(fields.entries.count))
         for entry in fields.entries {
             unsignedVarint(entry.tag)
-            unsignedVarint(UInt32(entry.bytes.readableBytes))
-            buffer.writeImmutableBuffer(entry.bytes)
+            unsignedVarint(UInt32(entry.bytes.count))
+            gathered.append(contentsOf: entry.bytes)
         }
     }
 }
