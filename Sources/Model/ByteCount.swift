@@ -42,7 +42,7 @@ public struct ByteCount: Hashable, Comparable, Sendable, CustomStringConvertible
 
     public var description: String {
         for unit in Self.units where bytes >= 1 << unit.shift {
-            let tenths = (bytes >> (unit.shift - 10)) * 10 >> 10
+            let tenths = ((bytes >> (unit.shift - 10)) * 10) >> 10
             return tenths % 10 == 0 ? "\(tenths / 10) \(unit.name)" : "\(tenths / 10).\(tenths % 10) \(unit.name)"
         }
         return "\(bytes) B"
