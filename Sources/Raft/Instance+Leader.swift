@@ -242,8 +242,14 @@ extension Raft.Instance {
             if peers[index].isProbeSent { sendEmptyAppend(index, into: &directives) }
         case .replicate:
             // All was sent or the window is full, and something is unconfirmed: ask whether it arrived.
-            let isStuck = peers[index].next > log.last || peers[index].inflights.isFull
-            if isStuck && peers[index].match < log.last { sendEmptyAppend(index, into: &directives) }
+            let peer = peers[index]
+            guard peer.match < log.last, peer.next > log.last || peer.inflights.isFull else { break }
+            if log.term(at: peer.next.previous) != nil {
+                sendEmptyAppend(index, into: &directives)
+            } else {
+                // What was sent is compacted by now: nothing is left to ask about.
+                peers[index].becomeProbe(next: peer.match.next)
+            }
         case .snapshot: break
         }
         feed(index, into: &directives)

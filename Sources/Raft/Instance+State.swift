@@ -75,7 +75,15 @@ extension Raft.Instance {
     // MARK: - Shared steps
 
     /// Whether this replica may ask for votes.
-    var mayLead: Bool { standing == .sound && installing == nil && configuration.isVoter(id) }
+    ///
+    /// One that its latest configuration leaves out still may while that is not known to be committed: it can be the only
+    /// one that holds the entry, and then nobody else could be elected (paper 4.2.2).
+    var mayLead: Bool {
+        guard standing == .sound, installing == nil else { return false }
+        if configuration.isVoter(id) { return true }
+        let settled = history.element(at: log.committed).index
+        return history.elements.contains { $0.index >= settled && $0.configuration.isVoter(id) }
+    }
 
     /// Ends an entry point: hands a changed hard state to storage and checks what must hold.
     mutating func settle(into directives: inout Directives) {

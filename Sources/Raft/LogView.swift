@@ -80,7 +80,7 @@ extension Raft {
         mutating func append(_ entry: Entry<Payload>) {
             precondition(entry.index == last.next, "entry \(entry.index) after \(last)")
             precondition(entry.term >= lastPosition.term, "term \(entry.term) after \(lastPosition)")
-            if entry.term > lastPosition.term { runs.append(TermStart(term: entry.term, start: entry.index)) }
+            if runs.last.map({ entry.term > $0.term }) ?? true { runs.append(TermStart(term: entry.term, start: entry.index)) }
             last = entry.index
             uncommittedBytes += entry.byteCount
             slots.append(Slot(byteCount: entry.byteCount, body: entry.body))
