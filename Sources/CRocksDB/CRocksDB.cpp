@@ -7,6 +7,7 @@
 
 #include <rocksdb/db.h>
 #include <rocksdb/options.h>
+#include <rocksdb/slice_transform.h>
 #include <rocksdb/statistics.h>
 #include <rocksdb/version.h>
 
@@ -94,6 +95,10 @@ void crocksdb_create_families(rocksdb_t* database, const rocksdb_options_t* cons
 void crocksdb_options_collect_counters(rocksdb_options_t* options) {
   options->rep.statistics = rocksdb::CreateDBStatistics();
   options->rep.statistics->set_stats_level(rocksdb::StatsLevel::kExceptHistogramOrTimers);
+}
+
+void crocksdb_options_hint_inserts_by_prefix(rocksdb_options_t* options, size_t length) {
+  options->rep.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(length));
 }
 
 uint64_t crocksdb_counter_value(rocksdb_t* database, enum crocksdb_counter counter) {

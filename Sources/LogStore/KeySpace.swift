@@ -94,8 +94,12 @@ enum IndexFamily: Int, CaseIterable, Sendable {
         switch self {
         case .raftLog:
             ColumnFamilyOptions(
-                name: name, memtable: .mebibytes(8), arenaBlock: .kibibytes(256), compaction: .universal)
-        case .offsetIndex, .timeIndex, .groups, .controller:
+                name: name, memtable: .mebibytes(8), arenaBlock: .kibibytes(256), compaction: .universal,
+                sequencePrefixLength: 8)
+        case .offsetIndex, .timeIndex:
+            ColumnFamilyOptions(
+                name: name, memtable: .mebibytes(4), arenaBlock: .kibibytes(64), sequencePrefixLength: 8)
+        case .groups, .controller:
             ColumnFamilyOptions(name: name, memtable: .mebibytes(4), arenaBlock: .kibibytes(64))
         case .hardState, .groupMeta, .termStart, .producers, .transactions, .snapshots, .store:
             ColumnFamilyOptions(name: name, memtable: .mebibytes(2), arenaBlock: .kibibytes(16))
@@ -145,14 +149,14 @@ enum KeySpace {
         case cleanShutdown = 3
     }
 
-    /// `│ group 8 │`
+    /// A group: `│ group 8 │`.
     static func key(_ group: GroupID) -> GroupKey {
         var key = GroupKey(repeating: 0)
         store(group.rawValue, in: &key, at: 0)
         return key
     }
 
-    /// `│ group 8 │ number 8 │`
+    /// A group and a number: `│ group 8 │ number 8 │`.
     static func key(_ group: GroupID, _ number: UInt64) -> NumberKey {
         var key = NumberKey(repeating: 0)
         store(group.rawValue, in: &key, at: 0)
@@ -160,16 +164,16 @@ enum KeySpace {
         return key
     }
 
-    /// `│ group 8 │ index 8 │`
+    /// An entry: `│ group 8 │ index 8 │`.
     static func key(_ group: GroupID, _ index: LogIndex) -> NumberKey { key(group, index.rawValue) }
 
-    /// `│ group 8 │ term 8 │`
+    /// A term: `│ group 8 │ term 8 │`.
     static func key(_ group: GroupID, _ term: Term) -> NumberKey { key(group, term.rawValue) }
 
-    /// `│ group 8 │ offset 8 │`
+    /// An offset: `│ group 8 │ offset 8 │`.
     static func key(_ group: GroupID, _ offset: Offset) -> NumberKey { key(group, number(offset)) }
 
-    /// `│ group 8 │ timestamp 8 │ offset 8 │`
+    /// A time: `│ group 8 │ timestamp 8 │ offset 8 │`.
     static func key(_ group: GroupID, timestamp: Int64, _ offset: Offset) -> TimeKey {
         var key = TimeKey(repeating: 0)
         store(group.rawValue, in: &key, at: 0)
@@ -178,17 +182,17 @@ enum KeySpace {
         return key
     }
 
-    /// `│ 0 8 │ record 1 │`
+    /// A record of the store: `│ 0 8 │ record 1 │`.
     static func key(_ record: StoreRecord) -> StoreKey {
         var key = StoreKey(repeating: 0)
         key[8] = record.rawValue
         return key
     }
 
-    /// `│ group 8 │ 0 │`
+    /// The applied position: `│ group 8 │ 0 │`.
     static func appliedKey(_ group: GroupID) -> [UInt8] { prefix(group) + [StateKind.applied] }
 
-    /// `│ group 8 │ 1 │ key … │`
+    /// A state machine's key: `│ group 8 │ 1 │ key … │`.
     static func stateKey(_ group: GroupID, _ key: [UInt8]) -> [UInt8] { prefix(group) + [StateKind.entry] + key }
 
     /// The bytes before the state machine's own key in a ``StateFamily``.
@@ -244,7 +248,9 @@ enum KeySpace {
     }
 
     private static func append(_ value: UInt64, to key: inout [UInt8]) {
-        for shift in stride(from: 56, through: 0, by: -8) { key.append(UInt8(truncatingIfNeeded: value >> UInt64(shift))) }
+        for shift in stride(from: 56, through: 0, by: -8) {
+            key.append(UInt8(truncatingIfNeeded: value >> UInt64(shift)))
+        }
     }
 
     @inline(__always)

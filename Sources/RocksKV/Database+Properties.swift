@@ -100,8 +100,10 @@ extension Database {
         return "\(version / 10_000).\(version / 100 % 100).\(version % 100)"
     }
 
-    /// The number of the last change. Rises by one for each; comparing it with a number noted earlier shows whether
-    /// the end of the write-ahead log was lost.
+    /// The number of the last change.
+    ///
+    /// Rises by one for each; comparing it with a number noted earlier shows whether the end of the write-ahead log
+    /// was lost.
     public func latestSequence() throws(RocksError) -> UInt64 {
         try beginUse()
         defer { endUse() }

@@ -18,7 +18,9 @@ extension Database {
     /// An empty batch for this database.
     public func makeBatch() throws(RocksError) -> WriteBatch { try WriteBatch(self) }
 
-    /// Applies all changes of `batch`, or none. The batch keeps its content.
+    /// Applies all changes of `batch`, or none.
+    ///
+    /// The batch keeps its content.
     ///
     /// - Throws: after a ``RocksError/diskFull(_:)`` or ``RocksError/io(_:)`` the database refuses writes until
     ///   ``resume()``; whether a failed batch reaches the log is not known, only that it is not visible now.

@@ -24,10 +24,10 @@ public struct ColumnFamily: Hashable, Sendable {
 /// one writing thread is fastest. A ``WriteBatch`` or an ``Iterator`` belongs to one thread at a time, a ``Snapshot`` to all.
 ///
 /// - Cost: an operation takes two uncontended atomic additions on top of RocksDB's own cost.
-//
-// `@unchecked Sendable`: all stored pointers are constant after `init`; rocksdb::DB, column family handles and constant
-// read and write options may be used by several threads at once; the only mutable state is atomic.
 public final class Database: @unchecked Sendable {
+    // Unchecked, and sound: all stored pointers are constant after `init`; rocksdb::DB, column family handles and constant
+    // read and write options may be used by several threads at once; the only mutable state is atomic.
+
     /// How the files are opened.
     public enum Mode: Hashable, Sendable {
         /// For reading and writing; takes the lock. `createIfMissing` also creates missing column families.
@@ -119,7 +119,9 @@ public final class Database: @unchecked Sendable {
 
     // MARK: Uses
 
-    /// The C handle of `family`. Valid while a use is held.
+    /// The C handle of `family`.
+    ///
+    /// Valid while a use is held.
     @inline(__always)
     func pointer(to family: ColumnFamily) -> OpaquePointer {
         precondition(family.position < familyNames.count, "the database has no column family \(family.position)")

@@ -9,9 +9,13 @@ public import Model
 
 /// How a database is opened.
 public struct DatabaseOptions: Sendable {
-    /// Blocks, indices and filters of all column families, in memory. Only cold reads come here.
+    /// Blocks, indices and filters of all column families, in memory.
+    ///
+    /// Only cold reads come here.
     public var blockCache: ByteCount = .mebibytes(8)
-    /// All memtables together; reaching it flushes the largest. Bounds memory whatever the number of families.
+    /// All memtables together; reaching it flushes the largest.
+    ///
+    /// Bounds memory whatever the number of families.
     public var memtableTotal: ByteCount = .mebibytes(32)
     /// The write-ahead log, which all families share; reaching it flushes the families that hold its oldest file.
     public var writeAheadLogTotal: ByteCount = .mebibytes(64)
@@ -19,7 +23,9 @@ public struct DatabaseOptions: Sendable {
     public var backgroundJobs = 2
     /// Table files kept open; more are opened on demand.
     public var openFiles = 256
-    /// Whether ``Database/counter(_:)`` counts. Costs one relaxed atomic addition per event.
+    /// Whether ``Database/counter(_:)`` counts.
+    ///
+    /// Costs one relaxed atomic addition per event.
     public var collectsCounters = true
     /// The size at which the information log of RocksDB, which holds warnings and errors only, starts a new file.
     public var informationLogFile: ByteCount = .mebibytes(1)
@@ -44,13 +50,22 @@ public struct ColumnFamilyOptions: Sendable {
     public let name: String
     /// The size at which the memtable is written to a file.
     public var memtable: ByteCount = .mebibytes(4)
-    /// What a memtable asks of the allocator at a time. RocksDB would take an eighth of the memtable, which a dozen
-    /// idle families would hold for a few records each.
+    /// What a memtable asks of the allocator at a time.
+    ///
+    /// RocksDB would take an eighth of the memtable, which a dozen idle families would hold for a few records each.
     public var arenaBlock: ByteCount = .kibibytes(64)
     /// How files are merged.
     public var compaction: Compaction = .leveled
-    /// How blocks are compressed. Keys share long prefixes, so even the fastest codec pays.
+    /// How blocks are compressed.
+    ///
+    /// Keys share long prefixes, so even the fastest codec pays.
     public var compression: Compression = .lz4
+
+    /// The length of the key prefix that names a sequence, in families that are written at the ends of many sequences
+    /// in turn: the memtable then remembers each end, instead of searching for it.
+    ///
+    /// 0 for other families.
+    public var sequencePrefixLength = 0
 
     /// How files are merged.
     public enum Compaction: Sendable {
@@ -74,11 +89,15 @@ public struct ColumnFamilyOptions: Sendable {
     }
 
     /// A family called `name` with a memtable of its own size.
-    public init(name: String, memtable: ByteCount, arenaBlock: ByteCount, compaction: Compaction = .leveled) {
+    public init(
+        name: String, memtable: ByteCount, arenaBlock: ByteCount, compaction: Compaction = .leveled,
+        sequencePrefixLength: Int = 0
+    ) {
         self.name = name
         self.memtable = memtable
         self.arenaBlock = arenaBlock
         self.compaction = compaction
+        self.sequencePrefixLength = sequencePrefixLength
     }
 }
 
@@ -178,6 +197,9 @@ struct OptionHandles: ~Copyable {
         rocksdb_options_set_max_write_buffer_number(handle, 3)
         rocksdb_options_set_target_file_size_base(handle, UInt64(max(family.memtable.bytes, 4 << 20)))
         rocksdb_options_set_max_bytes_for_level_base(handle, UInt64(4 * max(family.memtable.bytes, 4 << 20)))
+        if family.sequencePrefixLength > 0 {
+            crocksdb_options_hint_inserts_by_prefix(handle, family.sequencePrefixLength)
+        }
         switch family.compaction {
         case .leveled:
             rocksdb_options_set_compaction_style(handle, Int32(rocksdb_level_compaction))

@@ -22,7 +22,9 @@ extension Database {
         }
     }
 
-    /// Rewrites the files of `range`, dropping overwritten values and tombstones. Slow; waits until it is done.
+    /// Rewrites the files of `range`, dropping overwritten values and tombstones.
+    ///
+    /// Slow; waits until it is done.
     public func compact(_ family: ColumnFamily, over range: KeyRange = .all) throws(RocksError) {
         try writing("compacting \(path)") { _ in
             let family = pointer(to: family)

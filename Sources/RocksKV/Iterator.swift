@@ -54,7 +54,7 @@ public struct Iterator: ~Copyable {
     private let handle: OpaquePointer
     private let options: OpaquePointer
     /// The bounds, which RocksDB reads from here as long as the iterator lives: lower, then upper.
-    private let bounds: UnsafeMutableRawPointer
+    private let bounds: UnsafeMutableRawBufferPointer
     /// Whether the position is on an entry.
     public private(set) var isValid = false
 
@@ -64,15 +64,14 @@ public struct Iterator: ~Copyable {
         precondition(snapshot == nil || snapshot?.database === database, "the snapshot belongs to another database")
         try database.beginUse()
         guard let options = rocksdb_readoptions_create() else { preconditionFailure("out of memory") }
-        let upperCount = range.upper?.count ?? 0
-        let bounds = UnsafeMutableRawPointer.allocate(byteCount: range.lower.count + upperCount + 1, alignment: 1)
-        range.lower.withUnsafeBytes { bounds.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(bounds), byteCount: $0.count) }
-        let characters = bounds.assumingMemoryBound(to: CChar.self)
-        rocksdb_readoptions_set_iterate_lower_bound(options, characters, range.lower.count)
+        let both = range.lower + (range.upper ?? [])
+        // One byte more, so that empty bounds have an address too.
+        let bounds = UnsafeMutableRawBufferPointer.allocate(byteCount: both.count + 1, alignment: 1)
+        bounds.copyBytes(from: both)
+        let start = bounds.assumingMemoryBound(to: CChar.self).baseAddress
+        rocksdb_readoptions_set_iterate_lower_bound(options, start, range.lower.count)
         if let upper = range.upper {
-            let start = bounds + range.lower.count
-            upper.withUnsafeBytes { start.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(start), byteCount: $0.count) }
-            rocksdb_readoptions_set_iterate_upper_bound(options, characters + range.lower.count, upper.count)
+            rocksdb_readoptions_set_iterate_upper_bound(options, start.map { $0 + range.lower.count }, upper.count)
         }
         if let snapshot { rocksdb_readoptions_set_snapshot(options, snapshot.pointer) }
         rocksdb_readoptions_set_fill_cache(options, fillsCache ? 1 : 0)

@@ -5,7 +5,9 @@
 
 internal import CRocksDB
 
-/// Why an operation on a database failed. The detail names what was attempted, on what, and what RocksDB said.
+/// Why an operation on a database failed.
+///
+/// The detail names what was attempted, on what, and what RocksDB said.
 public enum RocksError: Error, Hashable, Sendable {
     /// The database was closed before or while the operation started; nothing was done.
     case closed

@@ -8,9 +8,9 @@ internal import CRocksDB
 /// The state of a database at the moment this was made; reads and iterators can be asked to use it.
 ///
 /// Holds a use of the database, and keeps every overwritten value alive: drop it soon.
-//
-// `@unchecked Sendable`: constant pointers to objects that RocksDB allows any thread to read.
 public final class Snapshot: @unchecked Sendable {
+    // Unchecked, and sound: constant pointers to objects that RocksDB allows any thread to read.
+
     let database: Database
     let readOptions: OpaquePointer
     private let handle: OpaquePointer

@@ -40,6 +40,10 @@ void crocksdb_create_families(rocksdb_t* database, const rocksdb_options_t* cons
 /// Collects counters, but neither histograms nor timers, which cost clock readings on every operation.
 void crocksdb_options_collect_counters(rocksdb_options_t* options);
 
+/// Remembers, for each key prefix of `length` bytes, where the memtable was last written: appends to many interleaved
+/// sequences then need no search. Reads are not affected.
+void crocksdb_options_hint_inserts_by_prefix(rocksdb_options_t* options, size_t length);
+
 /// Counters of one database since it was opened.
 enum crocksdb_counter {
   crocksdb_counter_wal_syncs = 0,

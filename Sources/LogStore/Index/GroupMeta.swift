@@ -5,15 +5,21 @@
 
 public import Model
 
-/// The durable facts of one group. A group exists on this broker exactly when it has one.
+/// The durable facts of one group.
+///
+/// A group exists on this broker exactly when it has one.
 public struct GroupMeta: Hashable, Sendable {
-    /// The first entry that is kept; 1 in a new log. Never falls (rule R6).
+    /// The first entry that is kept; 1 in a new log.
+    ///
+    /// Never falls (rule R6).
     public var firstIndex = LogIndex(1)
     /// The term of the entry before ``firstIndex``; 0 when there is none.
     public var previousTerm = Term.zero
     /// The offset of the first record that is kept, or will be written.
     public var firstOffset = Offset.zero
-    /// The first offset that clients may read, at or after ``firstOffset``. Never falls (rule R6).
+    /// The first offset that clients may read, at or after ``firstOffset``.
+    ///
+    /// Never falls (rule R6).
     public var logStartOffset = Offset.zero
     /// A truncation that was decided and may not be finished (rule R3).
     public var cut: CutMarker?

@@ -54,7 +54,9 @@ extension IndexBatch {
     /// Sees committed records only. Pointers go with ``deletePointers(from:upTo:of:)``.
     ///
     /// - Returns: whether all are gone; else commit and call again.
-    public mutating func deletePrefix(before index: LogIndex, offset: Offset, of group: GroupID) throws(IndexError) -> Bool {
+    public mutating func deletePrefix(
+        before index: LogIndex, offset: Offset, of group: GroupID
+    ) throws(IndexError) -> Bool {
         let number = KeySpace.number(offset)
         let limit = Self.deletesPerCallMax
         let offsets = try delete(in: .offsetIndex, over: KeySpace.range(of: group, from: 0, upTo: number), limit: limit)
@@ -76,12 +78,17 @@ extension IndexBatch {
         try delete(in: state.indexFamily, over: KeySpace.range(of: group), limit: Self.deletesPerCallMax)
     }
 
-    /// Removes time index entries of entries before `index`. Key order is entry order, so the first one that stays ends it.
-    private mutating func deleteTimes(before index: LogIndex, of group: GroupID, limit: Int) throws(IndexError) -> Bool {
+    /// Removes time index entries of entries before `index`.
+    ///
+    /// Key order is entry order, so the first one that stays ends it.
+    private mutating func deleteTimes(
+        before index: LogIndex, of group: GroupID, limit: Int
+    ) throws(IndexError) -> Bool {
         var left = limit
         var isDone = true
         let family = IndexFamily.timeIndex
-        try self.index.forEach(in: family, over: KeySpace.range(of: group), fillsCache: false) { key, value throws(RecordDamage) in
+        let range = KeySpace.range(of: group)
+        try self.index.forEach(in: family, over: range, fillsCache: false) { key, value throws(RecordDamage) in
             guard try FrameReference(decoding: value).index < index else { return false }
             guard left > 0 else {
                 isDone = false

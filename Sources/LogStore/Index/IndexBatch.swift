@@ -31,7 +31,9 @@ public struct IndexBatch: ~Copyable {
     /// Writes the batch without waiting for the disk: for state that a log can make again.
     public mutating func commitBuffered() throws(IndexError) { try commit(durability: .buffered) }
 
-    /// Applies all changes, or none, and empties the batch. When it throws, the changes are still in the batch.
+    /// Applies all changes, or none, and empties the batch.
+    ///
+    /// When it throws, the changes are still in the batch.
     ///
     /// `.synced` makes everything committed before durable as well. After a power failure a prefix of all commits survives.
     public mutating func commit(durability: Durability) throws(IndexError) {
@@ -45,12 +47,16 @@ public struct IndexBatch: ~Copyable {
 
     // MARK: Raft
 
-    /// Sets the group's term and vote. Commit `.synced`, or have it in the journal, before any reply that depends on it.
+    /// Sets the group's term and vote.
+    ///
+    /// Commit `.synced`, or have it in the journal, before any reply that depends on it.
     public mutating func putHardState(_ state: HardStateRecord, of group: GroupID) {
         put(state, at: KeySpace.key(group).span, in: .hardState)
     }
 
-    /// Sets the pointer of the entry `index`. Only after a flush that made the frame durable (rule R1).
+    /// Sets the pointer of the entry `index`.
+    ///
+    /// Only after a flush that made the frame durable (rule R1).
     public mutating func putPointer(_ pointer: EntryPointer, at index: LogIndex, of group: GroupID) {
         put(pointer, at: KeySpace.key(group, index).span, in: .raftLog)
     }
@@ -84,7 +90,9 @@ public struct IndexBatch: ~Copyable {
         put(value, at: KeySpace.key(group, entry.offset).span, in: .offsetIndex)
     }
 
-    /// Makes a frame findable by time. The timestamp is the largest of the group so far, never less than the entry before has.
+    /// Makes a frame findable by time.
+    ///
+    /// The timestamp is the largest of the group so far, never less than the entry before has.
     public mutating func putTimeIndex(_ entry: TimeIndexEntry, of group: GroupID) {
         let value = FrameReference(index: entry.index, at: entry.at)
         let key = KeySpace.key(group, timestamp: entry.maxTimestampSoFar, entry.offset)

@@ -70,13 +70,16 @@ extension IndexDatabase {
     public func forEachTimeIndexEntry(
         of group: GroupID, _ body: (TimeIndexEntry) -> Bool
     ) throws(IndexError) {
-        try forEach(in: .timeIndex, over: KeySpace.range(of: group), fillsCache: false) { key, value throws(RecordDamage) in
+        let range = KeySpace.range(of: group)
+        try forEach(in: .timeIndex, over: range, fillsCache: false) { key, value throws(RecordDamage) in
             body(try Self.timeEntry(key, value))
         }
     }
 
     /// The newest producer snapshot of `group` at or before `offset`; of all, when that is nil.
-    public func producerSnapshot(of group: GroupID, notAfter offset: Offset? = nil) throws(IndexError) -> ProducerSnapshot? {
+    public func producerSnapshot(
+        of group: GroupID, notAfter offset: Offset? = nil
+    ) throws(IndexError) -> ProducerSnapshot? {
         var snapshot: ProducerSnapshot?
         let range = KeySpace.range(of: group, from: 0, upTo: offset.map { KeySpace.number($0) + 1 })
         try withLast(in: .producers, over: range) { key, value throws(RecordDamage) in

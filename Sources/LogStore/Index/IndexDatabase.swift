@@ -75,7 +75,9 @@ public final class IndexDatabase: Sendable {
         try rocks { () throws(RocksError) in try database.latestSequence() }
     }
 
-    /// Refuses further operations, and releases the files when the last batch is gone. Does not sync.
+    /// Refuses further operations, and releases the files when the last batch is gone.
+    ///
+    /// Does not sync.
     public func close() { database.close() }
 
     // MARK: Reading

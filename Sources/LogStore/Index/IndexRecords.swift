@@ -5,7 +5,9 @@
 
 public import Model
 
-/// A frame that can be found by its base offset. There is one for every few dozen KiB of a segment.
+/// A frame that can be found by its base offset.
+///
+/// There is one for every few dozen KiB of a segment.
 public struct OffsetIndexEntry: Hashable, Sendable {
     /// The frame's base offset (in the key).
     public var offset: Offset
@@ -68,7 +70,9 @@ struct FrameReference: StoredValue, Hashable {
     }
 }
 
-/// The producer states of a partition as of one offset. Replaying the frames from there on completes them.
+/// The producer states of a partition as of one offset.
+///
+/// Replaying the frames from there on completes them.
 public struct ProducerSnapshot: Hashable, Sendable {
     /// Records below this offset are reflected (in the key).
     public var offset: Offset

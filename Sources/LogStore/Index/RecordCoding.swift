@@ -36,7 +36,9 @@ extension StoredValue {
     }
 }
 
-/// Collects the bytes of one value. Keeps its memory when cleared, so that a batch encodes without allocating.
+/// Collects the bytes of one value.
+///
+/// Keeps its memory when cleared, so that a batch encodes without allocating.
 struct RecordWriter {
     private(set) var bytes: [UInt8] = []
 
@@ -44,10 +46,9 @@ struct RecordWriter {
 
     /// Appends `value`, most significant byte first.
     @inline(__always)
-    mutating func integer<Value: FixedWidthInteger>(_ value: Value) {
-        for shift in stride(from: Value.bitWidth - 8, through: 0, by: -8) {
-            bytes.append(UInt8(truncatingIfNeeded: value >> Value(truncatingIfNeeded: shift)))
-        }
+    mutating func integer<Value: FixedWidthInteger & BitwiseCopyable>(_ value: Value) {
+        // Sound: reads exactly the bytes of a local integer, inside the closure.
+        unsafe withUnsafeBytes(of: value.bigEndian) { unsafe bytes.append(contentsOf: $0) }
     }
 
     /// Appends bytes that run to the end of the value.
@@ -60,7 +61,9 @@ struct RecordWriter {
     }
 }
 
-/// A position in the bytes of one value. The bytes are passed to each call, because a struct may not keep a span.
+/// A position in the bytes of one value.
+///
+/// The bytes are passed to each call, because a struct may not keep a span.
 struct RecordReader {
     var position = 0
 

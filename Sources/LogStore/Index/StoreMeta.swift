@@ -19,7 +19,9 @@ public struct JournalPosition: RawRepresentable, Hashable, Comparable, Sendable,
     public var description: String { "\(rawValue)" }
 }
 
-/// Who a store belongs to and which format it has. Written once, when the store is made.
+/// Who a store belongs to and which format it has.
+///
+/// Written once, when the store is made.
 public struct StoreIdentity: Hashable, Sendable {
     /// The format of the whole data directory.
     public var formatVersion: UInt32
