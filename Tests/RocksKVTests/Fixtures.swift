@@ -15,6 +15,15 @@ final class TemporaryFolder {
         try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     }
 
+    /// The files as they are now, in a new folder; what a process that is killed now would leave.
+    func copy() throws -> TemporaryFolder {
+        let copy = TemporaryFolder()
+        for name in try FileManager.default.contentsOfDirectory(atPath: path) where name != "LOCK" {
+            try FileManager.default.copyItem(atPath: path + "/" + name, toPath: copy.path + "/" + name)
+        }
+        return copy
+    }
+
     deinit { try? FileManager.default.removeItem(atPath: path) }
 }
 
