@@ -5,6 +5,9 @@
 
 extension ApiVersionsResponse {
     /// What we serve.
+    ///
+    /// No features: whoever adds one must leave it out below version 4 when its lowest version is 0, because old Java
+    /// clients refuse the whole answer then (KAFKA-17011).
     public static func served(throttleTimeMilliseconds: Int32 = 0) -> ApiVersionsResponse {
         ApiVersionsResponse(
             apiKeys: APIRegistry.served.map(VersionRange.init(advertising:)),

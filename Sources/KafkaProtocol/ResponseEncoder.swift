@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ResponseEncoder.swift
-// Response values to bytes (server) and back (client).
-
-public import NIOCore
+// Response values to bytes, for the server.
 
 /// Turns responses into frames without their size prefix.
 public enum ResponseEncoder {
@@ -24,25 +22,5 @@ public enum ResponseEncoder {
     /// Version 0 with error 35 and our range of key 18; the request's body is never looked at.
     public static func unsupportedApiVersions(correlationID: Int32) -> ResponseBody {
         encode(ApiVersionsResponse.unsupportedVersion(), version: 0, correlationID: correlationID)
-    }
-}
-
-/// Turns frames without their size prefix into responses.
-public enum ResponseDecoder {
-    /// Reads the correlation id of `frame`, by which a client finds the request it belongs to.
-    public static func correlationID(of frame: ByteBuffer) throws(WireError) -> Int32 {
-        var reader = WireReader(frame)
-        return try reader.int32()
-    }
-
-    /// Decodes the answer to a request that was sent in `version`.
-    ///
-    /// Bytes after the last field are accepted: a newer server may know fields that we do not.
-    public static func decode<Response: KafkaResponseMessage>(
-        _: Response.Type, from frame: ByteBuffer, version: Int16
-    ) throws(WireError) -> Response {
-        var reader = WireReader(frame)
-        _ = try ResponseHeader(from: &reader, key: Response.apiKey, version: version)
-        return try Response(from: &reader, version: version)
     }
 }
