@@ -21,8 +21,8 @@ public struct WireWriter: Sendable {
 
     /// The gathered bytes.
     ///
-    /// An array takes an integer several times faster than a `ByteBuffer`, which pays for the one copy that ``finish()``
-    /// makes.
+    /// An array takes an integer several times faster than a `ByteBuffer`, which pays for the one copy that
+    /// ``finish()`` makes.
     @usableFromInline var gathered: [UInt8] = []
     private var insertions: [Insertion] = []
     private var insertedBytes = 0
