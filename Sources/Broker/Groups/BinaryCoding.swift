@@ -22,13 +22,16 @@ struct BinaryWriter {
     /// What was written so far.
     private(set) var bytes: [UInt8]
 
-    /// Continues after `prefix`.
-    init(_ prefix: [UInt8] = []) { bytes = prefix }
+    /// Continues after `prefix`; `capacity` bytes are expected to follow.
+    init(_ prefix: [UInt8] = [], capacity: Int = 0) {
+        bytes = prefix
+        if capacity > 0 { bytes.reserveCapacity(prefix.count + capacity) }
+    }
 
     /// Appends an integer, most significant byte first.
     mutating func write<T: FixedWidthInteger>(_ value: T) {
         for shift in stride(from: T.bitWidth - 8, through: 0, by: -8) {
-            bytes.append(UInt8(truncatingIfNeeded: value >> T(shift)))
+            bytes.append(UInt8(truncatingIfNeeded: value &>> T(truncatingIfNeeded: shift)))
         }
     }
 
@@ -69,17 +72,14 @@ struct BinaryReader {
     /// How many bytes are left.
     var remaining: Int { bytes.count - position }
 
-    /// Takes an integer, most significant byte first.
+    /// Takes an integer of at most 64 bits, most significant byte first.
     mutating func readInteger<T: FixedWidthInteger>(_ type: T.Type) throws(BinaryCodingError) -> T {
         let width = T.bitWidth / 8
         guard remaining >= width else { throw .truncated(at: position) }
-        var value: T = 0
-        for index in position..<position + width {
-            // An 8-bit type would overflow its own width in the shift; it has only one byte to take.
-            value = width == 1 ? T(truncatingIfNeeded: bytes[index]) : value << 8 | T(truncatingIfNeeded: bytes[index])
-        }
+        var value: UInt64 = 0
+        for index in position..<position + width { value = value &<< 8 | UInt64(bytes[index]) }
         position += width
-        return value
+        return T(truncatingIfNeeded: value)
     }
 
     /// Takes text written with its length.
@@ -91,9 +91,13 @@ struct BinaryReader {
     /// Takes text of a known length.
     mutating func readText(byteCount: Int) throws(BinaryCodingError) -> String {
         let start = position
-        let slice = try take(byteCount)
-        guard let text = String(validating: slice, as: UTF8.self) else { throw .malformed(at: start) }
-        return text
+        guard byteCount <= remaining else { throw .truncated(at: start) }
+        position += byteCount
+        do {
+            return String(copying: try UTF8Span(validating: bytes.span.extracting(start..<position)))
+        } catch {
+            throw .malformed(at: start)
+        }
     }
 
     /// Takes text that may be absent.

@@ -60,8 +60,9 @@ struct GroupInstance: Sendable {
     var nextDeadline: Instant?
     /// Numbers members and snapshots.
     var lastJoinNumber: UInt64 = 0
-    /// The sequence of the last snapshot.
-    var lastPersistSequence: UInt64 = 0
+    /// The sequence of the last snapshot; counts from the instant at which the value was made, so that the late
+    /// outcome of a snapshot never meets a later value of the same group that happens to have counted as far.
+    var lastPersistSequence: UInt64
 
     /// A phase in which members join.
     struct JoinPhase: Hashable, Sendable {
@@ -98,6 +99,7 @@ struct GroupInstance: Sendable {
         self.id = id
         self.settings = settings
         self.changedAt = now.wallTime
+        self.lastPersistSequence = now.instant.nanoseconds
     }
 
     /// A group as it was stored; its members get a full session timeout to be heard from.

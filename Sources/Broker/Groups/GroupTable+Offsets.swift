@@ -87,7 +87,9 @@ extension GroupTable {
     }
 
     /// The deletion is applied.
-    mutating func deleted(group: String) { forget(group) }
+    mutating func deleted(group: String) {
+        if live[group]?.state == .dead { forget(group) }
+    }
 
     /// The deletion was refused: the group is empty again.
     mutating func deleteFailed(group: String) {

@@ -18,17 +18,13 @@ extension ProducerStateTable {
     /// With batches at or beyond `offset` in the table, the bytes become the table again once the log from `offset` on
     /// is replayed; a producer that has nothing before `offset` is left out.
     func encodeSnapshot(upTo offset: Offset) -> [UInt8] {
-        var included: [(id: Int64, entry: ProducerEntry)] = []
-        for (id, entry) in producers {
-            var copy = entry
-            if copy.truncate(to: offset) > 0, copy.count == 0 { continue }
-            included.append((id, copy))
-        }
-        included.sort { $0.id < $1.id }
-        var writer = BinaryWriter()
+        let included = producers.keys.filter { isKnown($0, before: offset) }.sorted()
+        var writer = BinaryWriter(capacity: 5 + included.count * (20 + ProducerEntry.batchesMax * 24))
         writer.write(Self.snapshotVersion)
         writer.write(UInt32(included.count))
-        for (id, entry) in included {
+        for id in included {
+            guard var entry = producers[id] else { continue }
+            _ = entry.truncate(to: offset)
             writer.write(id)
             writer.write(entry.epoch)
             writer.write(UInt8(entry.hasForgotten ? 1 : 0))
@@ -43,6 +39,12 @@ extension ProducerStateTable {
             }
         }
         return writer.bytes
+    }
+
+    /// True unless every batch of the producer lies at or beyond `offset`.
+    private func isKnown(_ id: Int64, before offset: Offset) -> Bool {
+        guard let entry = producers[id] else { return false }
+        return entry.count == 0 || entry[0].lastOffset < offset.rawValue
     }
 
     /// The table that `encodeSnapshot` wrote; anything else is refused.
