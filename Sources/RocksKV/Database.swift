@@ -52,7 +52,7 @@ public final class Database: @unchecked Sendable {
     /// The families in order, then RocksDB's own `default`, which stays empty.
     private let families: [OpaquePointer]
     /// Keeps a file system in memory alive as long as the database on it.
-    private let storage: DatabaseOptions.Storage
+    let storage: DatabaseOptions.Storage
     private let uses = Atomic<UInt64>(0)
     private let released = Atomic<Bool>(false)
     private static let closedBit: UInt64 = 1 << 63

@@ -8,6 +8,8 @@ internal import CRocksDB
 extension Database {
     /// Makes every write that returned before this call durable.
     public func syncWriteAheadLog() throws(RocksError) {
+        // A log in memory can only be synced by a write; a log in a file is synced without stopping the writer.
+        if case .memory = storage { return try write(makeBatch(), durability: .synced) }
         try writing("syncing the write-ahead log of \(path)") { crocksdb_sync_wal(handle, $0) }
     }
 

@@ -44,14 +44,15 @@ struct Opening {
     /// The column families of the database at `path`, with `default`.
     static func listFamilies(at path: String, _ options: OpaquePointer) throws(RocksError) -> [String] {
         var count = 0
-        let list: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
+        var list: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
+        // Allocated even when the call fails.
+        defer { if let list { rocksdb_list_column_families_destroy(list, count) } }
         do {
-            list = try check("reading \(path)") { rocksdb_list_column_families(options, path, &count, $0) }
+            try check("reading \(path)") { list = rocksdb_list_column_families(options, path, &count, $0) }
         } catch .io(let detail) where detail.contains("No such file or directory") || detail.contains("NotFound") {
             throw .missing(detail)
         }
         guard let list else { return [] }
-        defer { rocksdb_list_column_families_destroy(list, count) }
         return (0..<count).compactMap { list[$0].map { String(cString: $0) } }
     }
 

@@ -57,6 +57,18 @@ import Testing
         #expect(try database.withValue(of: [0].span, in: first) { $0.byteCount } == 0)
     }
 
+    @Test func logsAreSyncedWhereverTheyAre() throws {
+        let folder = TemporaryFolder()
+        for database in [try memoryDatabase(), try Database(at: folder.path, families: twoFamilies)] {
+            try database.put([1], [1], in: first)
+            let before = try database.counter(.walSyncs)
+            try database.syncWriteAheadLog()
+            #expect(try database.counter(.walSyncs) == before + 1)
+            try database.write(try database.makeBatch(), durability: .synced)
+            #expect(try database.counter(.walSyncs) == before + 2)
+        }
+    }
+
     @Test func rangesAreDeletedWithTheirLowerAndWithoutTheirUpperBound() throws {
         let database = try memoryDatabase()
         for key in UInt8(1)...5 { try database.put([key], [key], in: first) }

@@ -234,4 +234,18 @@ func memoryIndex(_ storage: MemoryStorage = MemoryStorage()) throws -> IndexData
         #expect(try index.lastPointer(of: Self.group)?.index == LogIndex(10))
         #expect(try index.producerSnapshot(of: Self.group)?.bytes == [10])
     }
+
+    @Test func aSyncedCommitOfNothingSyncsWhatWasBuffered() throws {
+        let index = try memoryIndex()
+        var batch = try index.makeBatch()
+        batch.putJournalApplied(JournalPosition(rawValue: 5))
+        try batch.commit(durability: .buffered)
+        let before = try index.database.counter(.walSyncs)
+        try batch.commit(durability: .buffered)
+        #expect(try index.database.counter(.walSyncs) == before)
+        try batch.commit(durability: .synced)
+        #expect(try index.database.counter(.walSyncs) == before + 1)
+        try index.syncWAL()
+        #expect(try index.database.counter(.walSyncs) == before + 2)
+    }
 }
