@@ -13,8 +13,8 @@ extension Raft {
     /// 1. ``persistHardState(_:)``, ``truncate(from:)``, ``append(_:)`` and ``installSnapshot(_:)`` are writes. Hand them to
     ///    storage in the order given; none may become durable without those before it. Do not wait: report completion
     ///    with ``Instance/hardStatePersisted(_:into:)``, ``Instance/persisted(_:term:into:)`` and
-    ///    ``Instance/snapshotInstalled(_:into:)``, each in the order of the writes. A report may cover several appends by
-    ///    naming the last entry of the last one.
+    ///    ``Instance/snapshotInstalled(_:into:)``: reports of one kind in the order of the writes, those of different kinds
+    ///    in any order. A report may cover several appends by naming the last entry of the last one.
     /// 2. ``send(_:)`` needs no waiting: a message that would reveal what is not durable is not in the buffer yet.
     /// 3. ``commit(upTo:)`` may name entries that this replica has appended but not flushed (a quorum has). Entries may be
     ///    applied in memory then; what must survive a crash waits for the local flush.

@@ -137,7 +137,8 @@ extension Raft.Instance {
             sendEntries(entries, bytes: bytes, to: index, into: &directives)
         }
         let peer = peers[index]
-        if peer.state == .replicate && peer.commitSent < min(log.committed, peer.next.previous) {
+        guard peer.state == .replicate, peer.loadTicket == nil else { return }
+        if peer.commitSent < min(log.committed, peer.next.previous) {
             sendEmptyAppend(index, into: &directives)
         }
     }

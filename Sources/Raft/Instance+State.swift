@@ -122,7 +122,6 @@ extension Raft.Instance {
         if newTerm > hardState.term {
             hardState = Raft.HardState(term: newTerm)
             held.removeAll()
-            issueHardState(into: &directives)
         }
         role = .follower
         leader = newLeader

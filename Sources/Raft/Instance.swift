@@ -169,6 +169,8 @@ extension Raft {
             if role != .follower && newStanding != .sound {
                 becomeFollower(hardState.term, leader: nil, into: &directives)
             }
+            // What was held back because of damage may be confirmed now.
+            if newStanding == .sound && installing == nil { acknowledge(into: &directives) }
             settle(into: &directives)
         }
 

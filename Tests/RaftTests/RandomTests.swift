@@ -80,8 +80,9 @@ final class RandomWorld {
         switch Int.random(in: 0..<100, using: &random) {
         case 0..<40: for _ in 0..<Int.random(in: 1...10, using: &random) { deliver() }
         case 40..<62:
-            let isCoalesced = Bool.random(using: &random)
-            cluster.persist(id, count: Int.random(in: 1...4, using: &random), isCoalesced: isCoalesced)
+            let style = Int.random(in: 0..<6, using: &random)
+            let count = Int.random(in: 1...4, using: &random)
+            cluster.persist(id, count: count, isCoalesced: style < 3, isLate: style == 0)
         case 62..<80: cluster.run(id) { $0.tick(into: &$1) }
         case 80..<89: propose()
         case 89..<92: cluster.answerRequests(of: node)

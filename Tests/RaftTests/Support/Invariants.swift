@@ -14,8 +14,7 @@ final class Invariants {
     private var created: [Raft.Position: (previous: Term, text: String)] = [:]
     private(set) var committed: [LogIndex: Raft.Position] = [:]
     private(set) var violations: [String] = []
-    /// Off when a test destroys disks, which A5 cannot survive.
-    var checksQuorums = true
+    private var checksQuorums = true
 
     func check(_ directive: Raft.Directive<String>, on node: TestNode, in nodes: [TestNode]) {
         switch directive {
@@ -34,6 +33,12 @@ final class Invariants {
         case .send(let message): checkMessage(message, node)
         default: break
         }
+    }
+
+    /// A disk was destroyed: its replica's promises are void, and what was flushed on a quorum may no longer be.
+    func forget(_ id: NodeID) {
+        terms[id] = nil
+        checksQuorums = false
     }
 
     /// What holds between events.

@@ -55,8 +55,9 @@ struct Script {
 ///     propose N TEXT [bytes=B] [count=C] | read N ID | transfer N TARGET
 ///     change N voters=1,2 learners=3 | cancel N
 ///     deliver|drop|duplicate|reverse [from=N] [to=N] [kind=WORD] [count=C]     selects messages on the network
-///     persist N [COUNT] | fetch N | crash N [keep=C] | restart N | wipe N | corrupt N INDEX | compact N INDEX
-///     isolate N | heal | stabilize
+///     persist N [COUNT] | persist-late N (appends are reported later) | report N [COUNT]
+///     fetch N | crash N [keep=C] | restart N | wipe N | corrupt N INDEX | compact N INDEX
+///     isolate N | heal | stabilize | wait N...
 ///     quiet COMMAND...                     runs a command without its transcript
 final class Interpreter {
     let cluster = TestCluster()
@@ -86,6 +87,7 @@ final class Interpreter {
         case "deliver", "drop", "duplicate", "reverse": handleNetwork(arguments)
         case "stabilize": cluster.stabilize()
         case "heal": cluster.isolated = []
+        case "wait": wait(arguments)
         default: try executeOnNode(arguments)
         }
     }
@@ -97,6 +99,8 @@ final class Interpreter {
         case "tick": for _ in 0..<arguments.count(1, else: 1) { cluster.run(id) { $0.tick(into: &$1) } }
         case "resign": cluster.run(id) { $0.resign(into: &$1) }
         case "persist": cluster.persist(id, count: arguments.count(1, else: .max))
+        case "persist-late": cluster.persist(id, isLate: true)
+        case "report": cluster.report(id, count: arguments.count(1, else: .max))
         case "fetch": cluster.fetch(id)
         case "isolate": cluster.isolated.insert(id)
         case "compact": cluster.compact(id, through: LogIndex(rawValue: UInt64(arguments.count(1, else: 0))))
@@ -161,13 +165,23 @@ final class Interpreter {
         for node in nodes { cluster.add(node, configuration: configuration) }
     }
 
+    /// The replicas hear nothing for an election timeout: they no longer protect their leader. What they send is lost.
+    private func wait(_ arguments: Arguments) {
+        cluster.isTracing = false
+        let before = cluster.network.count
+        for id in arguments.words.indices.map(arguments.node) {
+            for _ in 0..<cluster.settings.electionTicks { cluster.run(id) { $0.tick(into: &$1) } }
+        }
+        cluster.network.removeLast(cluster.network.count - before)
+    }
+
     /// The replica comes back with an empty disk and knows it.
     private func wipe(_ id: NodeID) {
         cluster.crash(id)
         let node = cluster.node(id)
         node.disk = DiskImage(baseConfiguration: .empty)
         node.standing = .amnesiac
-        cluster.invariants.checksQuorums = false
+        cluster.invariants.forget(id)
         cluster.start(id)
     }
 

@@ -90,6 +90,8 @@ final class TestNode {
     var standing = Raft.Standing.sound
     var committed = LogIndex.zero
     var fetch: Raft.SnapshotInfo?
+    /// Appends that are durable and not yet reported, by the last entry of each.
+    var unreported: [Raft.Position] = []
     var loads: [Raft.EntriesRequest] = []
     var snapshotRequests: [NodeID] = []
     var starts: UInt64 = 0
@@ -151,6 +153,7 @@ final class TestCluster {
         node.pending = []
         node.raft = nil
         node.fetch = nil
+        node.unreported = []
         node.loads = []
         node.snapshotRequests = []
     }
@@ -172,8 +175,9 @@ final class TestCluster {
         try event(&raft, &directives)
     }
 
-    /// Completes the oldest pending writes. With `isCoalesced`, only the last of several appends in a row is reported.
-    func persist(_ id: NodeID, count: Int = .max, isCoalesced: Bool = false) {
+    /// Completes the oldest pending writes and reports them. With `isCoalesced`, only the last of several appends in a row
+    /// is reported; with `isLate`, appends are reported another time.
+    func persist(_ id: NodeID, count: Int = .max, isCoalesced: Bool = false, isLate: Bool = false) {
         let node = node(id)
         var left = min(count, node.pending.count)
         while left > 0, node.raft != nil {
@@ -185,10 +189,20 @@ final class TestCluster {
             case .truncate: break
             case .append(let entries):
                 if isCoalesced, left > 0, case .append = node.pending.first { continue }
-                trace("\(id): flushed \(entries[entries.count - 1].position)")
-                run(id) { $0.persisted(entries[entries.count - 1].index, term: entries[entries.count - 1].term, into: &$1) }
+                node.unreported.append(entries[entries.count - 1].position)
+                if !isLate { report(id) }
             case .install(let info): run(id) { $0.snapshotInstalled(info, into: &$1) }
             }
+        }
+    }
+
+    /// Reports appends that are durable, oldest first.
+    func report(_ id: NodeID, count: Int = .max) {
+        let node = node(id)
+        for _ in 0..<min(count, node.unreported.count) {
+            let position = node.unreported.removeFirst()
+            trace("\(id): flushed \(position)")
+            run(id) { $0.persisted(position.index, term: position.term, into: &$1) }
         }
     }
 
@@ -223,7 +237,10 @@ final class TestCluster {
     /// Whether nothing is on its way anywhere.
     var isQuiet: Bool {
         network.isEmpty
-            && nodes.allSatisfy { $0.pending.isEmpty && $0.fetch == nil && $0.loads.isEmpty && $0.snapshotRequests.isEmpty }
+            && nodes.allSatisfy { node in
+                node.pending.isEmpty && node.unreported.isEmpty && node.fetch == nil && node.loads.isEmpty
+                    && node.snapshotRequests.isEmpty
+            }
     }
 
     /// Completes writes, fetches and deliveries until nothing is left to do.
@@ -232,6 +249,7 @@ final class TestCluster {
             if isQuiet { return }
             for node in nodes where node.raft != nil {
                 persist(node.id)
+                report(node.id)
                 fetch(node.id)
                 answerRequests(of: node)
             }
