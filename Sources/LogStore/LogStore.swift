@@ -5,47 +5,348 @@
 
 public import Logging
 public import Model
-internal import NIOCore
+public import NIOCore
+internal import Records
+package import RocksKV
+internal import Synchronization
 public import Telemetry
 
 /// The store of one broker.
+///
+/// Threads: `store-flush` makes things durable, `store-apply` writes what can wait, `store-codec` compresses, `store-read-N` read,
+/// `store-flush-N` flush several files at once.
 public final class LogStore: Sendable {
+    /// The format of the whole data directory.
+    public static let formatVersion: UInt32 = 1
+
     /// The index database, for applied state and facts of groups.
     public let metadata: IndexDatabase
     /// How the store was set up.
     public let settings: StoreSettings
+    /// What the store counts.
+    public let metrics: StoreMetrics
+    /// Whose store it is.
+    public let identity: StoreIdentity
+    /// Whether the store was closed properly before.
+    public let wasClean: Bool
 
-    init(settings: StoreSettings, metadata: IndexDatabase) {
-        self.settings = settings
-        self.metadata = metadata
+    let core: StoreCore
+    private let lock: any FileLock
+    private let replayed: [GroupID: LogIndex]
+    private let threads: Threads
+    private let isClosed = Mutex(false)
+
+    private struct Threads: Sendable {
+        let flush: WorkerThread
+        let apply: WorkerThread
+        let codec: WorkerThread
+        let readers: [WorkerThread]
+        let workers: FlushWorkers
     }
 
+    // MARK: Opening
+
     /// Opens the store, replays its journal and starts its threads.
+    ///
+    /// - Throws: ``StoreError/locked(path:)``, ``StoreError/formatVersion(found:supported:)``, ``StoreError/corrupt(_:)`` when the
+    ///   journal is damaged; nothing was changed then.
     public static func open(
         _ settings: StoreSettings, metrics registry: MetricRegistry?, logger: Logger
-    ) throws(StoreError) -> LogStore { throw .closed }
+    ) throws(StoreError) -> LogStore {
+        try open(settings, system: PosixFileSystem(), metrics: registry, logger: logger)
+    }
+
+    /// Opens the store on other files than the operating system's; the index database stays on real ones unless `tuning` says so.
+    package static func open(
+        _ settings: StoreSettings, system: any FileSystem, metrics registry: MetricRegistry?, logger: Logger,
+        tuning: DatabaseOptions = DatabaseOptions()
+    ) throws(StoreError) -> LogStore {
+        try system.makeDirectory(settings.directory)
+        let lock = try system.lock(settings.directory + "/LOCK")
+        do throws(StoreError) {
+            return try LogStore(settings, system, lock, StoreMetrics(registry), logger, tuning)
+        } catch {
+            lock.unlock()
+            throw error
+        }
+    }
+
+    private init(
+        _ settings: StoreSettings, _ system: any FileSystem, _ lock: any FileLock, _ metrics: StoreMetrics,
+        _ logger: Logger, _ tuning: DatabaseOptions
+    ) throws(StoreError) {
+        let root = settings.directory
+        if !system.exists(root + "/rocksdb"), system.exists(root + "/groups") {
+            throw .formatVersion(found: "groups without an index database", supported: Self.formatVersion)
+        }
+        let index = try indexed { () throws(IndexError) in try IndexDatabase(at: root + "/rocksdb", tuning: tuning) }
+        try system.makeDirectory(root + "/groups")
+        let meta = try Self.storeMeta(index, settings)
+        let core = try StoreCore(
+            settings: settings, system: system, index: index, metrics: metrics, logger: logger,
+            checkpointed: meta.journalApplied.rawValue)
+        let recovered = try Self.replay(core, meta)
+        core.marks.update { $0.checkpointed = recovered.next }
+        self.settings = settings
+        self.metrics = metrics
+        self.core = core
+        self.lock = lock
+        metadata = index
+        identity = meta.identity
+        wasClean = meta.cleanShutdown != nil
+        replayed = recovered.first
+        try Self.removeOrphans(core)
+        try core.sampledFreeBytes(system.freeBytes(at: root))
+        threads = try Self.start(core, journalID: Self.journalID(meta.identity), next: recovered.next)
+        logger.info(
+            "Store opened",
+            metadata: [
+                "directory": "\(root)", "clean": "\(wasClean)", "replayed_frames": "\(recovered.frames)",
+                "journal": "\(settings.journal.rawValue)",
+            ])
+    }
+
+    /// Reads or writes the store's records, and removes the mark of a clean shutdown before anything is written.
+    private static func storeMeta(_ index: IndexDatabase, _ settings: StoreSettings) throws(StoreError) -> StoreMeta {
+        try indexed { () throws(IndexError) in
+            var batch = try index.makeBatch()
+            if let meta = try index.storeMeta() {
+                if meta.cleanShutdown != nil {
+                    batch.deleteCleanShutdown()
+                    try batch.commit(durability: .synced)
+                }
+                return meta
+            }
+            let identity = StoreIdentity(
+                formatVersion: formatVersion, nodeID: settings.nodeID, clusterID: "",
+                createdAt: settings.clock.wallTime())
+            batch.putIdentity(identity)
+            batch.putJournalApplied(JournalPosition(rawValue: 1))
+            try batch.commit(durability: .synced)
+            return StoreMeta(identity: identity, journalApplied: JournalPosition(rawValue: 1), cleanShutdown: nil)
+        }
+        .checked()
+    }
+
+    /// What the blocks of this store's journal carry.
+    static func journalID(_ identity: StoreIdentity) -> UInt64 {
+        var random = SeededRandom(seed: UInt64(bitPattern: identity.createdAt.milliseconds))
+        return random.next() ^ UInt64(UInt32(bitPattern: identity.nodeID.rawValue))
+    }
+
+    private static func replay(
+        _ core: StoreCore, _ meta: StoreMeta
+    ) throws(StoreError) -> (next: UInt64, first: [GroupID: LogIndex], frames: Int) {
+        let reader = try JournalReader(
+            system: core.system, directory: core.settings.directory + "/journal", journalID: journalID(meta.identity))
+        var replay = try JournalReplay(core)
+        let outcome = try reader.read(from: meta.journalApplied.rawValue) { item throws(StoreError) in
+            try replay.apply(item)
+        }
+        try replay.finish(next: outcome.nextSequence)
+        return (outcome.nextSequence, replay.firstReplayed, replay.frameCount)
+    }
+
+    /// Directories of groups that were deleted when the process ended.
+    private static func removeOrphans(_ core: StoreCore) throws(StoreError) {
+        let known = Set(try indexed { () throws(IndexError) in try core.index.groups() })
+        for name in try core.system.list(core.settings.directory + "/groups") {
+            guard let number = UInt64(name), !known.contains(GroupID(rawValue: number)) else { continue }
+            try core.files.deleteGroup(GroupID(rawValue: number))
+        }
+    }
+
+    private static func start(_ core: StoreCore, journalID: UInt64, next: UInt64) throws(StoreError) -> Threads {
+        let workers = FlushWorkers(count: core.settings.flushThreads)
+        let journal = try JournalWriter(
+            system: core.system, directory: core.settings.directory + "/journal", settings: core.settings,
+            journalID: journalID, nextSequence: next)
+        let flushLoop = OneShot(FlushLoop(core: core, workers: workers, journal: journal))
+        let applyLoop = OneShot(try ApplyLoop(core: core, workers: workers, appliedSequence: next))
+        return Threads(
+            flush: WorkerThread("store-flush") { flushLoop.consume { $0.run() } },
+            apply: WorkerThread("store-apply") { applyLoop.consume { $0.run() } },
+            codec: WorkerThread("store-codec") { CodecThread.run(core) },
+            readers: core.readQueues.enumerated().map { number, queue in
+                WorkerThread("store-read-\(number)") { ReaderThread(core).run(queue) }
+            },
+            workers: workers)
+    }
+
+    // MARK: Groups
 
     /// Recovers the log of a partition, creating the group when it does not exist. Blocks on the disk; may be called from several
     /// threads, each for another group.
-    public func recoverPartition(_ id: GroupID, settings: GroupLogSettings, label: GroupLabel? = nil) throws(StoreError) -> RecoveredGroup {
-        throw .closed
+    ///
+    /// Damage does not throw: see ``RecoveredGroup/damage``.
+    public func recoverPartition(
+        _ id: GroupID, settings: GroupLogSettings = GroupLogSettings(), label: GroupLabel? = nil
+    ) throws(StoreError) -> RecoveredGroup {
+        try checkOpen()
+        var record = try indexed { () throws(IndexError) in try metadata.loadGroup(id) }
+        if record.meta == nil { record.meta = try create(id, label) }
+        let recovery = try GroupRecovery(
+            id, record: record, core: core, settings: settings, replayedFrom: replayed[id], isClean: wasClean,
+            writes: true)
+        let group = try recovery.run()
+        if let damage = group.damage {
+            core.logger.error(
+                "Log is damaged",
+                metadata: [
+                    "group": "\(id.rawValue)", "file": "\(damage.file)", "position": "\(damage.position)",
+                    "index": "\(damage.index?.rawValue ?? 0)", "reason": "\(damage.reason)",
+                ])
+        }
+        return group
     }
-    /// Recovers a group whose entries are commands.
-    public func recoverCommandLog(_ id: GroupID) throws(StoreError) -> RecoveredGroup { throw .closed }
+
+    /// Recovers a group whose entries are commands, creating it when it does not exist.
+    public func recoverCommandLog(_ id: GroupID) throws(StoreError) -> RecoveredGroup {
+        try checkOpen()
+        let record = try indexed { () throws(IndexError) in try metadata.loadGroup(id) }
+        var meta: GroupMeta
+        if let known = record.meta { meta = known } else { meta = try create(id, nil) }
+        // The suffix went in the batch that wrote the marker.
+        meta.cut = nil
+        var group = RecoveredGroup(
+            id: id, meta: meta, hardState: record.hardState ?? HardStateRecord(term: .zero, votedFor: nil),
+            lastIndex: record.last?.index ?? meta.firstIndex.previous,
+            lastTerm: record.last?.pointer.term ?? meta.previousTerm, logEndOffset: .zero)
+        if group.lastIndex < meta.firstIndex {
+            group.lastIndex = meta.firstIndex.previous
+            group.lastTerm = meta.previousTerm
+        }
+        group.termStarts = record.termStarts
+        group.configurations = [ConfigurationRecord](decoding: meta.configurations) ?? []
+        if group.lastTerm > group.hardState.term {
+            group.hardState = HardStateRecord(term: group.lastTerm, votedFor: nil)
+        }
+        return group
+    }
+
+    /// A group exists durably before its first frame: replay tells deleted groups by their missing facts.
+    private func create(_ id: GroupID, _ label: GroupLabel?) throws(StoreError) -> GroupMeta {
+        var meta = GroupMeta()
+        meta.label = label
+        try indexed { () throws(IndexError) in
+            var batch = try metadata.makeBatch()
+            batch.putGroupMeta(meta, of: id)
+            try batch.commit(durability: .synced)
+        }
+        return meta
+    }
+
     /// Binds a recovered log to its loop, on which this must be called.
-    public func partitionLog(_ recovered: RecoveredGroup, owner: CompletionOwner) -> PartitionLog { PartitionLog(id: recovered.id) }
+    public func partitionLog(_ recovered: RecoveredGroup, owner: CompletionOwner) -> PartitionLog {
+        PartitionLog(recovered, core: core, owner: owner)
+    }
+
     /// Binds a recovered log to its loop, on which this must be called.
-    public func commandLog(_ recovered: RecoveredGroup, owner: CompletionOwner) -> CommandLog { CommandLog(id: recovered.id) }
-    /// Removes a group and its files. Its log must be closed. The records go at once, the files slowly.
-    public func deleteGroup(_ id: GroupID) throws(StoreError) {}
+    public func commandLog(_ recovered: RecoveredGroup, owner: CompletionOwner) -> CommandLog {
+        CommandLog(recovered, core: core, owner: owner)
+    }
+
+    /// Passes every data entry of a recovered log from `offset` on, with its unpacked payload, to `body`; for rebuilding
+    /// producer state. Blocks on the disk.
+    public func replay(
+        _ recovered: RecoveredGroup, from offset: Offset, _ body: (StoredEntry, ByteBuffer) throws(StoreError) -> Void
+    ) throws(StoreError) {
+        let decompressor = try? ZstdDecompressor()
+        for info in recovered.segments where info.endOffset > offset {
+            let file = try core.files.reading(info.segment)
+            var cursor = FrameCursor(file, from: info.floor(offset: offset), upTo: info.end, chunkBytes: 1 << 20)
+            while case .frame(let header, let payload) = try cursor.peek() {
+                cursor.skip(header)
+                guard header.kind == .data, header.endOffset > offset, let decompressor else { continue }
+                try body(header.entry(payload), try header.unpack(payload, decompressor))
+            }
+            guard cursor.position >= info.end else {
+                throw .corrupt(
+                    Corruption(
+                        group: recovered.id, file: info.segment.path, position: cursor.position,
+                        reason: "a frame of a recovered log cannot be read"))
+            }
+        }
+    }
+
+    /// Removes a group and its files. Its log must be closed. It is gone for good when the applier has come to it.
+    public func deleteGroup(_ id: GroupID) throws(StoreError) {
+        try checkOpen()
+        core.readCache.drop(id)
+        core.flushQueue.post(.forward(.deleteGroup(id)))
+    }
+
     /// The groups that exist here.
-    public func groups() throws(StoreError) -> [GroupID] { [] }
-    /// Writes out everything, marks the store as cleanly closed and lets go of the directory. All logs must be closed.
-    public func close() {}
+    public func groups() throws(StoreError) -> [GroupID] {
+        try indexed { () throws(IndexError) in try metadata.groups() }
+    }
+
+    /// Why the store stopped; nil while it works.
+    public var failure: StoreError? { core.failure }
+
+    /// The bytes that logs keep in memory for readers; zero when none is open.
+    public var bufferBalance: Int { core.pool.balance }
+
+    private func checkOpen() throws(StoreError) {
+        if let failure = core.failure { throw failure }
+        if isClosed.withLock({ $0 }) { throw .closed }
+    }
+
+    // MARK: Closing
+
+    /// Writes out everything, marks the store as cleanly closed and lets go of the directory. All logs must be closed before.
+    public func close() {
+        let wasClosed = isClosed.withLock { closed in
+            defer { closed = true }
+            return closed
+        }
+        guard !wasClosed else { return }
+        core.codecQueue.post(EncodeJob(handle: nil, ticket: 0, payload: ByteBuffer(), level: 0))
+        threads.codec.join()
+        for queue in core.readQueues {
+            queue.post(ReadJob(handle: nil, ticket: 0, ranges: [], query: .timestamp(0, from: .zero, upTo: .zero)))
+        }
+        for reader in threads.readers { reader.join() }
+        core.flushQueue.post(.stop)
+        threads.flush.join()
+        core.applyQueue.post(.stop)
+        threads.apply.join()
+        threads.workers.stop()
+        if core.failure == nil { markClean() }
+        metadata.close()
+        lock.unlock()
+    }
+
+    private func markClean() {
+        do throws(IndexError) {
+            var batch = try metadata.makeBatch()
+            let sequence = try metadata.latestSequence()
+            batch.putCleanShutdown(
+                CleanShutdown(
+                    closedAt: settings.clock.wallTime(),
+                    journal: JournalPosition(rawValue: core.marks.value.checkpointed), sequence: sequence))
+            try batch.commit(durability: .synced)
+        } catch {
+            core.logger.error("The store could not be marked as clean", metadata: ["error": "\(error)"])
+        }
+    }
 }
 
-/// What was found of one group, on its way to its loop.
-public struct RecoveredGroup: Sendable {
-    /// The group.
-    public let id: GroupID
+extension StoreMeta {
+    /// Refuses directories of a format that this version does not know.
+    fileprivate func checked() throws(StoreError) -> StoreMeta {
+        guard identity.formatVersion == LogStore.formatVersion else {
+            throw .formatVersion(found: "\(identity.formatVersion)", supported: LogStore.formatVersion)
+        }
+        return self
+    }
+}
+
+/// Carries a value that cannot be copied to the one thread that will use it.
+private final class OneShot<Value: ~Copyable>: Sendable {
+    private let value: Mutex<Value>
+
+    init(_ value: consuming sending Value) { self.value = Mutex(value) }
+
+    func consume(_ body: (inout Value) -> Void) { value.withLock { body(&$0) } }
 }

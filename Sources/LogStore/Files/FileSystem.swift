@@ -11,6 +11,8 @@ package import NIOCore
 package enum FileMode: Sendable, Hashable {
     /// For reading; it must exist.
     case read
+    /// For reading and writing; it must exist.
+    case update
     /// For reading and writing; made when it does not exist.
     case readWrite
     /// For writing around the page cache, each write durable when it returns; made when it does not exist.

@@ -20,6 +20,7 @@ package struct PosixFileSystem: FileSystem {
     package func open(_ path: String, _ mode: FileMode) throws(StoreError) -> any File {
         switch mode {
         case .read: return PosixFile(try descriptor("open", path, O_RDONLY | O_CLOEXEC), path, isDurable: false)
+        case .update: return PosixFile(try descriptor("open", path, O_RDWR | O_CLOEXEC), path, isDurable: false)
         case .readWrite: return PosixFile(try descriptor("open", path, Self.create), path, isDurable: false)
         case .direct:
             // A file system without O_DIRECT refuses the flag; then the page cache and a flush do the same.

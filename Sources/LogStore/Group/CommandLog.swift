@@ -1,40 +1,257 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // CommandLog.swift
-// The log of a group whose entries are commands of a state machine: they lie in the index database itself.
+// The log of a group whose entries are commands of a state machine: they pass through the journal like all frames, and lie
+// in the index database instead of segments. Owned by one event loop.
 
+internal import DequeModule
 public import Model
 internal import NIOCore
+internal import Records
 
 /// The log of the controller or of a coordinator.
+///
+/// Invariant: `recent` holds the entries up to `lastIndex` without a hole, and at least those that are not in the database yet.
 public final class CommandLog: GroupLog {
     public let id: GroupID
-    public private(set) var firstIndex = LogIndex(1)
-    public private(set) var lastIndex = LogIndex.zero
-    public private(set) var lastTerm = Term.zero
-    public private(set) var termBeforeFirst = Term.zero
-    public private(set) var flushedIndex = LogIndex.zero
-    public var logEndOffset: Offset { .zero }
-    public private(set) var hardState = HardStateRecord(term: .zero, votedFor: nil)
-    public private(set) var termStarts: [TermStart] = []
-    public private(set) var configurations: [ConfigurationRecord] = []
+    public private(set) var lastIndex: LogIndex
+    public private(set) var lastTerm: Term
+    public private(set) var hardState: HardStateRecord
+    public private(set) var termStarts: [TermStart]
+    public private(set) var configurations: [ConfigurationRecord]
     public var onFlushed: ((LogIndex, Term) -> Void)?
     public var onFailed: ((StoreError) -> Void)?
 
-    init(id: GroupID) { self.id = id }
+    private let core: StoreCore
+    private let handle: GroupHandle
+    private var meta: GroupMeta
+    private var progress: LogProgress
+    private var lastChecksum: UInt32 = 0
+    private var recent: Deque<StoredEntry> = []
+    private var recentBytes = 0
+    private var nextTicket: UInt64 = 0
+    private var hardStateWaiters: Deque<(ticket: UInt64, completion: () -> Void)> = []
+    private var reads: [UInt64: (ReadOutcome) -> Void] = [:]
+    private var failure: StoreError?
+    private var isClosed = false
 
-    public func refusal(for byteCount: Int) -> StoreError? { nil }
-    public func append(_ draft: FrameDraft) throws(StoreError) { throw .closed }
-    public func persist(hardState: HardStateRecord, completion: @escaping () -> Void) throws(StoreError) { throw .closed }
-    public func truncate(from index: LogIndex) throws(StoreError) { throw .closed }
-    public func term(at index: LogIndex) -> Term? { nil }
+    /// How much of the log is kept in memory.
+    static let recentBytesMax = 4 << 20
+
+    init(_ recovered: RecoveredGroup, core: StoreCore, owner: CompletionOwner) {
+        id = recovered.id
+        lastIndex = recovered.lastIndex
+        lastTerm = recovered.lastTerm
+        hardState = recovered.hardState
+        termStarts = recovered.termStarts
+        configurations = recovered.configurations
+        self.core = core
+        handle = GroupHandle(id: recovered.id, owner: owner)
+        meta = recovered.meta
+        meta.closed = nil
+        progress = LogProgress(last: recovered.lastIndex)
+        handle.attach { [weak self] event in self?.handle(event) }
+        core.register(handle)
+    }
+
+    deinit { core.unregister(handle) }
+
+    public var firstIndex: LogIndex { meta.firstIndex }
+    public var termBeforeFirst: Term { meta.previousTerm }
+    public var flushedIndex: LogIndex { progress.flushed }
+    public var logEndOffset: Offset { .zero }
+
+    public func refusal(for byteCount: Int) -> StoreError? {
+        if let failure { return failure }
+        // Raft and metadata go on when the disk reserve is reached.
+        if case .busy = core.refusal(for: byteCount) { return .busy }
+        return nil
+    }
+
+    public func append(_ draft: FrameDraft) throws(StoreError) {
+        try checkOpen()
+        precondition(draft.index == lastIndex.next, "\(id): entry \(draft.index) after \(lastIndex)")
+        precondition(draft.term >= lastTerm, "\(id): term \(draft.term) after \(lastTerm)")
+        precondition(draft.payload.readableBytes <= Self.commandBytesMax, "\(id): a command of \(draft.payload)")
+        let startsTerm = draft.term > (termStarts.last?.term ?? .zero)
+        if startsTerm {
+            termStarts.append(TermStart(term: draft.term, firstIndex: draft.index, firstOffset: .zero))
+        }
+        let isConfiguration = draft.kind == .configuration
+        if isConfiguration {
+            configurations.append(
+                ConfigurationRecord(index: draft.index, bytes: Array(draft.payload.readableBytesView)))
+            meta.configurations = configurations.encoded
+        }
+        lastIndex = draft.index
+        lastTerm = draft.term
+        var header = FrameHeader(
+            kind: draft.kind, codec: .none, flags: [], group: id, salt: 0, term: draft.term, index: draft.index,
+            baseOffset: .zero, maxTimestamp: -1, recordCount: 0, storedLength: UInt32(draft.payload.readableBytes),
+            rawLength: UInt32(draft.payload.readableBytes), previous: lastChecksum,
+            payloadCRC: CRC32C.checksum(draft.payload))
+        header.seal()
+        lastChecksum = header.checksum
+        recent.append(header.entry(draft.payload))
+        recentBytes += draft.payload.readableBytes
+        forgetOld()
+        core.addPending(draft.payload.readableBytes)
+        core.flushQueue.post(
+            .frame(
+                SealedFrame(
+                    handle: handle, generation: progress.generation, segment: nil, position: 0, header: header,
+                    payload: draft.payload, isIndexed: false, maxTimestampSoFar: -1, startsTerm: startsTerm,
+                    meta: isConfiguration ? meta : nil)))
+    }
+
+    /// A command must fit into one block of the journal.
+    public static let commandBytesMax = 2 << 20
+
+    public func persist(hardState: HardStateRecord, completion: @escaping () -> Void) throws(StoreError) {
+        try checkOpen()
+        self.hardState = hardState
+        nextTicket += 1
+        hardStateWaiters.append((nextTicket, completion))
+        core.flushQueue.post(.hardState(handle, hardState, ticket: nextTicket))
+    }
+
+    public func truncate(from index: LogIndex) throws(StoreError) {
+        try checkOpen()
+        precondition(index >= meta.firstIndex, "\(id): truncation from \(index) before \(meta.firstIndex)")
+        guard index <= lastIndex else { return }
+        while let last = recent.last, last.index >= index { removeRecent(recent.removeLast()) }
+        termStarts.removeAll { $0.firstIndex >= index }
+        configurations.removeAll { $0.index >= index }
+        meta.configurations = configurations.encoded
+        lastIndex = index.previous
+        lastTerm = term(at: lastIndex) ?? meta.previousTerm
+        progress.cut(from: index)
+        let marker = CutMarker(
+            from: index, at: SegmentPosition(segment: index, position: 0), number: UInt64(progress.generation))
+        var marked = meta
+        marked.cut = marker
+        core.flushQueue.post(
+            .cut(Cut(handle: handle, meta: marked, segment: nil, marker: marker, offset: .zero, deleted: [])))
+    }
+
+    public func term(at index: LogIndex) -> Term? {
+        if index == meta.firstIndex.previous { return meta.previousTerm }
+        guard index >= meta.firstIndex, index <= lastIndex else { return nil }
+        let after = termStarts.partitioningIndex { $0.firstIndex > index }
+        return after == 0 ? nil : termStarts[after - 1].term
+    }
+
     public func readEntries(
         from index: LogIndex, through last: LogIndex, maxBytes: Int,
         completion: @escaping (Result<[StoredEntry], StoreError>) -> Void
-    ) {}
-    /// The entries from `index` on that recovery found, for applying them again; blocks on the disk.
-    public func entries(from index: LogIndex, maxBytes: Int) throws(StoreError) -> [StoredEntry] { [] }
+    ) {
+        guard index >= meta.firstIndex, index <= lastIndex, !isClosed else {
+            let error: StoreError = isClosed ? .closed : .outOfRange(first: meta.firstIndex, last: lastIndex)
+            return later { completion(.failure(error)) }
+        }
+        if let first = recent.first?.index, index >= first {
+            let entries = recentEntries(from: index - first, through: last, maxBytes: maxBytes)
+            return later { completion(.success(entries)) }
+        }
+        nextTicket += 1
+        reads[nextTicket] = { outcome in
+            switch outcome {
+            case .entries(let entries): completion(.success(entries))
+            case .failure(let error): completion(.failure(error))
+            default: preconditionFailure("a read of entries was answered with something else")
+            }
+        }
+        let through = min(last, recent.first?.index.previous ?? progress.applied)
+        let query = ReadQuery.commands(from: index, through: through, bytesMax: maxBytes)
+        core.read(ReadJob(handle: handle, ticket: nextTicket, ranges: [], query: query), of: id)
+    }
+
+    private func recentEntries(from position: Int, through last: LogIndex, maxBytes: Int) -> [StoredEntry] {
+        var entries: [StoredEntry] = []
+        var bytes = 0
+        for entry in recent[position...] where entry.index <= last {
+            guard entries.isEmpty || bytes + entry.payload.readableBytes <= maxBytes else { break }
+            bytes += entry.payload.readableBytes
+            entries.append(entry)
+        }
+        return entries
+    }
+
+    /// The entries from `index` on that recovery found, for applying them; waits for the database.
+    public func recoveredEntries(from index: LogIndex, maxBytes: Int) throws(StoreError) -> [StoredEntry] {
+        try core.index.commands(
+            of: id, from: max(index, meta.firstIndex), through: progress.applied, bytesMax: maxBytes)
+    }
+
     /// Drops the entries up to `index`, whose effects are in applied state that is durable. `manifest` describes that state.
-    public func compact(upTo index: LogIndex, manifest: [UInt8]) throws(StoreError) {}
-    public func close() {}
+    public func compact(upTo index: LogIndex, manifest: [UInt8]) throws(StoreError) {
+        try checkOpen()
+        guard index >= meta.firstIndex else { return }
+        precondition(index <= progress.flushed, "\(id): compaction up to \(index), durable is \(progress.flushed)")
+        let former = meta.firstIndex
+        meta.previousTerm = term(at: index) ?? meta.previousTerm
+        meta.firstIndex = index.next
+        while let first = recent.first, first.index <= index, first.index <= progress.applied {
+            removeRecent(recent.removeFirst())
+        }
+        let terms = termStarts.partitioningIndex { $0.firstIndex > index.next }
+        if terms > 1 { termStarts.removeFirst(terms - 1) }
+        let older = configurations.partitioningIndex { $0.index > index }
+        if older > 1 { configurations.removeFirst(older - 1) }
+        meta.configurations = configurations.encoded
+        let snapshot = SnapshotManifest(index: index, term: meta.previousTerm, bytes: manifest)
+        core.flushQueue.post(.forward(.compact(id, meta, snapshot, from: former)))
+    }
+
+    public func close() {
+        guard !isClosed else { return }
+        isClosed = true
+        onFlushed = nil
+        onFailed = nil
+        hardStateWaiters.removeAll()
+        for (_, completion) in reads { completion(.failure(.closed)) }
+        reads.removeAll()
+        core.unregister(handle)
+        handle.attach(nil)
+    }
+
+    // MARK: Private
+
+    private func checkOpen() throws(StoreError) {
+        if let failure { throw failure }
+        if isClosed { throw .closed }
+    }
+
+    private func handle(_ event: GroupEvent) {
+        switch event {
+        case .flushed(let index, _, let generation):
+            guard progress.noteFlushed(index, generation: generation), !isClosed else { return }
+            onFlushed?(progress.flushed, term(at: progress.flushed) ?? .zero)
+        case .applied(let index, let generation):
+            progress.noteApplied(index, generation: generation)
+            forgetOld()
+        case .hardStatePersisted(let ticket):
+            while let waiter = hardStateWaiters.first, waiter.ticket <= ticket {
+                hardStateWaiters.removeFirst()
+                if !isClosed { waiter.completion() }
+            }
+        case .read(let ticket, let outcome): reads.removeValue(forKey: ticket)?(outcome)
+        case .failed(let error):
+            failure = error
+            onFailed?(error)
+        case .encoded: preconditionFailure("\(id): commands are not compressed")
+        }
+    }
+
+    private func later(_ body: @escaping () -> Void) {
+        handle.owner.eventLoop.assumeIsolated().execute(body)
+    }
+
+    private func forgetOld() {
+        while recentBytes > Self.recentBytesMax, let first = recent.first, first.index <= progress.applied {
+            removeRecent(recent.removeFirst())
+        }
+    }
+
+    private func removeRecent(_ entry: StoredEntry) { recentBytes -= entry.payload.readableBytes }
 }

@@ -1,78 +1,292 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // PartitionLog.swift
-// The log of one partition.
+// The log of one partition: its state, and what the store's threads report to it. Owned by one event loop.
+// Never waits for the disk, except to find where a truncation cuts.
 
+internal import DequeModule
 public import Model
-public import NIOCore
+internal import NIOCore
+internal import Records
 
 /// The log of one partition, in segment files.
+///
+/// Invariants: `firstIndex - 1 <= applied <= flushedIndex <= sealed <= lastIndex`, where `sealed` is the last frame that has its
+/// place; frames above `applied` are in the tail in memory.
 public final class PartitionLog: GroupLog {
     public let id: GroupID
-    public private(set) var firstIndex = LogIndex(1)
-    public private(set) var lastIndex = LogIndex.zero
-    public private(set) var lastTerm = Term.zero
-    public private(set) var termBeforeFirst = Term.zero
-    public private(set) var flushedIndex = LogIndex.zero
-    /// The first offset that clients may read.
-    public private(set) var logStartOffset = Offset.zero
-    public private(set) var logEndOffset = Offset.zero
-    public private(set) var hardState = HardStateRecord(term: .zero, votedFor: nil)
-    public private(set) var termStarts: [TermStart] = []
-    public private(set) var configurations: [ConfigurationRecord] = []
-    /// The bytes of all segments.
-    public var sizeBytes: Int { 0 }
-    /// The newest timestamp of all records; -1 when there is none.
-    public private(set) var maxTimestamp: Int64 = -1
-    /// The producer state that was stored last, and the offset it stands at.
-    public private(set) var producerSnapshot: (offset: Offset, bytes: [UInt8])?
+    public internal(set) var lastIndex: LogIndex
+    public internal(set) var lastTerm: Term
+    public internal(set) var logEndOffset: Offset
+    public internal(set) var hardState: HardStateRecord
+    public internal(set) var termStarts: [TermStart]
+    public internal(set) var configurations: [ConfigurationRecord]
+    /// The newest timestamp of all records since the log was opened, and of the segments it had; -1 when there is none.
+    public internal(set) var maxTimestamp: Int64
+    /// The producers' state that was stored last.
+    public internal(set) var producerSnapshot: ProducerSnapshot?
+    /// Damage that recovery found; such a replica must not lead.
+    public let damage: Corruption?
     public var onFlushed: ((LogIndex, Term) -> Void)?
     public var onFailed: ((StoreError) -> Void)?
+    /// Called when a frame has the form in which it is stored, which is what followers should be sent.
+    public var onSealed: ((StoredEntry) -> Void)?
 
-    init(id: GroupID) { self.id = id }
+    let core: StoreCore
+    let handle: GroupHandle
+    var settings: GroupLogSettings
+    var meta: GroupMeta
+    var segments: [SegmentInfo]
+    /// The checksum of the last sealed frame.
+    var lastChecksum: UInt32
+    var progress: LogProgress
+    var policy: CompressionPolicy
+    /// Entries whose payload is with the codec thread, and those behind them.
+    var waiting: Deque<WaitingEntry> = []
+    var tail: Deque<TailFrame> = []
+    var wantsRoll = false
+    var failure: StoreError?
+    var isClosed = false
+    private var nextTicket: UInt64 = 0
+    private var hardStateWaiters: Deque<(ticket: UInt64, completion: () -> Void)> = []
+    private var reads: [UInt64: (ReadOutcome) -> Void] = [:]
+    private var unpacker: ZstdDecompressor?
 
-    public func refusal(for byteCount: Int) -> StoreError? { nil }
-    public func append(_ draft: FrameDraft) throws(StoreError) { throw .closed }
-    public func persist(hardState: HardStateRecord, completion: @escaping () -> Void) throws(StoreError) { throw .closed }
-    public func truncate(from index: LogIndex) throws(StoreError) { throw .closed }
-    public func term(at index: LogIndex) -> Term? { nil }
-    public func readEntries(
-        from index: LogIndex, through last: LogIndex, maxBytes: Int,
-        completion: @escaping (Result<[StoredEntry], StoreError>) -> Void
-    ) {}
-    public func close() {}
+    /// An entry that has its index and not yet its place.
+    struct WaitingEntry {
+        var draft: FrameDraft
+        var startsTerm: Bool
+        var meta: GroupMeta?
+        /// What the codec thread has to answer; nil when it is ready.
+        var ticket: UInt64?
+        var encoded: EncodedPayload?
+    }
 
-    /// Begins a new segment with the next entry.
-    public func roll() {}
-    /// Applies changed settings to entries from now on.
-    public func configure(_ settings: GroupLogSettings) {}
-    /// Reads from memory; nil when the disk is needed.
-    public func readCached(from offset: Offset, upTo end: Offset, maxBytes: Int) -> ReadResult? { nil }
-    /// Reads whole batches from the one that contains `offset`, below `end`; `completion` runs on the owner's loop.
-    public func read(
-        from offset: Offset, upTo end: Offset, maxBytes: Int,
-        completion: @escaping (Result<ReadResult, StoreError>) -> Void
-    ) {}
-    /// The term of the record at `offset`.
-    public func epoch(containing offset: Offset) -> Term { .zero }
-    /// The largest term not above `epoch`, and the offset at which it ends.
-    public func endOffset(ofEpoch epoch: Term) -> (Term, Offset) { (.zero, .zero) }
-    /// The first record below `end` whose timestamp is at least `timestamp`.
-    public func offset(
-        forTimestamp timestamp: Int64, upTo end: Offset,
-        completion: @escaping (Result<TimestampMatch?, StoreError>) -> Void
-    ) {}
-    /// Deletes the records below `offset` (Kafka's DeleteRecords).
-    public func trim(to offset: Offset) throws(StoreError) {}
-    /// Rolls a segment that is old enough and deletes sealed segments that retention lets go, all below `end`.
-    public func applyRetention(
-        now: WallTime, retentionMilliseconds: Int64?, retentionBytes: Int?, upTo end: Offset
-    ) throws(StoreError) {}
-    /// Stores the producers' state as of `offset`.
-    public func saveProducerSnapshot(_ bytes: [UInt8], at offset: Offset) {}
-    /// Passes every data entry from `offset` on to `body`, in order, and then calls `completion`.
-    public func replay(
-        from offset: Offset, each body: @escaping (StoredEntry, ByteBuffer) -> Void,
-        completion: @escaping (Result<Void, StoreError>) -> Void
-    ) {}
+    /// A frame in memory.
+    struct TailFrame {
+        let header: FrameHeader
+        let position: UInt32
+        /// The payload, unpacked unless it came from a leader.
+        var payload: ByteBuffer
+        var isUnpacked: Bool
+        /// The stored form where it differs, until the frame is in its segment.
+        var stored: ByteBuffer?
+        /// What the pool counts for it.
+        var cost: Int
+    }
+
+    init(_ recovered: RecoveredGroup, core: StoreCore, owner: CompletionOwner) {
+        id = recovered.id
+        lastIndex = recovered.lastIndex
+        lastTerm = recovered.lastTerm
+        logEndOffset = recovered.logEndOffset
+        hardState = recovered.hardState
+        termStarts = recovered.termStarts
+        configurations = recovered.configurations
+        maxTimestamp = recovered.maxTimestamp
+        producerSnapshot = recovered.producerSnapshot
+        damage = recovered.damage
+        self.core = core
+        handle = GroupHandle(id: recovered.id, owner: owner)
+        settings = recovered.settings
+        meta = recovered.meta
+        meta.closed = nil
+        segments = recovered.segments
+        lastChecksum = recovered.lastChecksum
+        // What is damaged is not written to any more; it is read as far as it can be.
+        failure = recovered.damage.map { .corrupt($0) }
+        progress = LogProgress(last: recovered.lastIndex)
+        policy = CompressionPolicy(
+            level: recovered.settings.compressesFrames ? core.settings.compressionLevel : 0,
+            bytesMin: core.settings.compressionBytesMin)
+        if owner.tails.value == nil { owner.tails.value = TailLedger(pool: core.pool) }
+        handle.attach { [weak self] event in self?.handle(event) }
+        core.register(handle)
+    }
+
+    deinit {
+        // Without close() the pool would keep counting what nobody can release.
+        core.pool.giveBack(tail.reduce(0) { $0 + $1.cost })
+        core.unregister(handle)
+    }
+
+    // MARK: Positions
+
+    public var firstIndex: LogIndex { meta.firstIndex }
+    public var termBeforeFirst: Term { meta.previousTerm }
+    public var flushedIndex: LogIndex { progress.flushed }
+    /// The first offset that clients may read.
+    public var logStartOffset: Offset { meta.logStartOffset }
+    /// The bytes of all segments.
+    public var sizeBytes: Int { segments.reduce(0) { $0 + $1.end } }
+    /// How many segments there are.
+    public var segmentCount: Int { segments.count }
+
+    public func term(at index: LogIndex) -> Term? {
+        if index == meta.firstIndex.previous { return meta.previousTerm }
+        guard index >= meta.firstIndex, index <= lastIndex else { return nil }
+        let after = termStarts.partitioningIndex { $0.firstIndex > index }
+        return after == 0 ? nil : termStarts[after - 1].term
+    }
+
+    /// The term of the record at `offset`; the last term for offsets past the end.
+    public func epoch(containing offset: Offset) -> Term {
+        let after = termStarts.partitioningIndex { $0.firstOffset > offset }
+        return after == 0 ? meta.previousTerm : termStarts[after - 1].term
+    }
+
+    /// The largest term not above `epoch`, and the offset at which it ends: where the next term begins, or the log's end.
+    public func endOffset(ofEpoch epoch: Term) -> (Term, Offset) {
+        let after = termStarts.partitioningIndex { $0.term > epoch }
+        let term = after == 0 ? meta.previousTerm : termStarts[after - 1].term
+        return (term, after == termStarts.count ? logEndOffset : termStarts[after].firstOffset)
+    }
+
+    // MARK: Hard state
+
+    public func refusal(for byteCount: Int) -> StoreError? { failure ?? core.refusal(for: byteCount) }
+
+    public func persist(hardState: HardStateRecord, completion: @escaping () -> Void) throws(StoreError) {
+        try checkOpen()
+        self.hardState = hardState
+        let ticket = makeTicket()
+        hardStateWaiters.append((ticket, completion))
+        core.flushQueue.post(.hardState(handle, hardState, ticket: ticket))
+    }
+
+    func checkOpen() throws(StoreError) {
+        if let failure { throw failure }
+        if isClosed { throw .closed }
+    }
+
+    func makeTicket() -> UInt64 {
+        nextTicket += 1
+        return nextTicket
+    }
+
+    // MARK: Events
+
+    private func handle(_ event: GroupEvent) {
+        switch event {
+        case .flushed(let index, _, let generation):
+            guard progress.noteFlushed(index, generation: generation), !isClosed else { return }
+            onFlushed?(progress.flushed, term(at: progress.flushed) ?? .zero)
+        case .applied(let index, let generation):
+            progress.noteApplied(index, generation: generation)
+            releaseStored()
+            handle.owner.tails.value?.shrink()
+        case .hardStatePersisted(let ticket):
+            while let waiter = hardStateWaiters.first, waiter.ticket <= ticket {
+                hardStateWaiters.removeFirst()
+                if !isClosed { waiter.completion() }
+            }
+        case .encoded(let payload): encoded(payload)
+        case .read(let ticket, let outcome): reads.removeValue(forKey: ticket)?(outcome)
+        case .failed(let error):
+            failure = error
+            onFailed?(error)
+        }
+    }
+
+    /// Sends a read to a reader thread.
+    func submit(_ ranges: [SegmentRange], _ query: ReadQuery, completion: @escaping (ReadOutcome) -> Void) {
+        let ticket = makeTicket()
+        reads[ticket] = completion
+        core.read(ReadJob(handle: handle, ticket: ticket, ranges: ranges, query: query), of: id)
+    }
+
+    /// Calls `body` from the loop, after the present call has returned.
+    func later(_ body: @escaping () -> Void) {
+        handle.owner.eventLoop.assumeIsolated().execute(body)
+    }
+
+    // MARK: Tail
+
+    /// Keeps a frame in memory until the budget needs its place.
+    func keep(_ frame: TailFrame) {
+        tail.append(frame)
+        core.pool.take(frame.cost)
+        handle.owner.tails.value?.added(self, frame.header.index)
+    }
+
+    /// Lets go of the frames up to `index`; returns whether it could. Frames that are not in their segment stay.
+    func evictTail(through index: LogIndex) -> Bool {
+        while let first = tail.first, first.header.index <= index {
+            guard first.header.index <= progress.applied else { return false }
+            tail.removeFirst()
+            core.pool.giveBack(first.cost)
+        }
+        return true
+    }
+
+    /// Drops the frames from `index` on.
+    func dropTail(from index: LogIndex) {
+        while let last = tail.last, last.header.index >= index {
+            tail.removeLast()
+            core.pool.giveBack(last.cost)
+        }
+    }
+
+    /// The stored forms of frames that are in their segment now are not needed: catch-up reads them there.
+    private func releaseStored() {
+        guard let first = tail.first?.header.index else { return }
+        let count = min(tail.count, max(0, progress.applied - first + 1))
+        for position in (0..<count).reversed() {
+            guard let stored = tail[position].stored else {
+                if tail[position].header.codec == .zstd { return }
+                continue
+            }
+            tail[position].stored = nil
+            tail[position].cost -= stored.readableBytes
+            core.pool.giveBack(stored.readableBytes)
+        }
+    }
+
+    /// The raw payload of the frame at `position` of the tail.
+    func rawPayload(at position: Int) -> ByteBuffer? {
+        if tail[position].isUnpacked { return tail[position].payload }
+        if unpacker == nil { unpacker = try? ZstdDecompressor() }
+        guard let unpacker, let raw = try? tail[position].header.unpack(tail[position].payload, unpacker) else {
+            return nil
+        }
+        return raw
+    }
+
+    // MARK: Closing
+
+    /// Lets go of the log: no callback runs any more, and what was appended is still written.
+    public func close() {
+        guard !isClosed else { return }
+        isClosed = true
+        onFlushed = nil
+        onFailed = nil
+        onSealed = nil
+        hardStateWaiters.removeAll()
+        for (_, completion) in reads { completion(.failure(.closed)) }
+        reads.removeAll()
+        if waiting.isEmpty {
+            finishClosing()
+        } else {
+            // Entries with the codec thread keep the log until they have their place.
+            handle.attach { [self] event in self.handle(event) }
+        }
+    }
+
+    /// Notes where the log ends and is forgotten by the store.
+    func finishClosing() {
+        dropTail(from: .zero)
+        if failure == nil {
+            meta.closed = cleanEnd
+            core.flushQueue.post(.forward(.meta(id, meta)))
+        }
+        core.unregister(handle)
+        handle.attach(nil)
+    }
+
+    private var cleanEnd: CleanEnd {
+        let end = segments.last.map { SegmentPosition(segment: $0.segment.base, position: UInt32($0.end)) }
+        return CleanEnd(
+            lastIndex: lastIndex, lastTerm: lastTerm, end: end ?? SegmentPosition(segment: lastIndex.next, position: 0),
+            nextOffset: logEndOffset, lastFrameChecksum: lastChecksum)
+    }
 }

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ApplyLoop.swift
+// The thread behind the flush: writes journaled frames to their segments, keeps the index, checkpoints, deletes.
+
+internal import Dispatch
+internal import Model
+internal import RocksKV
+internal import Synchronization
+internal import Telemetry
+
+/// The state of the applier thread.
+struct ApplyLoop: ~Copyable {
+    private let core: StoreCore
+    private let workers: FlushWorkers
+    private var batch: IndexBatch
+    private var writer = FrameWriter()
+    /// Segments with bytes that were not flushed.
+    private var dirty: [ObjectIdentifier: Segment] = [:]
+    /// The sequence after the last block that was applied.
+    private var appliedSequence: UInt64
+    private var hasUnsynced = false
+    private var wantsCheckpoint = false
+    private var lastCheckpoint: Instant
+    private var lastSample: Instant
+    /// Sealed segments whose pointers can go after the next checkpoint.
+    private var redundant: [(group: GroupID, from: LogIndex, upTo: LogIndex)] = []
+
+    /// How often free space is measured.
+    private static let sampleMilliseconds: Int64 = 500
+    /// How long the thread sleeps when nothing comes.
+    private static let tickMilliseconds = 250
+
+    init(core: StoreCore, workers: FlushWorkers, appliedSequence: UInt64) throws(StoreError) {
+        self.core = core
+        self.workers = workers
+        self.appliedSequence = appliedSequence
+        batch = try indexed { () throws(IndexError) in try core.index.makeBatch() }
+        lastCheckpoint = core.settings.clock.now()
+        lastSample = lastCheckpoint
+    }
+
+    /// Runs until it is told to stop.
+    mutating func run() {
+        var items: [ApplyItem] = []
+        while true {
+            core.applyQueue.take(into: &items)
+            if items.isEmpty { _ = core.applyQueue.wait(milliseconds: Self.tickMilliseconds) }
+            guard process(items) else { return }
+            tick()
+        }
+    }
+
+    /// Applies items in order, runs of frames together; returns false when the thread is to end.
+    private mutating func process(_ items: [ApplyItem]) -> Bool {
+        var frames: [SealedFrame] = []
+        var hardStates: [(GroupID, HardStateRecord)] = []
+        var sequence: UInt64?
+        var lazy: [Bool] = []
+        for item in items {
+            if case .frames(let more, let states, let journal) = item {
+                frames += more
+                lazy += repeatElement(journal != nil, count: more.count)
+                hardStates += states
+                if let journal { sequence = journal }
+                continue
+            }
+            if !frames.isEmpty || !hardStates.isEmpty || sequence != nil {
+                guarded("apply") { loop throws(StoreError) in
+                    try loop.apply(frames, lazy: lazy, hardStates, sequence)
+                }
+                frames = []
+                lazy = []
+                hardStates = []
+                sequence = nil
+            }
+            if case .stop = item {
+                guarded("checkpoint") { loop throws(StoreError) in try loop.checkpoint() }
+                return false
+            }
+            perform(item)
+        }
+        if !frames.isEmpty || !hardStates.isEmpty || sequence != nil {
+            guarded("apply") { loop throws(StoreError) in try loop.apply(frames, lazy: lazy, hardStates, sequence) }
+        }
+        return true
+    }
+
+    private mutating func guarded(_ operation: String, _ body: (inout ApplyLoop) throws(StoreError) -> Void) {
+        guard core.failure == nil else { return }
+        do throws(StoreError) { try body(&self) } catch { core.fail(error, during: operation) }
+    }
+
+    // MARK: Frames
+
+    /// Writes lazily what is in the journal only, and indexes everything (rule R1: all of it is durable).
+    private mutating func apply(
+        _ frames: [SealedFrame], lazy: [Bool], _ hardStates: [(GroupID, HardStateRecord)], _ sequence: UInt64?
+    ) throws(StoreError) {
+        let journaled = zip(frames, lazy).filter(\.1).map(\.0)
+        try write(journaled)
+        for (group, state) in hardStates { batch.putHardState(state, of: group) }
+        for frame in frames { batch.putFrame(frame) }
+        try commit(.buffered)
+        hasUnsynced = true
+        if let sequence { appliedSequence = sequence + 1 }
+        var deliveries = Deliveries()
+        for (handle, frame) in journaled.lastOfEachLog() {
+            deliveries.add(.applied(frame.header.index, generation: frame.generation), for: handle)
+        }
+        deliveries.send()
+        let bytes = journaled.reduce(0) { $0 + $1.frameBytes + JournalFormat.frameItemBytes }
+            + hardStates.count * JournalFormat.hardStateItemBytes
+        if bytes > 0 { core.marks.update { $0.unappliedBytes -= bytes } }
+    }
+
+    private mutating func write(_ frames: [SealedFrame]) throws(StoreError) {
+        for (segment, frames) in frames.groupedBySegment() {
+            let end = frames.reduce(0) { max($0, $1.endPosition) }
+            let file = try core.files.writing(segment, upTo: end)
+            core.metrics.segmentBytes.increment(by: try writer.write(frames, to: file))
+            dirty[ObjectIdentifier(segment)] = segment
+        }
+    }
+
+    private mutating func commit(_ durability: Durability) throws(StoreError) {
+        do throws(IndexError) { try batch.commit(durability: durability) } catch { throw StoreError(error) }
+    }
+
+    // MARK: Other work
+
+    private mutating func perform(_ item: ApplyItem) {
+        switch item {
+        case .frames, .stop: break
+        case .seal(let segment, let footer, let position):
+            guarded("seal a segment") { loop throws(StoreError) in try loop.seal(segment, footer, position) }
+        case .trim(let trim): guarded("trim \(trim.group)") { loop throws(StoreError) in try loop.trim(trim) }
+        case .meta(let group, let meta):
+            batch.putGroupMeta(meta, of: group)
+            guarded("note a group") { loop throws(StoreError) in try loop.commit(.buffered) }
+        case .compact(let group, let meta, let manifest, let from):
+            guarded("compact \(group)") { loop throws(StoreError) in
+                try loop.compact(group, meta, manifest, from: from)
+            }
+        case .producerSnapshot(let group, let snapshot):
+            guarded("store producers") { loop throws(StoreError) in try loop.store(snapshot, of: group) }
+        case .deleteGroup(let group):
+            guarded("delete \(group)") { loop throws(StoreError) in try loop.delete(group) }
+        case .checkpointSoon: wantsCheckpoint = true
+        case .checkpoint(let done):
+            guarded("checkpoint") { loop throws(StoreError) in try loop.checkpoint() }
+            done.signal()
+        }
+    }
+
+    /// Rule R4: the footer closes the segment; it becomes durable with the next checkpoint, and recovery does without it.
+    private mutating func seal(_ segment: Segment, _ footer: FrameHeader, _ position: UInt32) throws(StoreError) {
+        let end = Int(position) + footer.frameBytes
+        let file = try core.files.writing(segment, upTo: end)
+        try file.writeFooter(footer, at: Int(position))
+        try file.truncate(to: end)
+        segment.state.withLock { $0.allocated = end }
+        dirty[ObjectIdentifier(segment)] = segment
+        redundant.append((segment.group, segment.base, footer.index))
+    }
+
+    /// Rule R5: what is known first, durably; the files afterwards.
+    private mutating func trim(_ trim: Trim) throws(StoreError) {
+        batch.putGroupMeta(trim.meta, of: trim.group)
+        try commit(.synced)
+        for segment in trim.deleted {
+            dirty.removeValue(forKey: ObjectIdentifier(segment))
+            try core.files.delete(segment)
+            core.metrics.segmentsDeleted.increment()
+        }
+        guard trim.meta.firstIndex > trim.formerFirst else { return }
+        try deletePointers(of: trim.group, from: trim.formerFirst, upTo: min(trim.meta.firstIndex, trim.last))
+        try indexed { () throws(IndexError) in
+            while try !batch.deletePrefix(
+                before: trim.meta.firstIndex, offset: trim.meta.firstOffset, of: trim.group)
+            { try batch.commit(durability: .buffered) }
+            try batch.commit(durability: .buffered)
+        }
+        redundant.removeAll { $0.group == trim.group && $0.upTo < trim.meta.firstIndex }
+    }
+
+    private mutating func compact(
+        _ group: GroupID, _ meta: GroupMeta, _ manifest: SnapshotManifest, from: LogIndex
+    ) throws(StoreError) {
+        batch.putGroupMeta(meta, of: group)
+        batch.putSnapshotManifest(manifest, of: group)
+        try commit(.synced)
+        try deletePointers(of: group, from: from, upTo: meta.firstIndex)
+        try commit(.buffered)
+    }
+
+    private mutating func deletePointers(
+        of group: GroupID, from: LogIndex, upTo: LogIndex
+    ) throws(StoreError) {
+        var next = from
+        while next < upTo {
+            next = batch.deletePointers(from: next, upTo: upTo, of: group)
+            try commit(.buffered)
+        }
+    }
+
+    private mutating func store(_ snapshot: ProducerSnapshot, of group: GroupID) throws(StoreError) {
+        let former = try indexed { () throws(IndexError) in try core.index.producerSnapshot(of: group) }
+        batch.putProducerSnapshot(snapshot, of: group)
+        // The one before stays for the case that this one is cut away.
+        if let former, let older = try indexed({ () throws(IndexError) in
+            try former.offset > .zero
+                ? core.index.producerSnapshot(of: group, notAfter: Offset(former.offset.rawValue - 1)) : nil
+        }) {
+            batch.deleteProducerSnapshot(at: older.offset, of: group)
+        }
+        try commit(.buffered)
+        hasUnsynced = true
+    }
+
+    private mutating func delete(_ group: GroupID) throws(StoreError) {
+        for (key, segment) in dirty where segment.group == group { dirty.removeValue(forKey: key) }
+        redundant.removeAll { $0.group == group }
+        try indexed { () throws(IndexError) in try core.index.deleteGroup(group) }
+        try core.files.deleteGroup(group)
+    }
+
+    // MARK: Checkpoints
+
+    private mutating func tick() {
+        guard core.failure == nil else { return }
+        let now = core.settings.clock.now()
+        if now.milliseconds(since: lastSample) >= Self.sampleMilliseconds {
+            lastSample = now
+            guarded("measure free space") { loop throws(StoreError) in try loop.sample() }
+        }
+        let age = now.milliseconds(since: lastCheckpoint)
+        if wantsCheckpoint || (hasUnsynced && age >= core.settings.checkpointMilliseconds) {
+            guarded("checkpoint") { loop throws(StoreError) in try loop.checkpoint() }
+        }
+    }
+
+    private func sample() throws(StoreError) {
+        core.sampledFreeBytes(try core.system.freeBytes(at: core.settings.directory))
+    }
+
+    /// Makes everything that was applied durable where it belongs, so that the journal before it can be overwritten.
+    private mutating func checkpoint() throws(StoreError) {
+        wantsCheckpoint = false
+        let start = core.settings.clock.now()
+        lastCheckpoint = start
+        guard hasUnsynced || !dirty.isEmpty else { return }
+        let segments = Array(dirty.values)
+        var files: [any File] = []
+        for segment in segments { files.append(try core.files.reading(segment)) }
+        try workers.flush(files)
+        core.metrics.segmentFlushes.increment(by: files.count)
+        try core.files.nameDurably(segments)
+        batch.putJournalApplied(JournalPosition(rawValue: appliedSequence))
+        try commit(.synced)
+        dirty.removeAll(keepingCapacity: true)
+        hasUnsynced = false
+        let sequence = appliedSequence
+        core.marks.update { $0.checkpointed = sequence }
+        try dropRedundantPointers()
+        core.metrics.checkpointLatency.record(nanoseconds: core.settings.clock.now().nanoseconds(since: start))
+    }
+
+    /// The footers and sparse indices of sealed segments are durable now: their pointers but the last prove nothing more.
+    private mutating func dropRedundantPointers() throws(StoreError) {
+        for (group, from, upTo) in redundant { try deletePointers(of: group, from: from, upTo: upTo) }
+        redundant.removeAll()
+    }
+}
+
+extension File {
+    /// Writes a footer, which has no payload.
+    func writeFooter(_ footer: FrameHeader, at position: Int) throws(StoreError) {
+        let words = footer.words
+        // Words have no padding.
+        try unsafe write(words.span.bytes, at: position)
+    }
+}

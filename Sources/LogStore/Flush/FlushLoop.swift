@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// FlushLoop.swift
+// The thread that makes things durable. It does nothing but gather, write, flush and report: whatever can wait goes to
+// the applier.
+
+internal import Dispatch
+internal import Model
+internal import RocksKV
+internal import Synchronization
+internal import Telemetry
+
+/// The state of the flush thread.
+struct FlushLoop: ~Copyable {
+    private let core: StoreCore
+    private let workers: FlushWorkers
+    private var journal: JournalWriter
+    private var policy: FlushPolicy
+    private var writer = FrameWriter()
+    private var round = Round()
+
+    /// Bytes that may wait for the applier before the flush thread waits for it.
+    static let unappliedBytesMax = 64 << 20
+    /// What a round gathers: one block of the journal.
+    static let roundBytesMax = JournalWriter.blockBytesMax - JournalFormat.headerBytes
+
+    private struct Round {
+        var frames: [SealedFrame] = []
+        var hardStates: [(handle: GroupHandle, state: HardStateRecord, ticket: UInt64)] = []
+        var journalBytes = 0
+        var payloadBytes = 0
+
+        var isEmpty: Bool { frames.isEmpty && hardStates.isEmpty }
+
+        mutating func clear() {
+            frames.removeAll(keepingCapacity: true)
+            hardStates.removeAll(keepingCapacity: true)
+            journalBytes = 0
+            payloadBytes = 0
+        }
+    }
+
+    init(core: StoreCore, workers: FlushWorkers, journal: consuming JournalWriter) {
+        self.core = core
+        self.workers = workers
+        self.journal = journal
+        policy = FlushPolicy(mode: core.settings.journal)
+    }
+
+    /// Runs until it is told to stop.
+    mutating func run() {
+        var items: [FlushItem] = []
+        while true {
+            core.flushQueue.take(into: &items)
+            if items.isEmpty {
+                idle()
+                continue
+            }
+            for item in items where !take(item) { return }
+            perform()
+        }
+    }
+
+    /// Prepares the journal while there is nothing else to do, then waits.
+    private mutating func idle() {
+        if policy.usesJournal, core.failure == nil {
+            do throws(StoreError) {
+                if try journal.prepareAhead() { return }
+            } catch {
+                core.fail(error, during: "prepare the journal")
+            }
+        }
+        _ = core.flushQueue.wait(milliseconds: nil)
+    }
+
+    /// Handles one item; returns false when the thread is to end.
+    private mutating func take(_ item: FlushItem) -> Bool {
+        switch item {
+        case .frame(let frame):
+            let bytes = frame.frameBytes + JournalFormat.frameItemBytes
+            if round.journalBytes + bytes > Self.roundBytesMax { perform() }
+            round.frames.append(frame)
+            round.journalBytes += bytes
+            round.payloadBytes += Int(frame.header.rawLength)
+        case .hardState(let handle, let state, let ticket):
+            if round.journalBytes + JournalFormat.hardStateItemBytes > Self.roundBytesMax { perform() }
+            round.hardStates.append((handle, state, ticket))
+            round.journalBytes += JournalFormat.hardStateItemBytes
+        case .cut(let cut):
+            perform()
+            self.cut(cut)
+        case .forward(let item):
+            perform()
+            core.applyQueue.post(item)
+        case .stop:
+            perform()
+            return false
+        }
+        return true
+    }
+
+    // MARK: A round
+
+    private mutating func perform() {
+        guard !round.isEmpty else { return }
+        if core.failure == nil {
+            do throws(StoreError) {
+                try flush()
+            } catch {
+                core.fail(error, during: "flush")
+            }
+        }
+        core.addPending(-round.payloadBytes)
+        round.clear()
+    }
+
+    private mutating func flush() throws(StoreError) {
+        let segments = segmentsOfRound()
+        let shape = FlushRound(
+            frames: round.frames.count, bytes: round.journalBytes, segments: segments.count,
+            hasOthers: !round.hardStates.isEmpty || round.frames.contains { $0.segment == nil })
+        var path = policy.choose(shape)
+        // A frame that no block can hold is alone in its round.
+        if round.frames.contains(where: { !JournalWriter.takes($0) }) { path = .direct }
+        let start = core.settings.clock.now()
+        switch path {
+        case .journal: try writeJournal()
+        case .direct: try writeSegments(segments)
+        }
+        let nanoseconds = core.settings.clock.now().nanoseconds(since: start)
+        policy.completed(path, shape, nanoseconds: nanoseconds)
+        core.metrics.flushLatency.record(nanoseconds: nanoseconds)
+        core.metrics.roundFrames.record(UInt64(round.frames.count))
+    }
+
+    private func segmentsOfRound() -> [(segment: Segment, frames: [SealedFrame])] {
+        round.frames.groupedBySegment()
+    }
+
+    private mutating func writeJournal() throws(StoreError) {
+        for entry in round.hardStates { journal.add(entry.state, of: entry.handle.id) }
+        for frame in round.frames { journal.add(frame) }
+        try waitForRoom()
+        let (sequence, bytes) = try journal.write()
+        core.metrics.journalFlushes.increment()
+        core.metrics.journalBytes.increment(by: bytes)
+        let frameBytes = round.journalBytes
+        core.marks.update { $0.unappliedBytes += frameBytes }
+        handOver(journal: sequence, appliedToo: false)
+        let checkpointed = core.marks.value.checkpointed
+        if journal.isHalfFull(checkpointed: checkpointed) { core.applyQueue.post(.checkpointSoon) }
+    }
+
+    /// Waits until the block's place in the ring is free and the applier keeps up.
+    private mutating func waitForRoom() throws(StoreError) {
+        let blockedBy = journal.blockedBy
+        let marks = core.marks.value
+        if blockedBy >= marks.checkpointed, blockedBy > 0 { core.applyQueue.post(.checkpointSoon) }
+        let isFailed: Bool = core.marks.wait { marks in
+            if marks.isFailed { return true }
+            let hasRoom = blockedBy == 0 || blockedBy < marks.checkpointed
+            return hasRoom && marks.unappliedBytes <= Self.unappliedBytesMax ? false : nil
+        }
+        if isFailed { throw core.failure ?? .closed }
+    }
+
+    private mutating func writeSegments(_ segments: [(segment: Segment, frames: [SealedFrame])]) throws(StoreError) {
+        var files: [any File] = []
+        for (segment, frames) in segments {
+            let end = frames.reduce(0) { max($0, $1.endPosition) }
+            let file = try core.files.writing(segment, upTo: end)
+            let bytes = try writer.write(frames, to: file)
+            core.metrics.segmentBytes.increment(by: bytes)
+            files.append(file)
+        }
+        try workers.flush(files)
+        core.metrics.segmentFlushes.increment(by: files.count)
+        try core.files.nameDurably(segments.map(\.segment))
+        try commitOthers()
+        handOver(journal: nil, appliedToo: true)
+    }
+
+    /// Without a journal, hard states and commands become durable in the index database.
+    private func commitOthers() throws(StoreError) {
+        let commands = round.frames.filter { $0.segment == nil }
+        guard !commands.isEmpty || !round.hardStates.isEmpty else { return }
+        try indexed { () throws(IndexError) in
+            var batch = try core.index.makeBatch()
+            for entry in round.hardStates { batch.putHardState(entry.state, of: entry.handle.id) }
+            for frame in commands { batch.putFrame(frame) }
+            try batch.commit(durability: .synced)
+        }
+    }
+
+    /// Passes the durable round to the applier and reports it to the logs.
+    private func handOver(journal: UInt64?, appliedToo: Bool) {
+        let frames = appliedToo ? round.frames.filter { $0.segment != nil } : round.frames
+        let hardStates = appliedToo ? [] : round.hardStates.map { ($0.handle.id, $0.state) }
+        core.applyQueue.post(.frames(frames, hardStates: hardStates, journal: journal))
+        var deliveries = Deliveries()
+        for (handle, frame) in round.frames.lastOfEachLog() {
+            let header = frame.header
+            deliveries.add(.flushed(header.index, header.term, generation: frame.generation), for: handle)
+            if appliedToo { deliveries.add(.applied(header.index, generation: frame.generation), for: handle) }
+        }
+        for entry in round.hardStates {
+            deliveries.add(.hardStatePersisted(ticket: entry.ticket), for: entry.handle)
+        }
+        deliveries.send()
+    }
+
+    // MARK: Truncation
+
+    /// Rule R3. The checkpoint before it empties the journal, so that no replay brings the cut frames back.
+    private mutating func cut(_ cut: Cut) {
+        let done = DispatchSemaphore(value: 0)
+        core.applyQueue.post(.checkpoint(done))
+        done.wait()
+        guard core.failure == nil else { return }
+        do throws(StoreError) {
+            try indexed { () throws(IndexError) in
+                var batch = try core.index.makeBatch()
+                try batch.deleteSuffix(from: cut.marker.from, offset: cut.offset, of: cut.handle.id)
+                batch.putGroupMeta(cut.meta, of: cut.handle.id)
+                try batch.commit(durability: .synced)
+            }
+            try core.files.finishCut(segment: cut.segment, position: Int(cut.marker.at.position), deleted: cut.deleted)
+            var meta = cut.meta
+            meta.cut = nil
+            core.applyQueue.post(.meta(cut.handle.id, meta))
+        } catch {
+            core.fail(error, during: "truncate \(cut.handle.id)")
+        }
+    }
+}
+
+extension SegmentFiles {
+    /// Rule R3, step c: cuts `segment` at `position` and removes the segments behind it, newest first.
+    func finishCut(segment: Segment?, position: Int, deleted: [Segment]) throws(StoreError) {
+        if let segment, segment.state.withLock({ $0.exists }) {
+            let file = try reading(segment)
+            try file.truncate(to: position)
+            try file.flush()
+            segment.state.withLock { $0.allocated = position }
+        }
+        for segment in deleted.reversed() { try delete(segment) }
+        if let directory = (deleted.first ?? segment)?.directory { try syncDirectory(directory) }
+    }
+}
+
+extension [SealedFrame] {
+    /// The frames of each segment, in their order; commands are left out.
+    func groupedBySegment() -> [(segment: Segment, frames: [SealedFrame])] {
+        var positions: [ObjectIdentifier: Int] = [:]
+        var groups: [(segment: Segment, frames: [SealedFrame])] = []
+        for frame in self {
+            guard let segment = frame.segment else { continue }
+            if let position = positions[ObjectIdentifier(segment)] {
+                groups[position].frames.append(frame)
+            } else {
+                positions[ObjectIdentifier(segment)] = groups.count
+                groups.append((segment, [frame]))
+            }
+        }
+        return groups
+    }
+
+    /// The last frame of each log.
+    func lastOfEachLog() -> [(handle: GroupHandle, frame: SealedFrame)] {
+        var positions: [ObjectIdentifier: Int] = [:]
+        var last: [(handle: GroupHandle, frame: SealedFrame)] = []
+        for frame in self {
+            guard let handle = frame.handle else { continue }
+            if let previous = last.last, previous.handle === handle {
+                last[last.count - 1].frame = frame
+            } else if let position = positions[ObjectIdentifier(handle)] {
+                last[position].frame = frame
+            } else {
+                positions[ObjectIdentifier(handle)] = last.count
+                last.append((handle, frame))
+            }
+        }
+        return last
+    }
+}

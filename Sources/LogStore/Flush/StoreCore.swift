@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// StoreCore.swift
+// What the threads and the logs of one store share.
+
+internal import Logging
+internal import Model
+internal import RocksKV
+internal import NIOCore
+internal import Synchronization
+internal import Telemetry
+
+/// The shared part of a store. Everything in it may be used from any thread.
+final class StoreCore: Sendable {
+    let settings: StoreSettings
+    let system: any FileSystem
+    let index: IndexDatabase
+    let files: SegmentFiles
+    let metrics: StoreMetrics
+    let logger: Logger
+    let pool: BufferPool
+    let flushQueue = Mailbox<FlushItem>()
+    let applyQueue = Mailbox<ApplyItem>()
+    let codecQueue = Mailbox<EncodeJob>()
+    /// One for each reader thread.
+    let readQueues: [Mailbox<ReadJob>]
+    let readCache: ReadCache
+    let marks: Condition<JournalMarks>
+    /// Bytes that were appended and are not durable.
+    let pending = Atomic(0)
+    /// Jobs that wait for the codec thread.
+    let codecDepth = Atomic(0)
+    /// Free bytes below the reserve, or -1 when there is room.
+    private let fullFreeBytes = Atomic(-1)
+    private let state = Mutex(State())
+
+    private struct State: Sendable {
+        var failure: StoreError?
+        var handles: [GroupID: GroupHandle] = [:]
+    }
+
+    init(
+        settings: StoreSettings, system: any FileSystem, index: IndexDatabase, metrics: StoreMetrics, logger: Logger,
+        checkpointed: UInt64
+    ) throws(StoreError) {
+        self.settings = settings
+        self.system = system
+        self.index = index
+        self.metrics = metrics
+        self.logger = logger
+        pool = BufferPool(budget: settings.tailCache.bytes)
+        readCache = ReadCache(budget: settings.readCache.bytes)
+        readQueues = (0..<max(1, settings.readerThreads)).map { _ in Mailbox<ReadJob>() }
+        files = try SegmentFiles(
+            system: system, root: settings.directory, openMax: settings.openFiles,
+            recycledMax: settings.recycledSegments)
+        marks = Condition(JournalMarks(checkpointed: checkpointed))
+    }
+
+    // MARK: Failure
+
+    /// Why the store stopped; nil while it works.
+    var failure: StoreError? { state.withLock { $0.failure } }
+
+    /// Stops the store for good (rule R8) and tells every log once.
+    func fail(_ error: StoreError, during operation: String) {
+        let reason: StoreError
+        if case .diskFailed = error { reason = error } else { reason = .diskFailed("\(operation): \(error)") }
+        let handles: [GroupHandle]? = state.withLock { state in
+            guard state.failure == nil else { return nil }
+            state.failure = reason
+            return Array(state.handles.values)
+        }
+        guard let handles else { return }
+        logger.critical(
+            "The disk failed and the store stops", metadata: ["operation": "\(operation)", "error": "\(error)"])
+        var deliveries = Deliveries()
+        for handle in handles { deliveries.add(.failed(reason), for: handle) }
+        deliveries.send()
+        marks.update { $0.isFailed = true }
+    }
+
+    // MARK: Groups
+
+    /// Notes an open log.
+    func register(_ handle: GroupHandle) {
+        let failure: StoreError? = state.withLock { state in
+            precondition(state.handles[handle.id] == nil, "\(handle.id) is open already")
+            state.handles[handle.id] = handle
+            return state.failure
+        }
+        if let failure { handle.owner.eventLoop.execute { handle.deliver(.failed(failure)) } }
+    }
+
+    /// Notes that a log was closed.
+    func unregister(_ handle: GroupHandle) {
+        state.withLock { state in
+            if state.handles[handle.id] === handle { state.handles.removeValue(forKey: handle.id) }
+        }
+    }
+
+    /// How many logs are open.
+    var openLogs: Int { state.withLock { $0.handles.count } }
+
+    /// Hands a read to the thread that serves the group.
+    func read(_ job: ReadJob, of group: GroupID) {
+        readQueues[Int(group.rawValue % UInt64(readQueues.count))].post(job)
+    }
+
+    // MARK: Disk space
+
+    /// Notes a sample of the free space. Appends are refused below the reserve, and taken again a tenth above it.
+    func sampledFreeBytes(_ free: Int) {
+        metrics.diskFree.set(free)
+        let reserve = settings.diskReserve.bytes
+        let wasFull = fullFreeBytes.load(ordering: .relaxed) >= 0
+        let isFull = free < (wasFull ? reserve + reserve / 10 : reserve)
+        fullFreeBytes.store(isFull ? free : -1, ordering: .relaxed)
+        if isFull != wasFull {
+            logger.warning(
+                "Disk reserve", metadata: ["free_bytes": "\(free)", "refusing_data": "\(isFull)"])
+        }
+    }
+
+    /// Why data should not be appended now.
+    func refusal(for byteCount: Int) -> StoreError? {
+        let free = fullFreeBytes.load(ordering: .relaxed)
+        if free >= 0 { return .diskFull(free: ByteCount(free), reserve: settings.diskReserve) }
+        let waiting = pending.load(ordering: .relaxed)
+        if waiting > 0, waiting + byteCount > settings.pendingBytesMax.bytes { return .busy }
+        return nil
+    }
+
+    /// Notes appended bytes (positive) or bytes that are not waited for any more (negative).
+    func addPending(_ byteCount: Int) {
+        let now = pending.wrappingAdd(byteCount, ordering: .relaxed).newValue
+        metrics.pendingBytes.set(now)
+    }
+}
+
+/// Runs an operation of the index database with the store's error.
+@inline(__always)
+func indexed<Result: ~Copyable>(_ body: () throws(IndexError) -> Result) throws(StoreError) -> Result {
+    do { return try body() } catch { throw StoreError(error) }
+}
+
+extension StoreError {
+    /// The store's error for one of the index database.
+    init(_ error: IndexError) {
+        switch error {
+        case .database(.locked(let path)): self = .locked(path: path)
+        default: self = .index("\(error)")
+        }
+    }
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// CodecThread.swift
+// The thread that compresses payloads, so that no event loop and no flush waits for zstd.
+
+internal import Model
+internal import NIOCore
+internal import Records
+internal import Synchronization
+internal import Telemetry
+
+/// A payload to compress.
+struct EncodeJob: Sendable {
+    let handle: GroupHandle?
+    let ticket: UInt64
+    let payload: ByteBuffer
+    let level: Int32
+}
+
+/// A payload that came back.
+struct EncodedPayload: Sendable {
+    let ticket: UInt64
+    let codec: FrameCodec
+    let payload: ByteBuffer
+    let crc: UInt32
+}
+
+/// Compresses in the order of the jobs; results of one batch go back together.
+enum CodecThread {
+    /// Runs until a job without a log comes.
+    static func run(_ core: StoreCore) {
+        let compressor = try? ZstdCompressor()
+        var jobs: [EncodeJob] = []
+        while true {
+            core.codecQueue.take(into: &jobs)
+            if jobs.isEmpty { _ = core.codecQueue.wait(milliseconds: nil) }
+            var deliveries = Deliveries()
+            for job in jobs {
+                guard let handle = job.handle else { return deliveries.send() }
+                deliveries.add(.encoded(encode(job, compressor, core.metrics)), for: handle)
+            }
+            let depth = core.codecDepth.wrappingSubtract(jobs.count, ordering: .relaxed).newValue
+            core.metrics.codecQueue.set(depth)
+            deliveries.send()
+        }
+    }
+
+    /// Compresses one payload; what does not shrink, or fails, is stored as it is.
+    static func encode(_ job: EncodeJob, _ compressor: ZstdCompressor?, _ metrics: StoreMetrics) -> EncodedPayload {
+        let raw = job.payload.readableBytes
+        metrics.codecBytesIn.increment(by: raw)
+        var output = ByteBuffer()
+        // Less than a sixteenth saved is not worth unpacking on every read.
+        let limit = raw - raw / 16
+        compressor?.level = job.level
+        let stored = try? compressor?.compress(job.payload.readableBytesSpan, into: &output, ifWithin: limit)
+        let (codec, payload): (FrameCodec, ByteBuffer) = stored == nil ? (.none, job.payload) : (.zstd, output)
+        metrics.codecBytesOut.increment(by: payload.readableBytes)
+        return EncodedPayload(ticket: job.ticket, codec: codec, payload: payload, crc: CRC32C.checksum(payload))
+    }
+}

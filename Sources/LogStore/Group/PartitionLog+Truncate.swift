@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// PartitionLog+Truncate.swift
+// Removes a suffix that was never committed (rule R3), and prefixes that are not needed (rules R5, R6).
+
+internal import DequeModule
+public import Model
+internal import NIOCore
+
+extension PartitionLog {
+    public func truncate(from index: LogIndex) throws(StoreError) {
+        try checkOpen()
+        precondition(index >= meta.firstIndex, "\(id): truncation from \(index) before \(meta.firstIndex)")
+        guard index <= lastIndex else { return }
+        dropWaiting(from: index)
+        let sealed = segments.last?.lastIndex ?? meta.firstIndex.previous
+        if index <= sealed { try cutSealed(from: index) }
+        lastIndex = index.previous
+        lastTerm = term(at: lastIndex) ?? meta.previousTerm
+        core.readCache.drop(id, from: index)
+    }
+
+    /// Entries that have no place yet are simply forgotten.
+    private func dropWaiting(from index: LogIndex) {
+        while let last = waiting.last, last.draft.index >= index {
+            waiting.removeLast()
+            core.addPending(-last.draft.payload.readableBytes)
+            logEndOffset = last.draft.baseOffset
+        }
+        termStarts.removeAll { $0.firstIndex >= index }
+        if configurations.contains(where: { $0.index >= index }) {
+            configurations.removeAll { $0.index >= index }
+            meta.configurations = configurations.encoded
+        }
+    }
+
+    private func cutSealed(from index: LogIndex) throws(StoreError) {
+        guard let number = segments.lastIndex(where: { $0.segment.base <= index }) else {
+            preconditionFailure("\(id): no segment holds entry \(index)")
+        }
+        let info = segments[number]
+        var deleted = segments[(number + 1)...].map(\.segment)
+        var kept: Segment?
+        var position = 0
+        if info.segment.base == index {
+            deleted.insert(info.segment, at: 0)
+            logEndOffset = info.baseOffset
+            lastChecksum = number == 0 ? 0 : try lastFrame(of: segments[number - 1]).checksum
+            segments.removeSubrange(number...)
+        } else {
+            let last = try frame(at: index.previous, in: info)
+            position = last.position + last.header.frameBytes
+            kept = info.segment
+            logEndOffset = last.header.endOffset
+            lastChecksum = last.header.checksum
+            segments.removeSubrange((number + 1)...)
+            try shorten(number, to: last.header, end: position)
+        }
+        progress.cut(from: index)
+        dropTail(from: index)
+        let marker = CutMarker(
+            from: index, at: SegmentPosition(segment: info.segment.base, position: UInt32(position)),
+            number: UInt64(progress.generation))
+        var marked = meta
+        marked.cut = marker
+        core.flushQueue.post(
+            .cut(
+                Cut(
+                    handle: handle, meta: marked, segment: kept, marker: marker, offset: logEndOffset,
+                    deleted: deleted)))
+    }
+
+    /// Makes a segment active again that ends with `last`.
+    private func shorten(_ number: Int, to last: FrameHeader, end: Int) throws(StoreError) {
+        segments[number].isSealed = false
+        segments[number].end = end
+        segments[number].lastIndex = last.index
+        segments[number].lastTerm = last.term
+        segments[number].endOffset = last.endOffset
+        if segments[number].sparse.isEmpty { segments[number].sparse = try sparseEntries(of: segments[number]) }
+        segments[number].sparse.removeAll { $0.index > last.index }
+    }
+
+    /// The sparse entries of a segment that was sealed, from the index database.
+    private func sparseEntries(of info: SegmentInfo) throws(StoreError) -> [SparseEntry] {
+        var entries: [SparseEntry] = []
+        let base = info.segment.base
+        try indexed { () throws(IndexError) in
+            try core.index.forEachOffsetIndexEntry(of: id, from: info.baseOffset) { entry in
+                guard entry.at.segment == base else { return entry.at.segment < base }
+                entries.append(
+                    SparseEntry(index: entry.index, offset: entry.offset, position: entry.at.position))
+                return true
+            }
+        }
+        return entries
+    }
+
+    // MARK: Finding frames
+
+    private func lastFrame(of info: SegmentInfo) throws(StoreError) -> FrameHeader {
+        try frame(at: info.lastIndex, in: info).header
+    }
+
+    /// The header of the frame at `index`; from memory, or read from the segment while the loop waits.
+    private func frame(at index: LogIndex, in info: SegmentInfo) throws(StoreError) -> (header: FrameHeader, position: Int) {
+        if let first = tail.first?.header.index, index >= first, index - first < tail.count {
+            let frame = tail[index - first]
+            return (frame.header, Int(frame.position))
+        }
+        let file = try core.files.reading(info.segment)
+        var cursor = FrameCursor(file, from: info.floor(index: index), upTo: info.end, chunkBytes: 64 << 10)
+        while true {
+            let position = cursor.position
+            guard case .frame(let header, _) = try cursor.peek(), header.salt == info.segment.salt else {
+                throw .corrupt(
+                    Corruption(
+                        group: id, file: info.segment.path, position: position, index: index,
+                        reason: "the frame before a truncation cannot be read"))
+            }
+            if header.index == index { return (header, position) }
+            cursor.skip(header)
+        }
+    }
+
+    // MARK: Prefixes
+
+    /// Deletes the records below `offset` (Kafka's DeleteRecords): they cannot be read any more, and segments that hold
+    /// nothing else are removed.
+    public func trim(to offset: Offset) throws(StoreError) {
+        try checkOpen()
+        guard offset > meta.logStartOffset else { return }
+        precondition(offset <= logEndOffset, "\(id): trim to \(offset) past \(logEndOffset)")
+        let count = segments.prefix { $0.isSealed && $0.endOffset <= offset && $0.lastIndex <= progress.applied }.count
+        removeOldest(count, logStart: offset)
+    }
+
+    /// Rolls a segment that is old enough, and removes sealed segments that retention lets go; none that holds an offset at or
+    /// past `end`.
+    public func applyRetention(
+        now: WallTime, retentionMilliseconds: Int64?, retentionBytes: Int?, upTo end: Offset
+    ) throws(StoreError) {
+        try checkOpen()
+        if let active = segments.last, !active.isSealed, active.end > 0, waiting.isEmpty,
+            isOld(active, now: now) || isExpired(active, now, retentionMilliseconds)
+        {
+            sealActive()
+        }
+        var left = sizeBytes
+        var count = 0
+        for info in segments {
+            guard info.isSealed, info.endOffset <= end, info.lastIndex <= progress.applied else { break }
+            let isTooMuch = retentionBytes.map { $0 >= 0 && left - info.end >= $0 } ?? false
+            let hasNothing = info.endOffset <= meta.logStartOffset
+            guard hasNothing || isTooMuch || isExpired(info, now, retentionMilliseconds) else { break }
+            left -= info.end
+            count += 1
+        }
+        guard count > 0 else { return }
+        removeOldest(count, logStart: max(meta.logStartOffset, segments[count - 1].endOffset))
+    }
+
+    private func isExpired(_ info: SegmentInfo, _ now: WallTime, _ limit: Int64?) -> Bool {
+        guard let limit, limit >= 0 else { return false }
+        // Entries without records age from the time they were written.
+        let newest = info.maxTimestamp >= 0 ? info.maxTimestamp : info.openedAt.milliseconds
+        return now.milliseconds - newest > limit
+    }
+
+    /// Moves the beginning of the log past the first `count` segments; the marks become durable before the files go.
+    private func removeOldest(_ count: Int, logStart: Offset) {
+        let former = meta.firstIndex
+        let deleted = segments.prefix(count).map(\.segment)
+        if let last = segments.prefix(count).last {
+            meta.previousTerm = last.lastTerm
+            meta.firstIndex = last.lastIndex.next
+            meta.firstOffset = last.endOffset
+            segments.removeFirst(count)
+            forgetPrefix()
+        }
+        meta.logStartOffset = max(logStart, meta.firstOffset)
+        let trim = Trim(group: id, meta: meta, formerFirst: former, last: lastIndex, deleted: deleted)
+        core.flushQueue.post(.forward(.trim(trim)))
+    }
+
+    /// Term starts but the last before the first index, and configurations but the last, are not needed any more.
+    private func forgetPrefix() {
+        let first = meta.firstIndex
+        let terms = termStarts.partitioningIndex { $0.firstIndex > first }
+        if terms > 1 { termStarts.removeFirst(terms - 1) }
+        let older = configurations.partitioningIndex { $0.index >= first }
+        if older > 1 {
+            configurations.removeFirst(older - 1)
+            meta.configurations = configurations.encoded
+        }
+        _ = evictTail(through: first.previous)
+    }
+
+    /// Stores the producers' state as of `offset`, which every entry up to now is reflected in.
+    public func saveProducerSnapshot(_ bytes: [UInt8], at offset: Offset) {
+        guard failure == nil, !isClosed else { return }
+        let snapshot = ProducerSnapshot(offset: offset, index: lastIndex, bytes: bytes)
+        producerSnapshot = snapshot
+        core.flushQueue.post(.forward(.producerSnapshot(id, snapshot)))
+    }
+}

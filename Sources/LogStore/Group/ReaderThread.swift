@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ReaderThread.swift
+// The threads that read what is not in memory, so that no event loop waits for the disk.
+
+internal import Model
+internal import NIOCore
+internal import Records
+internal import Telemetry
+
+/// Serves reads. One of these for each reader thread.
+struct ReaderThread {
+    private let core: StoreCore
+    private let decompressor: ZstdDecompressor?
+    private let compression = CompressionContext()
+
+    init(_ core: StoreCore) {
+        self.core = core
+        decompressor = try? ZstdDecompressor()
+    }
+
+    /// Runs until a job without a log comes.
+    func run(_ queue: Mailbox<ReadJob>) {
+        var jobs: [ReadJob] = []
+        while true {
+            queue.take(into: &jobs)
+            if jobs.isEmpty { _ = queue.wait(milliseconds: nil) }
+            var deliveries = Deliveries()
+            for job in jobs {
+                guard let handle = job.handle else { return deliveries.send() }
+                core.metrics.coldReads.increment()
+                deliveries.add(.read(ticket: job.ticket, answer(job, handle.id)), for: handle)
+            }
+            deliveries.send()
+        }
+    }
+
+    /// Answers one job.
+    func answer(_ job: ReadJob, _ group: GroupID) -> ReadOutcome {
+        do throws(StoreError) {
+            switch job.query {
+            case .batches(let from, let upTo, let bytesMax):
+                return .batches(try batches(job.ranges, group, from: from, upTo: upTo, bytesMax: bytesMax))
+            case .entries(let from, let through, let bytesMax):
+                return .entries(try entries(job.ranges, from: from, through: through, bytesMax: bytesMax))
+            case .timestamp(let timestamp, let from, let upTo):
+                return .timestamp(try search(job.ranges, group, timestamp, from: from, upTo: upTo))
+            case .commands(let from, let through, let bytesMax):
+                return .entries(
+                    try core.index.commands(of: group, from: from, through: through, bytesMax: bytesMax))
+            }
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    // MARK: Batches
+
+    private func batches(
+        _ ranges: [SegmentRange], _ group: GroupID, from: Offset, upTo: Offset, bytesMax: Int
+    ) throws(StoreError) -> ReadResult {
+        var collector = BatchCollector(from: from, upTo: upTo, bytesMax: bytesMax)
+        // What a sequential consumer reads next may be there already; then its end tells where to go on.
+        var next = from
+        var resume: DecodedFrame?
+        while !collector.isFull, next < upTo, let frame = core.readCache.frame(group, at: next) {
+            core.metrics.readCacheHits.increment()
+            collector.add(frame.payload, base: frame.header.baseOffset, frameEnd: frame.header.endOffset)
+            next = frame.header.endOffset
+            resume = frame
+        }
+        var kept: [DecodedFrame] = []
+        for var range in ranges where !collector.isFull {
+            if let resume {
+                if range.segment.base < resume.segment { continue }
+                if range.segment.base == resume.segment { range.start = max(range.start, resume.endPosition) }
+            } else {
+                try advance(&range, group, to: from)
+            }
+            try walk(range, bytesMax: bytesMax) { header, payload, position throws(StoreError) in
+                guard header.kind == .data, header.endOffset > next else { return !collector.isFull }
+                guard header.baseOffset < upTo else { return false }
+                let raw = try unpack(header, payload, range.segment.path, position)
+                kept.append(
+                    DecodedFrame(
+                        header: header, payload: raw, segment: range.segment.base,
+                        endPosition: position + header.frameBytes))
+                collector.add(raw, base: header.baseOffset, frameEnd: header.endOffset)
+                return !collector.isFull
+            }
+        }
+        core.readCache.keep(kept)
+        return collector.result
+    }
+
+    /// Moves the start of a range near `offset` with the help of the sparse index.
+    private func advance(_ range: inout SegmentRange, _ group: GroupID, to offset: Offset) throws(StoreError) {
+        guard range.start == 0, offset > range.baseOffset else { return }
+        let floor = try indexed { () throws(IndexError) in
+            try core.index.offsetIndexFloor(of: group, offset: offset)
+        }
+        guard let floor, floor.at.segment == range.segment.base, Int(floor.at.position) < range.end else { return }
+        range.start = Int(floor.at.position)
+    }
+
+    // MARK: Entries
+
+    private func entries(
+        _ ranges: [SegmentRange], from: LogIndex, through: LogIndex, bytesMax: Int
+    ) throws(StoreError) -> [StoredEntry] {
+        var entries: [StoredEntry] = []
+        var bytes = 0
+        for range in ranges {
+            var isDone = false
+            try walk(range, bytesMax: bytesMax) { header, payload, _ throws(StoreError) in
+                guard header.kind != .footer, header.index >= from else { return true }
+                guard header.index <= through, entries.isEmpty || bytes + payload.readableBytes <= bytesMax else {
+                    isDone = true
+                    return false
+                }
+                entries.append(header.entry(payload))
+                bytes += payload.readableBytes
+                return true
+            }
+            if isDone { break }
+        }
+        return entries
+    }
+
+    // MARK: Timestamps
+
+    private func search(
+        _ ranges: [SegmentRange], _ group: GroupID, _ timestamp: Int64, from: Offset, upTo: Offset
+    ) throws(StoreError) -> TimestampMatch? {
+        let floor = try indexed { () throws(IndexError) in
+            try core.index.timeIndexFloor(of: group, before: timestamp)
+        }
+        var match: TimestampMatch?
+        for var range in ranges where match == nil {
+            if let floor {
+                if range.segment.base < floor.at.segment { continue }
+                if range.segment.base == floor.at.segment { range.start = max(range.start, Int(floor.at.position)) }
+            }
+            try walk(range, bytesMax: 1 << 20) { header, payload, position throws(StoreError) in
+                guard header.baseOffset < upTo else { return false }
+                guard header.kind == .data, header.maxTimestamp >= timestamp else { return true }
+                let raw = try unpack(header, payload, range.segment.path, position)
+                match = try raw.firstRecord(
+                    atOrAfter: timestamp, from: from, upTo: upTo, term: header.term, compression)
+                return match == nil
+            }
+        }
+        return match
+    }
+
+    // MARK: Frames
+
+    /// Passes the frames of a range to `body` until it returns false. A frame that fails its checksums is damage: all of the
+    /// range was durable.
+    private func walk(
+        _ range: SegmentRange, bytesMax: Int,
+        _ body: (FrameHeader, ByteBuffer, _ position: Int) throws(StoreError) -> Bool
+    ) throws(StoreError) {
+        guard range.start < range.end else { return }
+        let file = try core.files.reading(range.segment)
+        let chunk = min(max(bytesMax, 64 << 10), 1 << 20)
+        var cursor = FrameCursor(file, from: range.start, upTo: range.end, chunkBytes: chunk)
+        while true {
+            let position = cursor.position
+            switch try cursor.peek() {
+            case .end: return
+            case .frame(let header, let payload):
+                guard header.salt == range.segment.salt, header.group == range.segment.group else {
+                    throw damage(range.segment, position, "a frame of another file", nil)
+                }
+                guard header.kind != .footer, try body(header, payload, position) else { return }
+                cursor.skip(header)
+            case .damagedPayload(let header):
+                throw damage(range.segment, position, "the payload fails its checksum", header)
+            case .noHeader: throw damage(range.segment, position, "no frame header", nil)
+            }
+        }
+    }
+
+    private func unpack(
+        _ header: FrameHeader, _ payload: ByteBuffer, _ path: String, _ position: Int
+    ) throws(StoreError) -> ByteBuffer {
+        guard let decompressor else { throw .diskFailed("no memory for decompression") }
+        do throws(StoreError) {
+            return try header.unpack(payload, decompressor)
+        } catch .corrupt(var corruption) {
+            corruption.file = path
+            corruption.position = position
+            throw .corrupt(corruption)
+        }
+    }
+
+    private func damage(
+        _ segment: Segment, _ position: Int, _ reason: String, _ header: FrameHeader?
+    ) -> StoreError {
+        .corrupt(
+            Corruption(
+                group: segment.group, file: segment.path, position: position, index: header?.index,
+                offset: header?.baseOffset, reason: reason))
+    }
+}
+
+extension ByteBuffer {
+    /// The first record of this payload whose timestamp is at least `timestamp` and whose offset is below `end`.
+    func firstRecord(
+        atOrAfter timestamp: Int64, from start: Offset, upTo end: Offset, term: Term, _ context: CompressionContext
+    ) throws(StoreError) -> TimestampMatch? {
+        do throws(RecordError) {
+            for batch in try RecordBatch.batches(in: self) where batch.maxTimestamp >= timestamp {
+                guard let found = try batch.firstRecord(atOrAfter: timestamp, from: start, context: context) else {
+                    continue
+                }
+                guard found.offset < end else { return nil }
+                return TimestampMatch(offset: found.offset, timestamp: found.timestamp, term: term)
+            }
+            return nil
+        } catch {
+            throw .corrupt(
+                Corruption(group: nil, file: "", position: 0, reason: "a stored batch cannot be read: \(error)"))
+        }
+    }
+}
+
+extension IndexDatabase {
+    /// The entries of a command log from `index` on.
+    func commands(
+        of group: GroupID, from index: LogIndex, through last: LogIndex, bytesMax: Int
+    ) throws(StoreError) -> [StoredEntry] {
+        var entries: [StoredEntry] = []
+        var bytes = 0
+        try indexed { () throws(IndexError) in
+            try forEachPointer(of: group, from: index, upTo: last.next) { numbered in
+                guard case .inline(let command) = numbered.pointer.content,
+                    entries.isEmpty || bytes + command.count <= bytesMax
+                else { return false }
+                bytes += command.count
+                entries.append(
+                    StoredEntry(
+                        kind: FrameKind(rawValue: numbered.pointer.kind) ?? .command, term: numbered.pointer.term,
+                        index: numbered.index, baseOffset: .zero, recordCount: 0, maxTimestamp: -1, codec: .none,
+                        rawLength: command.count, startsSegment: false, payload: ByteBuffer(bytes: command)))
+                return true
+            }
+        }
+        return entries
+    }
+}

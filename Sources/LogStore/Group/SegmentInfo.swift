@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// SegmentInfo.swift
+// What a log knows of its segments: values, decided on the log's loop.
+
+internal import Model
+
+/// A frame that can be found without reading.
+struct SparseEntry: Sendable, Hashable {
+    var index: LogIndex
+    var offset: Offset
+    var position: UInt32
+}
+
+/// One segment as its log sees it.
+struct SegmentInfo: Sendable {
+    let segment: Segment
+    /// The log's end offset when the segment began.
+    let baseOffset: Offset
+    /// The last entry in it.
+    var lastIndex: LogIndex
+    /// The term of that entry.
+    var lastTerm: Term
+    /// The offset after its last record.
+    var endOffset: Offset
+    /// The position behind its last frame.
+    var end: Int
+    /// The newest timestamp in it; -1 when there is none.
+    var maxTimestamp: Int64
+    /// When its first frame was written.
+    var openedAt: WallTime
+    /// Whether it takes no more frames.
+    var isSealed: Bool
+    /// Frames found by index and offset, while the segment is active.
+    var sparse: [SparseEntry] = []
+
+    /// The position of a frame at or before the one that holds `offset`.
+    func floor(offset: Offset) -> Int {
+        let after = sparse.partitioningIndex { $0.offset > offset }
+        return after == 0 ? 0 : Int(sparse[after - 1].position)
+    }
+
+    /// The position of a frame at or before the one at `index`.
+    func floor(index: LogIndex) -> Int {
+        let after = sparse.partitioningIndex { $0.index > index }
+        return after == 0 ? 0 : Int(sparse[after - 1].position)
+    }
+
+    /// Whether the frame at `position` gets an entry in the sparse indices: the first of a segment, and each one that
+    /// touches a new stretch of ``SparseEntry`` distance. It depends on the frame alone, so replay finds the same.
+    static func isIndexed(position: Int, frameBytes: Int) -> Bool {
+        position == 0 || position >> distanceBits != (position + frameBytes) >> distanceBits
+    }
+
+    /// 32 KiB: a search reads at most so much in vain.
+    private static let distanceBits = 15
+}
+
+extension RandomAccessCollection where Index == Int {
+    /// The first position from which on `condition` holds; it must not hold before.
+    func partitioningIndex(where condition: (Element) -> Bool) -> Int {
+        var low = startIndex
+        var high = endIndex
+        while low < high {
+            let middle = low + (high - low) / 2
+            if condition(self[middle]) { high = middle } else { low = middle + 1 }
+        }
+        return low
+    }
+}
+
+/// How far a log's frames have come. A truncation starts a new generation: completions of the old one count up to the cut.
+struct LogProgress: Sendable, Hashable {
+    private(set) var flushed: LogIndex
+    private(set) var applied: LogIndex
+    private var cuts: [LogIndex] = []
+
+    /// Everything up to `last` is durable and in its segment.
+    init(last: LogIndex) {
+        flushed = last
+        applied = last
+    }
+
+    /// What frames sealed now carry.
+    var generation: Int { cuts.count }
+
+    /// Notes a truncation from `index` on.
+    mutating func cut(from index: LogIndex) {
+        cuts.append(index)
+        flushed = min(flushed, index.previous)
+        applied = min(applied, index.previous)
+    }
+
+    /// Notes a flush; returns whether something became durable.
+    mutating func noteFlushed(_ index: LogIndex, generation: Int) -> Bool {
+        let index = visible(index, generation)
+        guard index > flushed else { return false }
+        flushed = index
+        return true
+    }
+
+    /// Notes what is in the segments.
+    mutating func noteApplied(_ index: LogIndex, generation: Int) {
+        applied = max(applied, visible(index, generation))
+    }
+
+    private func visible(_ index: LogIndex, _ generation: Int) -> LogIndex {
+        guard let cut = cuts[generation...].min() else { return index }
+        return min(index, cut.previous)
+    }
+}
+
+extension [ConfigurationRecord] {
+    /// The list as the group's facts hold it: index, length, bytes for each.
+    var encoded: [UInt8] {
+        var bytes: [UInt8] = []
+        for record in self {
+            Self.append(record.index.rawValue, to: &bytes)
+            Self.append(UInt64(record.bytes.count), to: &bytes)
+            bytes += record.bytes
+        }
+        return bytes
+    }
+
+    /// Reads what ``encoded`` made; nil when it is something else.
+    init?(decoding bytes: [UInt8]) {
+        self = []
+        var position = 0
+        while position < bytes.count {
+            guard position + 16 <= bytes.count else { return nil }
+            let index = bytes[position..<(position + 8)].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+            let count = bytes[(position + 8)..<(position + 16)].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+            position += 16
+            guard count <= UInt64(bytes.count - position) else { return nil }
+            append(ConfigurationRecord(index: LogIndex(index), bytes: Array<UInt8>(bytes[position..<(position + Int(count))])))
+            position += Int(count)
+        }
+    }
+
+    private static func append(_ value: UInt64, to bytes: inout [UInt8]) {
+        for shift in stride(from: 56, through: 0, by: -8) { bytes.append(UInt8(truncatingIfNeeded: value >> UInt64(shift))) }
+    }
+}

@@ -1,0 +1,441 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// GroupRecovery.swift
+// Finds the true end of one partition's log and what is known of it (storage rules 3.6). Blocks on the disk; groups are
+// independent, so several may be recovered at once.
+
+internal import Model
+internal import NIOCore
+internal import RocksKV
+internal import Synchronization
+
+/// The recovery of one partition.
+struct GroupRecovery: ~Copyable {
+    private let core: StoreCore
+    private let id: GroupID
+    private let record: GroupRecord
+    /// Entries that replay wrote in this run: their sparse indices are missing.
+    private let replayedFrom: LogIndex?
+    private let isClean: Bool
+    private let writes: Bool
+    private var batch: IndexBatch
+    private var group: RecoveredGroup
+    private var knownTerms: [TermStart]
+
+    /// Index records that are committed at a time.
+    private static let batchCountMax = 8192
+
+    /// Prepares the recovery of `id`. With `writes` false nothing is changed: the inspector looks at what there is.
+    init(
+        _ id: GroupID, record: GroupRecord, core: StoreCore, settings: GroupLogSettings, replayedFrom: LogIndex?,
+        isClean: Bool, writes: Bool
+    ) throws(StoreError) {
+        self.id = id
+        self.record = record
+        self.core = core
+        self.replayedFrom = replayedFrom
+        self.isClean = isClean
+        self.writes = writes
+        batch = try indexed { () throws(IndexError) in try core.index.makeBatch() }
+        let meta = record.meta ?? GroupMeta()
+        group = RecoveredGroup(
+            id: id, meta: meta, hardState: record.hardState ?? HardStateRecord(term: .zero, votedFor: nil),
+            lastIndex: meta.firstIndex.previous, lastTerm: meta.previousTerm, logEndOffset: meta.firstOffset)
+        group.settings = settings
+        knownTerms = record.termStarts
+    }
+
+    /// Runs the recovery.
+    consuming func run() throws(StoreError) -> RecoveredGroup {
+        group.configurations = [ConfigurationRecord](decoding: group.meta.configurations) ?? []
+        group.producerSnapshot = try indexed { () throws(IndexError) in try core.index.producerSnapshot(of: id) }
+        try finishCut()
+        let segments = try findSegments()
+        if isClean, let closed = group.meta.closed {
+            try takeClean(segments, closed)
+        } else {
+            try scan(segments)
+        }
+        group.termStarts = knownTerms
+        group.meta.closed = nil
+        if group.lastTerm > group.hardState.term {
+            // Rule R2: no vote is known for the higher term.
+            group.hardState = HardStateRecord(term: group.lastTerm, votedFor: nil)
+        }
+        if writes { try commit() }
+        return group
+    }
+
+    private mutating func commit() throws(StoreError) {
+        batch.putGroupMeta(group.meta, of: id)
+        do throws(IndexError) {
+            try batch.commit(durability: record.meta == nil ? .synced : .buffered)
+        } catch {
+            throw StoreError(error)
+        }
+    }
+
+    // MARK: Before the scan
+
+    /// Step 2: a truncation that was decided is finished.
+    private mutating func finishCut() throws(StoreError) {
+        guard let cut = group.meta.cut, writes else { return }
+        let position = Int(cut.at.position)
+        let names = try core.system.list(Segment.directory(of: id, root: core.settings.directory))
+        var kept: Segment?
+        var deleted: [Segment] = []
+        for base in names.compactMap(Segment.base(ofFileName:)).sorted() where base >= cut.at.segment {
+            let segment = found(base, salt: 0)
+            if base == cut.at.segment, position > 0 { kept = segment } else { deleted.append(segment) }
+        }
+        try core.files.finishCut(segment: kept, position: position, deleted: deleted)
+        group.meta.cut = nil
+    }
+
+    private func found(_ base: LogIndex, salt: UInt64) -> Segment {
+        Segment(
+            group: id, base: base, salt: salt, root: core.settings.directory,
+            state: Segment.State(allocated: 0, exists: true, isNamed: true))
+    }
+
+    /// The segments of the log, oldest first, with what their first and last frames say.
+    private func findSegments() throws(StoreError) -> [SegmentInfo] {
+        let directory = Segment.directory(of: id, root: core.settings.directory)
+        var segments: [SegmentInfo] = []
+        for base in try core.system.list(directory).compactMap(Segment.base(ofFileName:)).sorted() {
+            guard base >= group.meta.firstIndex else {
+                if writes { try core.system.remove(directory + "/" + Segment.fileName(base)) }
+                continue
+            }
+            if let info = try describe(base) { segments.append(info) }
+        }
+        return segments
+    }
+
+    /// Reads the first header and the footer of a segment; nil when nothing of the log is in it.
+    private func describe(_ base: LogIndex) throws(StoreError) -> SegmentInfo? {
+        let path = found(base, salt: 0).path
+        let file = try core.system.open(path, .read)
+        let size = try file.size()
+        let first = try header(file, at: 0)
+        guard let first, first.group == id, first.index == base,
+            first.salt == FrameHeader.salt(group: id, base: base, term: first.term)
+        else { return try describeDamaged(base, path, size, first) }
+        let segment = Segment(
+            group: id, base: base, salt: first.salt, root: core.settings.directory,
+            state: Segment.State(allocated: size, exists: true, isNamed: true))
+        let opened = first.maxTimestamp >= 0 ? WallTime(milliseconds: first.maxTimestamp) : core.settings.clock.wallTime()
+        var info = SegmentInfo(
+            segment: segment, baseOffset: first.baseOffset, lastIndex: base.previous, lastTerm: first.term,
+            endOffset: first.baseOffset, end: 0, maxTimestamp: -1, openedAt: opened, isSealed: false)
+        if size >= 2 * FrameHeader.byteCount, let footer = try header(file, at: size - FrameHeader.byteCount),
+            footer.kind == .footer, footer.salt == first.salt, footer.group == id
+        {
+            info.isSealed = true
+            info.end = size - FrameHeader.byteCount
+            info.lastIndex = footer.index
+            info.lastTerm = footer.term
+            info.endOffset = footer.baseOffset
+            info.maxTimestamp = footer.maxTimestamp
+        }
+        return info
+    }
+
+    /// A segment whose first frame cannot be read is empty, unless pointers say that frames were durable in it.
+    private func describeDamaged(
+        _ base: LogIndex, _ path: String, _ size: Int, _ first: FrameHeader?
+    ) throws(StoreError) -> SegmentInfo? {
+        let pointer = try indexed { () throws(IndexError) in try core.index.pointer(at: base, of: id) }
+        guard let place = pointer?.place, place.at.segment == base else {
+            if writes { try core.system.remove(path) }
+            return nil
+        }
+        let salt = FrameHeader.salt(group: id, base: base, term: pointer?.term ?? .zero)
+        let segment = Segment(
+            group: id, base: base, salt: salt, root: core.settings.directory,
+            state: Segment.State(allocated: size, exists: true, isNamed: true))
+        return SegmentInfo(
+            segment: segment, baseOffset: place.baseOffset, lastIndex: base.previous, lastTerm: pointer?.term ?? .zero,
+            endOffset: place.baseOffset, end: 0, maxTimestamp: -1, openedAt: core.settings.clock.wallTime(),
+            isSealed: false)
+    }
+
+    private func header(_ file: any File, at position: Int) throws(StoreError) -> FrameHeader? {
+        var bytes = ByteBuffer()
+        guard try file.read(FrameHeader.byteCount, at: position, into: &bytes) == FrameHeader.byteCount,
+            case .header(let header) = FrameHeader.probe(bytes.readableBytesSpan, at: 0)
+        else { return nil }
+        return header
+    }
+
+    // MARK: A clean start
+
+    private mutating func takeClean(_ segments: [SegmentInfo], _ closed: CleanEnd) throws(StoreError) {
+        group.lastIndex = closed.lastIndex
+        group.lastTerm = closed.lastTerm
+        group.logEndOffset = closed.nextOffset
+        group.lastChecksum = closed.lastFrameChecksum
+        group.segments = segments.filter { $0.segment.base <= closed.lastIndex }
+        group.maxTimestamp = try lastIndexedTimestamp()
+        for info in group.segments { group.maxTimestamp = max(group.maxTimestamp, info.maxTimestamp) }
+        guard let last = group.segments.indices.last, !group.segments[last].isSealed else { return }
+        precondition(group.segments[last].segment.base == closed.end.segment, "\(id): closed in another segment")
+        group.segments[last].end = Int(closed.end.position)
+        group.segments[last].lastIndex = closed.lastIndex
+        group.segments[last].lastTerm = closed.lastTerm
+        group.segments[last].endOffset = closed.nextOffset
+        group.segments[last].sparse = try sparse(of: group.segments[last])
+        try rescanTimestamps(last)
+    }
+
+    /// The last frames behind the sparse index say what the newest timestamp is.
+    private mutating func rescanTimestamps(_ number: Int) throws(StoreError) {
+        let info = group.segments[number]
+        let file = try core.files.reading(info.segment)
+        var cursor = FrameCursor(file, from: info.floor(index: info.lastIndex), upTo: info.end)
+        var newest = group.maxTimestamp
+        while case .frame(let header, _) = try cursor.peek() {
+            newest = max(newest, header.maxTimestamp)
+            cursor.skip(header)
+        }
+        group.maxTimestamp = newest
+        group.segments[number].maxTimestamp = newest
+    }
+
+    private func lastIndexedTimestamp() throws(StoreError) -> Int64 {
+        let last = try indexed { () throws(IndexError) in try core.index.timeIndexFloor(of: id, before: .max) }
+        return last?.maxTimestampSoFar ?? -1
+    }
+
+    private func sparse(of info: SegmentInfo) throws(StoreError) -> [SparseEntry] {
+        var entries: [SparseEntry] = []
+        try indexed { () throws(IndexError) in
+            try core.index.forEachOffsetIndexEntry(of: id, from: info.baseOffset) { entry in
+                if entry.at.segment == info.segment.base {
+                    entries.append(
+                        SparseEntry(index: entry.index, offset: entry.offset, position: entry.at.position))
+                }
+                return entry.at.segment <= info.segment.base
+            }
+        }
+        return entries
+    }
+
+    // MARK: The scan
+
+    /// Steps 4 to 7.
+    private mutating func scan(_ found: [SegmentInfo]) throws(StoreError) {
+        let proven = record.last.map(\.index) ?? group.meta.firstIndex.previous
+        group.maxTimestamp = try lastIndexedTimestamp()
+        guard var number = startSegment(found, proven) else { return try nothingFound(proven) }
+        group.segments = Array(found[..<number])
+        for info in group.segments { group.maxTimestamp = max(group.maxTimestamp, info.maxTimestamp) }
+        var tip = startTip(number)
+        while number < found.count {
+            var info = found[number]
+            guard info.segment.base == tip.nextIndex || number == 0 || group.segments.isEmpty else {
+                break
+            }
+            let start = try startPosition(&info, &tip, proven)
+            let file = try core.files.reading(info.segment)
+            // What is read is made durable first, so that pointers to it may be written at any time (rule R1).
+            if writes { try file.flush() }
+            let scan = SegmentScan(file: file, segment: info.segment, provenThrough: proven)
+            let scanned = try scan.run(from: start, tip: &tip) { frame throws(StoreError) in
+                try take(frame, &info, proven)
+            }
+            info.end = scanned.position
+            info.isSealed = scanned.verdict == .nextSegment
+            group.segments.append(info)
+            if scanned.verdict == .corrupt {
+                return damaged(info, scanned, tip, proven)
+            }
+            number += 1
+            let continues = number < found.count && found[number].segment.base == tip.nextIndex && info.end > 0
+            if continues {
+                if !info.isSealed { try sealBehind(info, tip) }
+                continue
+            }
+            if scanned.verdict == .wipe, writes { try wipe(info) }
+            break
+        }
+        try drop(found[min(number, found.count)...], tip, proven)
+        note(tip)
+    }
+
+    /// The segment in which to begin: the one of the last pointer, or of the first entry that was replayed.
+    private func startSegment(_ found: [SegmentInfo], _ proven: LogIndex) -> Int? {
+        guard !found.isEmpty else { return nil }
+        let from = min(proven, replayedFrom ?? proven)
+        return found.lastIndex { $0.segment.base <= max(from, found[0].segment.base) }
+    }
+
+    private func startTip(_ number: Int) -> LogTip {
+        guard let before = group.segments.last else {
+            return LogTip(
+                nextIndex: group.meta.firstIndex, term: group.meta.previousTerm, nextOffset: group.meta.firstOffset,
+                checksum: nil)
+        }
+        return LogTip(
+            nextIndex: before.lastIndex.next, term: before.lastTerm, nextOffset: before.endOffset, checksum: nil)
+    }
+
+    /// Where to begin in a segment: at the last sparse entry before what needs a look; at its start otherwise.
+    private mutating func startPosition(
+        _ info: inout SegmentInfo, _ tip: inout LogTip, _ proven: LogIndex
+    ) throws(StoreError) -> Int {
+        let from = min(proven, replayedFrom ?? proven)
+        // A segment that was taken for sealed is read like any other: the footer stops the scan at its end.
+        info.lastIndex = info.segment.base.previous
+        info.end = 0
+        let entries = try sparse(of: info)
+        guard let entry = entries.last(where: { $0.index <= from }), entry.index > info.segment.base else {
+            if group.segments.isEmpty { tip.nextOffset = info.baseOffset }
+            return 0
+        }
+        info.sparse = entries.filter { $0.index < entry.index }
+        info.lastIndex = entry.index.previous
+        let term = knownTerms.last { $0.firstIndex <= entry.index }?.term ?? tip.term
+        tip = LogTip(nextIndex: entry.index, term: min(term, tip.term), nextOffset: entry.offset, checksum: nil)
+        info.maxTimestamp = group.maxTimestamp
+        return Int(entry.position)
+    }
+
+    /// Takes a frame that belongs to the log; indexes what is new.
+    private mutating func take(_ frame: ScannedFrame, _ info: inout SegmentInfo, _ proven: LogIndex) throws(StoreError) {
+        let header = frame.header
+        group.maxTimestamp = max(group.maxTimestamp, header.maxTimestamp)
+        info.maxTimestamp = max(info.maxTimestamp, header.maxTimestamp)
+        info.lastIndex = header.index
+        info.lastTerm = header.term
+        info.endOffset = header.endOffset
+        let isIndexed = SegmentInfo.isIndexed(position: frame.position, frameBytes: header.frameBytes)
+        if isIndexed {
+            info.sparse.append(
+                SparseEntry(index: header.index, offset: header.baseOffset, position: UInt32(frame.position)))
+        }
+        let startsTerm = header.term > (knownTerms.last?.term ?? .zero)
+        if startsTerm {
+            knownTerms.append(
+                TermStart(term: header.term, firstIndex: header.index, firstOffset: header.baseOffset))
+        }
+        if header.kind == .configuration, header.index > (group.configurations.last?.index ?? .zero) {
+            group.configurations.append(
+                ConfigurationRecord(index: header.index, bytes: Array(frame.payload.readableBytesView)))
+            group.meta.configurations = group.configurations.encoded
+        }
+        if header.index > proven { group.foundFrames += 1 }
+        guard writes, header.index > proven || header.index >= (replayedFrom ?? header.index.next) || startsTerm else {
+            return
+        }
+        try index(frame, info, isIndexed: isIndexed, startsTerm: startsTerm)
+    }
+
+    /// Step 6: what is in the segment is durable after the flush at the end; until then nothing is committed.
+    private mutating func index(
+        _ frame: ScannedFrame, _ info: SegmentInfo, isIndexed: Bool, startsTerm: Bool
+    ) throws(StoreError) {
+        let header = frame.header
+        let at = SegmentPosition(segment: info.segment.base, position: UInt32(frame.position))
+        let place = FramePlace(
+            at: at, storedLength: header.storedLength, baseOffset: header.baseOffset,
+            recordCount: header.recordCount, payloadCRC: header.payloadCRC)
+        batch.putPointer(
+            EntryPointer(term: header.term, kind: header.kind.rawValue, content: .segment(place)), at: header.index,
+            of: id)
+        if batch.count > Self.batchCountMax {
+            do throws(IndexError) { try batch.commit(durability: .buffered) } catch { throw StoreError(error) }
+        }
+        if startsTerm, let start = knownTerms.last { batch.putTermStart(start, of: id) }
+        guard isIndexed else { return }
+        batch.putOffsetIndex(OffsetIndexEntry(offset: header.baseOffset, index: header.index, at: at), of: id)
+        guard group.maxTimestamp >= 0 else { return }
+        batch.putTimeIndex(
+            TimeIndexEntry(
+                maxTimestampSoFar: group.maxTimestamp, offset: header.baseOffset, index: header.index, at: at), of: id)
+    }
+
+    // MARK: The end
+
+    /// No segment: the log is empty, or everything it had was let go.
+    private mutating func nothingFound(_ proven: LogIndex) throws(StoreError) {
+        guard proven >= group.meta.firstIndex else { return }
+        markDamaged(
+            Corruption(
+                group: id, file: Segment.directory(of: id, root: core.settings.directory), position: 0,
+                index: group.meta.firstIndex, reason: "segments that held durable entries are missing"), proven)
+    }
+
+    private mutating func note(_ tip: LogTip) {
+        group.lastIndex = tip.nextIndex.previous
+        group.lastTerm = group.segments.last?.lastTerm ?? group.meta.previousTerm
+        if group.segments.isEmpty { group.lastTerm = group.meta.previousTerm }
+        group.logEndOffset = tip.nextOffset
+        group.lastChecksum = tip.checksum ?? 0
+        if let last = group.segments.last, last.lastIndex < last.segment.base { group.segments.removeLast() }
+    }
+
+    /// Wipes what follows the last frame of the active segment, and makes what was found durable.
+    private mutating func wipe(_ info: SegmentInfo) throws(StoreError) {
+        let file = try core.files.reading(info.segment)
+        let size = try file.size()
+        group.cutBytes += size - info.end
+        try file.truncate(to: info.end)
+        try file.flush()
+        info.segment.state.withLock { $0.allocated = info.end }
+    }
+
+    /// Closes a segment whose footer was lost, although the log goes on in the next one.
+    private mutating func sealBehind(_ info: SegmentInfo, _ tip: LogTip) throws(StoreError) {
+        group.segments[group.segments.count - 1].isSealed = true
+        group.segments[group.segments.count - 1].sparse = []
+        guard writes else { return }
+        var footer = FrameHeader(
+            kind: .footer, codec: .none, flags: [], group: id, salt: info.segment.salt, term: info.lastTerm,
+            index: info.lastIndex, baseOffset: info.endOffset, maxTimestamp: info.maxTimestamp, recordCount: 0,
+            storedLength: 0, rawLength: 0, previous: tip.checksum ?? 0, payloadCRC: 0)
+        footer.seal()
+        let file = try core.files.reading(info.segment)
+        try file.writeFooter(footer, at: info.end)
+        try file.truncate(to: info.end + FrameHeader.byteCount)
+        try file.flush()
+    }
+
+    /// Segments behind the end of the log are remains of what was never acknowledged, unless pointers say otherwise.
+    private mutating func drop(_ rest: ArraySlice<SegmentInfo>, _ tip: LogTip, _ proven: LogIndex) throws(StoreError) {
+        if proven >= tip.nextIndex {
+            let file = group.segments.last?.segment.path ?? ""
+            return markDamaged(
+                Corruption(
+                    group: id, file: file, position: group.segments.last?.end ?? 0, index: tip.nextIndex,
+                    offset: tip.nextOffset, reason: "entries up to \(proven) were durable and are missing"), proven)
+        }
+        guard writes else { return }
+        for info in rest.reversed() {
+            group.cutBytes += try core.files.reading(info.segment).size()
+            try core.files.delete(info.segment)
+        }
+        if let last = group.segments.last { try core.files.reading(last.segment).flush() }
+        if let directory = rest.first?.segment.directory { try core.files.syncDirectory(directory) }
+    }
+
+    private mutating func damaged(_ info: SegmentInfo, _ scanned: ScanEnd, _ tip: LogTip, _ proven: LogIndex) {
+        note(tip)
+        markDamaged(
+            Corruption(
+                group: id, file: info.segment.path, position: scanned.position, index: tip.nextIndex,
+                offset: tip.nextOffset, reason: "expected the frame of a durable entry, found: \(scanned.finding.rawValue)"),
+            proven)
+    }
+
+    /// Step 7: the log keeps its length and its terms; what is damaged stays as it is.
+    private mutating func markDamaged(_ corruption: Corruption, _ proven: LogIndex) {
+        group.damage = corruption
+        group.meta.isDamaged = true
+        if let last = record.last, last.index > group.lastIndex, let place = last.pointer.place {
+            group.lastIndex = last.index
+            group.lastTerm = last.pointer.term
+            group.logEndOffset = place.nextOffset
+        }
+    }
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// RecoveredGroup.swift
+// What recovery found of one group, on its way to the loop that will own its log.
+
+public import Model
+
+/// A recovered log that has no owner yet.
+public struct RecoveredGroup: Sendable {
+    /// The group.
+    public let id: GroupID
+    /// Its facts.
+    public internal(set) var meta: GroupMeta
+    /// Its term and vote: the term is at least that of the last entry (rule R2).
+    public internal(set) var hardState: HardStateRecord
+    /// The last entry.
+    public internal(set) var lastIndex: LogIndex
+    /// The term of that entry.
+    public internal(set) var lastTerm: Term
+    /// The offset after the last record.
+    public internal(set) var logEndOffset: Offset
+    /// The producers' state that was stored last.
+    public internal(set) var producerSnapshot: ProducerSnapshot?
+    /// Damage that was found. The log keeps its length and its terms; it must not lead, and what is damaged cannot be read.
+    public internal(set) var damage: Corruption?
+    /// Frames behind the last pointer that were found whole.
+    public internal(set) var foundFrames = 0
+    /// Bytes of a torn tail that were cut.
+    public internal(set) var cutBytes = 0
+
+    var settings = GroupLogSettings()
+    var termStarts: [TermStart] = []
+    var configurations: [ConfigurationRecord] = []
+    var segments: [SegmentInfo] = []
+    /// The checksum that the next frame's chain continues.
+    var lastChecksum: UInt32 = 0
+    var maxTimestamp: Int64 = -1
+}
