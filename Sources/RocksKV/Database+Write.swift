@@ -23,7 +23,7 @@ extension Database {
     /// The batch keeps its content.
     ///
     /// - Throws: after a ``RocksError/diskFull(_:)`` or ``RocksError/io(_:)`` the database refuses writes until
-    ///   ``resume()``; whether a failed batch reaches the log is not known, only that it is not visible now.
+    ///   it has recovered (``resume()``); whether a failed batch reaches the log is not known, only that it is not visible now.
     public func write(_ batch: borrowing WriteBatch, durability: Durability) throws(RocksError) {
         precondition(batch.database === self, "the batch belongs to another database")
         guard case .readWrite = mode else { throw .readOnly }

@@ -17,7 +17,7 @@ public enum RocksError: Error, Hashable, Sendable {
     case missing(String)
     /// The database was opened for reading only.
     case readOnly
-    /// The disk is full. Writing stays refused until ``Database/resume()`` succeeds.
+    /// The disk is full. Writes are refused, and reads go on, until RocksDB has found room again: it looks every few seconds.
     case diskFull(String)
     /// Stored bytes fail their checksum, or files are missing: the data can not be trusted.
     case corrupt(String)

@@ -61,7 +61,8 @@ public final class IndexDatabase: Sendable {
     }
 
     /// Takes commits again after a full disk has room; see ``Database/resume()``.
-    public func resume() throws(IndexError) {
+    @discardableResult
+    public func resume() throws(IndexError) -> Bool {
         try rocks { () throws(RocksError) in try database.resume() }
     }
 
