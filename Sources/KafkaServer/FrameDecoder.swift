@@ -16,7 +16,9 @@ enum FrameError: Error, Equatable, Sendable {
 
 /// Assembles requests.
 struct FrameDecoder: Sendable {
-    /// What is allocated for a request before its bytes have come. Larger requests grow by doubling as they arrive, so
+    /// What is allocated for a request before its bytes have come.
+    ///
+    /// Larger requests grow by doubling as they arrive, so
     /// that a size alone claims no memory.
     static let allocationMax = 1 << 20
 

@@ -7,7 +7,9 @@
 public struct ListenerSettings: Sendable {
     /// The listener's name, as in metrics.
     public var name = "kafka"
-    /// A name, an address, or `*` for every address of the machine. All addresses of a name are listened on.
+    /// A name, an address, or `*` for every address of the machine.
+    ///
+    /// All addresses of a name are listened on.
     public var host: String
     /// 0 lets the system choose; the same port is then used for every address.
     public var port: Int

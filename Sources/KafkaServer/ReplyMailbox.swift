@@ -40,7 +40,9 @@ final class ReplyMailbox: Sendable {
         self.owner = NIOLoopBoundBox.makeEmptyBox(valueType: ConnectionLoop.self, eventLoop: eventLoop)
     }
 
-    /// The connections of this loop; only on the loop. Nil before the server starts and after it has stopped.
+    /// The connections of this loop; only on the loop.
+    ///
+    /// Nil before the server starts and after it has stopped.
     var connections: ConnectionLoop? {
         get { owner.value }
         set { owner.value = newValue }

@@ -5,7 +5,9 @@
 
 import Synchronization
 
-/// A limit that all connections share. It is checked before a request is begun, not after: a request that has arrived is
+/// A limit that all connections share.
+///
+/// It is checked before a request is begun, not after: a request that has arrived is
 /// never refused, so the sum may pass the limit by one request per connection.
 final class RequestBudget: Sendable {
     private let used = Atomic<Int>(0)

@@ -70,7 +70,9 @@ public final class RequestContext: Sendable {
 public struct InboundRequest: Sendable {
     /// The header.
     public let header: RequestHeader
-    /// What follows the header. A slice of the frame: keep it no longer than needed.
+    /// What follows the header.
+    ///
+    /// A slice of the frame: keep it no longer than needed.
     public let body: ByteBuffer
     /// When its last byte was read from the socket.
     public let receivedAt: Instant

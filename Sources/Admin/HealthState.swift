@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// HealthState.swift
+// Whether the broker can serve, and if not, why.
+
+import Synchronization
+import Telemetry
+
+/// What one part of the broker says about itself.
+public enum HealthStatus: Equatable, Sendable {
+    /// It works.
+    case healthy
+    /// It does not, for a reason an operator understands.
+    case unhealthy(reason: String)
+}
+
+/// The named checks behind `/health/ready`.
+///
+/// A broker is ready when all of them are healthy. Parts either set their status when it changes or register a closure
+/// that is asked at each request, which must be quick and must not block.
+public final class HealthState: Sendable {
+    private enum Check: Sendable {
+        case known(HealthStatus)
+        case asked(@Sendable () -> HealthStatus)
+    }
+
+    private let checks = Mutex<[String: Check]>([:])
+
+    /// Makes a state without checks, which is ready.
+    public init() {}
+
+    /// Sets the status of the check `name`.
+    public func set(_ name: String, _ status: HealthStatus) {
+        checks.withLock { $0[name] = .known(status) }
+    }
+
+    /// Asks `read` for the status of the check `name` each time someone wants to know.
+    public func register(_ name: String, read: @escaping @Sendable () -> HealthStatus) {
+        checks.withLock { $0[name] = .asked(read) }
+    }
+
+    /// Forgets the check `name`.
+    public func remove(_ name: String) {
+        checks.withLock { $0[name] = nil }
+    }
+
+    /// The checks and their status, by name.
+    public func report() -> HealthReport {
+        let checks = self.checks.withLock { $0 }
+        return HealthReport(
+            checks: checks.sorted { $0.key < $1.key }.map { name, check in
+                switch check {
+                case .known(let status): (name, status)
+                case .asked(let read): (name, read())
+                }
+            })
+    }
+}
+
+/// The state of all checks at one moment.
+public struct HealthReport: Sendable {
+    /// Each check with its status, by name.
+    public let checks: [(name: String, status: HealthStatus)]
+
+    /// Whether all checks are healthy.
+    public var isReady: Bool { checks.allSatisfy { $0.status == .healthy } }
+
+    /// `{"status":"ready","checks":{"storage":{"healthy":true}}}`; unhealthy ones have a `reason`.
+    public var json: String {
+        let entries = checks.map { name, status in
+            switch status {
+            case .healthy: JSONText.quoted(name) + ":{\"healthy\":true}"
+            case .unhealthy(let reason):
+                JSONText.quoted(name) + ":{\"healthy\":false,\"reason\":" + JSONText.quoted(reason) + "}"
+            }
+        }
+        let status = isReady ? "ready" : "not_ready"
+        return "{\"status\":\"\(status)\",\"checks\":{\(entries.joined(separator: ","))}}\n"
+    }
+}
