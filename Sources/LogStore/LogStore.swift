@@ -5,8 +5,7 @@
 
 public import Logging
 public import Model
-public import NIOCore
-internal import Records
+internal import NIOCore
 package import RocksKV
 internal import Synchronization
 public import Telemetry
@@ -244,29 +243,6 @@ public final class LogStore: Sendable {
     /// Binds a recovered log to its loop, on which this must be called.
     public func commandLog(_ recovered: RecoveredGroup, owner: CompletionOwner) -> CommandLog {
         CommandLog(recovered, core: core, owner: owner)
-    }
-
-    /// Passes every data entry of a recovered log from `offset` on, with its unpacked payload, to `body`; for rebuilding
-    /// producer state. Blocks on the disk.
-    public func replay(
-        _ recovered: RecoveredGroup, from offset: Offset, _ body: (StoredEntry, ByteBuffer) throws(StoreError) -> Void
-    ) throws(StoreError) {
-        let decompressor = try? ZstdDecompressor()
-        for info in recovered.segments where info.endOffset > offset {
-            let file = try core.files.reading(info.segment)
-            var cursor = FrameCursor(file, from: info.floor(offset: offset), upTo: info.end, chunkBytes: 1 << 20)
-            while case .frame(let header, let payload) = try cursor.peek() {
-                cursor.skip(header)
-                guard header.kind == .data, header.endOffset > offset, let decompressor else { continue }
-                try body(header.entry(payload), try header.unpack(payload, decompressor))
-            }
-            guard cursor.position >= info.end else {
-                throw .corrupt(
-                    Corruption(
-                        group: recovered.id, file: info.segment.path, position: cursor.position,
-                        reason: "a frame of a recovered log cannot be read"))
-            }
-        }
     }
 
     /// Removes a group and its files. Its log must be closed. It is gone for good when the applier has come to it.

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// PartitionLogTests.swift
+// Appending, reading, restarting, truncating, trimming and retaining, by both ways to durability.
+
+import Model
+import NIOCore
+import Records
+import Telemetry
+import Testing
+
+@testable import LogStore
+
+@Suite struct PartitionLogTests {
+    static let modes = StoreSettings.JournalMode.allCases
+
+    /// Reads everything and expects the batches that were appended.
+    private func expectWhole(_ fixture: LogFixture, _ log: PartitionLog, fromDisk: Bool = false) throws {
+        let batches = try fixture.readAll(log, fromDisk: fromDisk)
+        let problem = LogFixture.problem(with: batches, from: log.logStartOffset, to: log.logEndOffset)
+        #expect(problem == nil, "\(problem ?? "")")
+    }
+
+    @Test(arguments: modes) func appendsAndReads(mode: StoreSettings.JournalMode) throws {
+        let fixture = try LogFixture(journal: mode)
+        let log = try fixture.log()
+        #expect(log.lastIndex == .zero && log.segmentCount == 0)
+        try fixture.append(1)
+        try fixture.append(20, records: 3, bytes: 900)
+        try fixture.append(5, records: 10, bytes: 20_000)
+        #expect(log.lastIndex == LogIndex(26) && log.logEndOffset == Offset(111))
+        try expectWhole(fixture, log)
+        try expectWhole(fixture, log, fromDisk: true)
+        try fixture.closeLogs()
+        fixture.store.close()
+        #expect(fixture.store.bufferBalance == 0)
+    }
+
+    @Test(arguments: modes, [true, false]) func survivesRestarts(mode: StoreSettings.JournalMode, clean: Bool) throws {
+        let fixture = try LogFixture(journal: mode)
+        var log = try fixture.log()
+        try log.persist(hardState: HardStateRecord(term: Term(1), votedFor: NodeID(rawValue: 7))) {}
+        for round in 1...4 {
+            try fixture.append(10, term: Term(UInt64(round)), records: 2, bytes: 3000, timestamp: Int64(round) * 1000)
+            let (lastIndex, lastTerm, end) = (log.lastIndex, log.lastTerm, log.logEndOffset)
+            let terms = log.termStarts
+            try fixture.restart(cleanly: clean)
+            #expect(fixture.store.wasClean == clean)
+            log = try fixture.log()
+            #expect(log.lastIndex == lastIndex && log.lastTerm == lastTerm && log.logEndOffset == end)
+            #expect(log.flushedIndex == lastIndex && log.termStarts == terms && log.damage == nil)
+            #expect(log.maxTimestamp == Int64(round) * 1000)
+            if round == 1 { #expect(log.hardState == HardStateRecord(term: Term(1), votedFor: NodeID(rawValue: 7))) }
+            try expectWhole(fixture, log)
+        }
+    }
+
+    @Test(arguments: modes, [true, false]) func rollsBySize(mode: StoreSettings.JournalMode, clean: Bool) throws {
+        let fixture = try LogFixture(journal: mode)
+        fixture.groupSettings = GroupLogSettings(segmentBytes: 20_000, compressesFrames: false)
+        var log = try fixture.log()
+        for _ in 0..<6 { try fixture.append(5, records: 2, bytes: 1500) }
+        #expect(log.segmentCount > 4)
+        let count = log.segmentCount
+        try expectWhole(fixture, log, fromDisk: true)
+        try fixture.restart(cleanly: clean)
+        log = try fixture.log()
+        #expect(log.segmentCount == count && log.lastIndex == LogIndex(30))
+        try expectWhole(fixture, log, fromDisk: true)
+        try fixture.append(10, records: 2, bytes: 1500)
+        log.roll()
+        try fixture.append(1)
+        #expect(log.segments.last?.segment.base == log.lastIndex)
+        try expectWhole(fixture, log, fromDisk: true)
+    }
+
+    @Test(arguments: modes, [true, false]) func truncates(mode: StoreSettings.JournalMode, clean: Bool) throws {
+        let fixture = try LogFixture(journal: mode)
+        fixture.groupSettings = GroupLogSettings(segmentBytes: 20_000, compressesFrames: false)
+        var log = try fixture.log()
+        try fixture.append(40, records: 2, bytes: 1500)
+        var term = Term(1)
+        // Inside the active segment, inside a sealed one, at a segment's base, and down to nothing.
+        for cut in [39, 17, Int(log.segments[1].segment.base.rawValue), 3, 1] {
+            term = term.next
+            try log.truncate(from: LogIndex(UInt64(cut)))
+            #expect(log.lastIndex == LogIndex(UInt64(cut - 1)) && log.logEndOffset == Offset(Int64(cut - 1) * 2))
+            try fixture.append(2, term: term, records: 2, bytes: 1500)
+            try expectWhole(fixture, log, fromDisk: true)
+            let (lastIndex, end, terms) = (log.lastIndex, log.logEndOffset, log.termStarts)
+            try fixture.restart(cleanly: clean)
+            log = try fixture.log()
+            #expect(log.lastIndex == lastIndex && log.logEndOffset == end && log.lastTerm == term)
+            #expect(log.termStarts == terms && log.damage == nil)
+            try expectWhole(fixture, log, fromDisk: true)
+        }
+    }
+
+    @Test(arguments: modes) func trims(mode: StoreSettings.JournalMode) throws {
+        let fixture = try LogFixture(journal: mode)
+        fixture.groupSettings = GroupLogSettings(segmentBytes: 20_000, compressesFrames: false)
+        var log = try fixture.log()
+        try fixture.append(40, records: 2, bytes: 1500)
+        try fixture.settle(log)
+        let count = log.segmentCount
+        try log.trim(to: Offset(33))
+        #expect(log.logStartOffset == Offset(33) && log.segmentCount < count)
+        #expect(log.firstIndex == log.segments[0].segment.base)
+        try fixture.restart()
+        log = try fixture.log()
+        #expect(log.logStartOffset == Offset(33) && log.lastIndex == LogIndex(40))
+        let first = try fixture.read(log, from: Offset(33))
+        #expect(try RecordBatch(first.slices[0]).baseOffset == Offset(32))
+        try log.trim(to: log.logEndOffset)
+        try fixture.append(1)
+        #expect(log.logEndOffset == Offset(81))
+        #expect(try fixture.read(log, from: Offset(80)).nextOffset == Offset(81))
+    }
+
+    @Test(arguments: modes) func retainsByTimeAndBytes(mode: StoreSettings.JournalMode) throws {
+        let fixture = try LogFixture(journal: mode)
+        fixture.groupSettings = GroupLogSettings(
+            segmentBytes: 20_000, segmentMilliseconds: nil, compressesFrames: false)
+        var log = try fixture.log()
+        for second in 1...40 { try fixture.append(1, records: 2, bytes: 1500, timestamp: Int64(second) * 1000) }
+        try fixture.settle(log)
+        let size = log.sizeBytes
+        try log.applyRetention(
+            now: WallTime(milliseconds: 40_000), retentionMilliseconds: nil, retentionBytes: size / 2,
+            upTo: log.logEndOffset)
+        #expect(log.sizeBytes >= size / 2 && log.sizeBytes < size)
+        try log.applyRetention(
+            now: WallTime(milliseconds: 1_000_000), retentionMilliseconds: 100, retentionBytes: nil, upTo: Offset(60))
+        #expect(log.logStartOffset <= Offset(60) && log.logStartOffset > Offset(40))
+        try log.applyRetention(
+            now: WallTime(milliseconds: 1_000_000), retentionMilliseconds: 100, retentionBytes: nil,
+            upTo: log.logEndOffset)
+        #expect(log.segmentCount == 0 && log.logStartOffset == log.logEndOffset && log.lastIndex == LogIndex(40))
+        for clean in [true, false] {
+            try fixture.restart(cleanly: clean)
+            log = try fixture.log()
+            #expect(log.lastIndex == LogIndex(40) && log.lastTerm == Term(1) && log.logEndOffset == Offset(80))
+            #expect(log.term(at: LogIndex(40)) == Term(1) && log.damage == nil)
+        }
+        try fixture.append(2)
+        try expectWhole(fixture, log)
+    }
+
+    @Test(arguments: modes) func findsTimestampsAndEpochs(mode: StoreSettings.JournalMode) throws {
+        let fixture = try LogFixture(journal: mode)
+        fixture.groupSettings = GroupLogSettings(segmentBytes: 200_000)
+        let log = try fixture.log()
+        for number in 1...60 {
+            try fixture.append(
+                1, term: Term(UInt64(number / 20 + 1)), records: 2, bytes: 5000, timestamp: Int64(number) * 10)
+        }
+        for (timestamp, offset) in [(0, 0), (10, 0), (11, 2), (305, 60), (600, 118)] as [(Int64, Int64)] {
+            for inMemory in [true, false] {
+                if !inMemory {
+                    try fixture.settle(log)
+                    _ = log.evictTail(through: log.lastIndex)
+                }
+                var answer: Result<TimestampMatch?, StoreError>?
+                log.offset(forTimestamp: timestamp, upTo: log.logEndOffset) { answer = $0 }
+                try fixture.loop.turn { answer != nil }
+                #expect(try answer!.get()?.offset == Offset(offset), "at \(timestamp)")
+            }
+        }
+        var none: Result<TimestampMatch?, StoreError>?
+        log.offset(forTimestamp: 601, upTo: log.logEndOffset) { none = $0 }
+        try fixture.loop.turn { none != nil }
+        #expect(try none!.get() == nil)
+        #expect(log.epoch(containing: Offset(0)) == Term(1) && log.epoch(containing: Offset(38)) == Term(2))
+        #expect(log.endOffset(ofEpoch: Term(1)) == (Term(1), Offset(38)))
+        #expect(log.endOffset(ofEpoch: Term(9)) == (Term(4), Offset(120)))
+        #expect(log.term(at: LogIndex(20)) == Term(2) && log.term(at: LogIndex(61)) == nil)
+    }
+
+    @Test(arguments: modes) func readsEntriesAsStored(mode: StoreSettings.JournalMode) throws {
+        let leader = try LogFixture(journal: mode)
+        let follower = try LogFixture(journal: mode)
+        let source = try leader.log()
+        try source.append(LogFixture.draft(source, kind: .noop))
+        try leader.append(30, records: 4, bytes: 2000)
+        source.roll()
+        try leader.append(10, records: 1, bytes: 50)
+        let copy = try follower.log()
+        while copy.lastIndex < source.lastIndex {
+            var answer: Result<[StoredEntry], StoreError>?
+            source.readEntries(from: copy.lastIndex.next, through: source.lastIndex, maxBytes: 9000) { answer = $0 }
+            try leader.loop.turn { answer != nil }
+            for entry in try answer!.get() { try copy.append(entry.draft) }
+        }
+        try follower.loop.turn { copy.flushedIndex == copy.lastIndex }
+        try expectWhole(follower, copy)
+        try expectWhole(follower, copy, fromDisk: true)
+        // Replicas are alike to the byte.
+        #expect(copy.segments.map(\.end) == source.segments.map(\.end))
+        #expect(copy.lastChecksum == source.lastChecksum)
+    }
+
+    @Test func compressesWhatCompresses() throws {
+        let fixture = try LogFixture()
+        let log = try fixture.log()
+        try fixture.append(50, records: 10, bytes: 2000)
+        #expect(log.sizeBytes < 50 * 10 * 2000 * 3 / 4)
+        try expectWhole(fixture, log, fromDisk: true)
+        #expect(fixture.store.metrics.codecBytesOut.value < fixture.store.metrics.codecBytesIn.value)
+    }
+
+    @Test func readsPartOfAFrame() throws {
+        let fixture = try LogFixture()
+        let log = try fixture.log()
+        var draft = LogFixture.draft(log)
+        draft.payload = ByteBuffer()
+        for number in 0..<5 {
+            var batch = LogFixture.batch(
+                base: Offset(Int64(number) * 2), term: Term(1), records: 2, bytes: 100, timestamp: 5)
+            draft.payload.writeBuffer(&batch)
+        }
+        draft.recordCount = 10
+        try log.append(draft)
+        try fixture.loop.turn { log.flushedIndex == log.lastIndex }
+        for disk in [false, true] {
+            if disk {
+                try fixture.settle(log)
+                _ = log.evictTail(through: log.lastIndex)
+            }
+            let middle = try fixture.read(log, from: Offset(5))
+            #expect(try RecordBatch.batches(in: middle.slices[0]).map(\.baseOffset.rawValue) == [4, 6, 8])
+            let bounded = try fixture.read(log, from: Offset(5), upTo: Offset(6))
+            #expect(bounded.nextOffset == Offset(6) && bounded.byteCount == middle.byteCount / 3)
+            let small = try fixture.read(log, from: Offset(1), maxBytes: 1)
+            #expect(small.nextOffset == Offset(2))
+        }
+    }
+
+    @Test func thousandIdlePartitionsHaveNoFiles() throws {
+        let fixture = try LogFixture()
+        for number in 0..<200 {
+            _ = try fixture.log(GroupID(rawValue: 2000 + UInt64(number)))
+        }
+        #expect(try PosixFileSystem().list(fixture.directory.path + "/groups").isEmpty)
+        #expect(try fixture.store.groups().count == 200)
+    }
+
+    @Test func deletesGroups() throws {
+        let fixture = try LogFixture()
+        try fixture.append(5)
+        try fixture.closeLogs()
+        try fixture.store.deleteGroup(LogFixture.group)
+        try fixture.restart()
+        #expect(try fixture.store.groups().isEmpty)
+        #expect(try PosixFileSystem().list(fixture.directory.path + "/groups").isEmpty)
+    }
+
+    @Test func tailIsBounded() throws {
+        let fixture = try LogFixture { $0.tailCache = .kibibytes(256) }
+        let log = try fixture.log()
+        try fixture.append(200, records: 1, bytes: 8000)
+        try fixture.settle(log)
+        fixture.loop.turn()
+        #expect(fixture.store.bufferBalance <= 256 << 10)
+        try expectWhole(fixture, log)
+    }
+
+    @Test func refusesBelowTheReserve() throws {
+        let fixture = try LogFixture { $0.diskReserve = .gibibytes(1 << 20) }
+        let log = try fixture.log()
+        guard case .diskFull = log.refusal(for: 100) else {
+            Issue.record("data is not refused")
+            return
+        }
+        // Raft's own entries and reads go on.
+        try log.append(LogFixture.draft(log, kind: .noop))
+        try fixture.loop.turn { log.flushedIndex == log.lastIndex }
+        fixture.store.core.sampledFreeBytes(1 << 60)
+        fixture.store.core.sampledFreeBytes(Int.max)
+        #expect(log.refusal(for: 100) == nil)
+    }
+
+    @Test func anotherStoreIsLockedOut() throws {
+        let fixture = try LogFixture()
+        #expect(throws: StoreError.locked(path: fixture.directory.path + "/LOCK")) {
+            _ = try LogStore.open(fixture.settings, metrics: nil, logger: LogFixture.logger)
+        }
+    }
+}
