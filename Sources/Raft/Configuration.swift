@@ -6,10 +6,12 @@
 public import Model
 
 extension Raft {
-    /// A membership. Joint while `outgoing` is not empty: then every decision needs a majority of both sets.
+    /// A membership.
     ///
-    /// Invariants: each list ascends without repetition; a voter is no learner. A node of `outgoing` may be a learner: it
-    /// votes until the joint configuration is left and listens afterwards.
+    /// Joint while `outgoing` is not empty: then every decision needs a majority of both sets.
+    ///
+    /// Invariants: each list ascends without repetition; a voter is no learner. A node of `outgoing` may be a learner:
+    /// it votes until the joint configuration is left and listens afterwards.
     public struct Configuration: Hashable, Sendable, CustomStringConvertible {
         /// The voters, or the incoming ones while joint.
         public let voters: [NodeID]
@@ -18,7 +20,9 @@ extension Raft {
         /// Replicas that receive the log and do not count.
         public let learners: [NodeID]
 
-        /// Makes a membership; lists may come in any order. Stops when a voter is also a learner.
+        /// Makes a membership; lists may come in any order.
+        ///
+        /// Stops when a voter is also a learner.
         public init(voters: [NodeID], outgoing: [NodeID] = [], learners: [NodeID] = []) {
             self.voters = Self.normalised(voters)
             self.outgoing = Self.normalised(outgoing)

@@ -10,14 +10,14 @@ extension Raft {
     ///
     /// **Ordering contract.** The entry points append directives to one buffer; carry them out in that order.
     ///
-    /// 1. ``persistHardState(_:)``, ``truncate(from:)``, ``append(_:)`` and ``installSnapshot(_:)`` are writes. Hand them to
-    ///    storage in the order given; none may become durable without those before it. Do not wait: report completion
-    ///    with ``Instance/hardStatePersisted(_:into:)``, ``Instance/persisted(_:term:into:)`` and
-    ///    ``Instance/snapshotInstalled(_:into:)``: reports of one kind in the order of the writes, those of different kinds
-    ///    in any order. A report may cover several appends by naming the last entry of the last one.
+    /// 1. ``persistHardState(_:)``, ``truncate(from:)``, ``append(_:)`` and ``installSnapshot(_:)`` are writes. Hand
+    ///    them to storage in the order given; none may become durable without those before it. Do not wait: report
+    ///    completion with ``Instance/hardStatePersisted(_:into:)``, ``Instance/persisted(_:term:into:)`` and
+    ///    ``Instance/snapshotInstalled(_:into:)``: reports of one kind in the order of the writes, those of different
+    ///    kinds in any order. A report may cover several appends by naming the last entry of the last one.
     /// 2. ``send(_:)`` needs no waiting: a message that would reveal what is not durable is not in the buffer yet.
-    /// 3. ``commit(upTo:)`` may name entries that this replica has appended but not flushed (a quorum has). Entries may be
-    ///    applied in memory then; what must survive a crash waits for the local flush.
+    /// 3. ``commit(upTo:)`` may name entries that this replica has appended but not flushed (a quorum has). Entries may
+    ///    be applied in memory then; what must survive a crash waits for the local flush.
     /// 4. Never call an entry point of the same instance while carrying out a buffer it filled: queue the call. Reports
     ///    may come at any later time.
     /// 5. A write that fails is final: stop using the instance (`resign` first, when it leads).
@@ -26,10 +26,12 @@ extension Raft {
 
         /// Make term and vote durable, then report ``Instance/hardStatePersisted(_:into:)`` with the same value.
         case persistHardState(HardState)
-        /// Remove the entries from this index on. Never at or below the commit index. Needs no report.
+        /// Remove the entries from this index on.
+        ///
+        /// Never at or below the commit index. Needs no report.
         case truncate(from: LogIndex)
-        /// Write consecutive entries after the last one, then report ``Instance/persisted(_:term:into:)`` with the index and
-        /// the term of the last one.
+        /// Write consecutive entries after the last one, then report ``Instance/persisted(_:term:into:)`` with the
+        /// index and the term of the last one.
         case append([Entry<Payload>])
 
         // MARK: Network
@@ -37,18 +39,25 @@ extension Raft {
         /// Send a message; losing it is allowed.
         case send(Message<Payload>)
         /// Load stored entries and pass them to ``Instance/entriesLoaded(_:entries:into:)``, or report
-        /// ``Instance/entriesUnavailable(_:into:)``. At most one request per peer is open.
+        /// ``Instance/entriesUnavailable(_:into:)``.
+        ///
+        /// At most one request per peer is open.
         case needEntries(EntriesRequest)
 
         // MARK: Progress
 
-        /// Entries up to here are committed. Strictly rising.
+        /// Entries up to here are committed.
+        ///
+        /// Strictly rising.
         case commit(upTo: LogIndex)
-        /// This replica leads in the term. Its first entry, a no-op, follows in the same buffer. Nothing may be promised
-        /// to readers before ``termConfirmed(_:)``.
+        /// This replica leads in the term.
+        ///
+        /// Its first entry, a no-op, follows in the same buffer. Nothing may be promised to readers before
+        /// ``termConfirmed(_:)``.
         case becameLeader(Term)
-        /// An entry of the leader's own term is committed: its commit index is now the group's. Stands before the
-        /// ``commit(upTo:)`` that confirmed it.
+        /// An entry of the leader's own term is committed: its commit index is now the group's.
+        ///
+        /// Stands before the ``commit(upTo:)`` that confirmed it.
         case termConfirmed(Term)
         /// This replica follows: a new term, another leader, or a leader that stepped down.
         case becameFollower(Term, leader: NodeID?)
@@ -66,7 +75,9 @@ extension Raft {
 
         // MARK: Membership
 
-        /// This configuration is in effect, because its entry was appended (or a later one was cut). Connect to its members.
+        /// This configuration is in effect, because its entry was appended (or a later one was cut).
+        ///
+        /// Connect to its members.
         case configurationChanged(Configuration, at: LogIndex)
         /// A configuration that is not joint is committed: a change is complete.
         case configurationCommitted(Configuration, at: LogIndex)
@@ -76,10 +87,13 @@ extension Raft {
         /// A peer needs a snapshot: pass a description to ``Instance/snapshotProvided(_:to:into:)`` when one is ready.
         case provideSnapshot(to: NodeID)
         /// Pull the snapshot from that node into a staging place; then ``Instance/snapshotFetched(_:into:)``, or
-        /// ``Instance/snapshotAbandoned(_:)``. Never more than one at a time.
+        /// ``Instance/snapshotAbandoned(_:)``.
+        ///
+        /// Never more than one at a time.
         case fetchSnapshot(SnapshotInfo, from: NodeID)
-        /// Replace log and state by the fetched snapshot, atomically; then ``Instance/snapshotInstalled(_:into:)``. Commit
-        /// index and log begin at its position from now on, without a ``commit(upTo:)``.
+        /// Replace log and state by the fetched snapshot, atomically; then ``Instance/snapshotInstalled(_:into:)``.
+        ///
+        /// Commit index and log begin at its position from now on, without a ``commit(upTo:)``.
         case installSnapshot(SnapshotInfo)
     }
 

@@ -6,7 +6,9 @@
 public import Model
 
 extension Raft {
-    /// What an entry is for. Raw values are stable: shells write them to disk.
+    /// What an entry is for.
+    ///
+    /// Raw values are stable: shells write them to disk.
     public enum EntryKind: UInt8, Sendable {
         /// A payload of the application.
         case data = 0
@@ -16,13 +18,17 @@ extension Raft {
         case configuration = 2
     }
 
-    /// One entry of the log. The core reads everything except the payload.
+    /// One entry of the log.
+    ///
+    /// The core reads everything except the payload.
     public struct Entry<Payload: Sendable>: Sendable {
         /// The entry's place in the log.
         public let index: LogIndex
         /// The term of the leader that created it.
         public let term: Term
-        /// The size that limits and windows count; what it measures is up to the shell. 0 for no-ops and configurations.
+        /// The size that limits and windows count; what it measures is up to the shell.
+        ///
+        /// 0 for no-ops and configurations.
         public let byteCount: Int
         /// What it says.
         public let body: Body
@@ -78,7 +84,8 @@ extension Raft {
         /// Before the first entry of any log.
         public static let zero = Position(index: .zero, term: .zero)
 
-        /// Whether a log ending here contains everything committed that a log ending at `other` may contain (paper 3.6.1).
+        /// Whether a log ending here contains everything committed that a log ending at `other` may contain (paper
+        /// 3.6.1).
         public func isAtLeastAsUpToDate(as other: Position) -> Bool {
             term != other.term ? term > other.term : index >= other.index
         }

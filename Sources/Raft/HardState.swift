@@ -8,9 +8,13 @@ public import Model
 extension Raft {
     /// The term and the vote in it: durable before any message reveals them.
     public struct HardState: Hashable, Sendable, CustomStringConvertible {
-        /// The latest term this replica has seen. Never goes back.
+        /// The latest term this replica has seen.
+        ///
+        /// Never goes back.
         public var term: Term
-        /// Whom it voted for in that term. Never changes within a term once set.
+        /// Whom it voted for in that term.
+        ///
+        /// Never changes within a term once set.
         public var votedFor: NodeID?
 
         /// Makes a hard state; the default is that of a replica that has seen nothing.
@@ -23,17 +27,23 @@ extension Raft {
         public var description: String { "term \(term), vote \(votedFor.map(\.description) ?? "-")" }
     }
 
-    /// How far a replica's storage can be trusted. The shell keeps it durable and passes it to `init`.
+    /// How far a replica's storage can be trusted.
+    ///
+    /// The shell keeps it durable and passes it to `init`.
     public enum Standing: Hashable, Sendable, CustomStringConvertible {
         /// Nothing is wrong.
         case sound
-        /// Entries at or above this index are damaged. The replica may vote, because its hard state and the shape of its log
-        /// are known, but it never leads and acknowledges nothing from here on until the shell repaired them, or cut them
-        /// because the core said so, and called ``Instance/setStanding(_:into:)``.
+        /// Entries at or above this index are damaged.
+        ///
+        /// The replica may vote, because its hard state and the shape of its log are known, but it never leads and
+        /// acknowledges nothing from here on until the shell repaired them, or cut them because the core said so, and
+        /// called ``Instance/setStanding(_:into:)``.
         case corrupt(from: LogIndex)
-        /// The hard state is lost: earlier votes and acknowledgements are forgotten. The replica neither votes nor leads nor
-        /// counts in any quorum. It heals by leaving: once a configuration in which it does not vote is committed
-        /// (``Directive/configurationCommitted(_:at:)`` on the leader), it may start anew, empty and sound, and be added again.
+        /// The hard state is lost: earlier votes and acknowledgements are forgotten.
+        ///
+        /// The replica neither votes nor leads nor counts in any quorum. It heals by leaving: once a configuration in
+        /// which it does not vote is committed (``Directive/configurationCommitted(_:at:)`` on the leader), it may
+        /// start anew, empty and sound, and be added again.
         case amnesiac
 
         /// A word for transcripts and logs.
@@ -93,7 +103,8 @@ extension Raft {
 
         /// The state of a replica that starts for the first time in a group with these members.
         ///
-        /// All founding members must be given the same configuration. A replica that joins later starts with the empty one.
+        /// All founding members must be given the same configuration. A replica that joins later starts with the empty
+        /// one.
         public static func empty(_ configuration: Configuration) -> DurableState {
             DurableState(
                 hardState: HardState(), base: .zero, lastIndex: .zero, termStarts: [], committed: .zero,

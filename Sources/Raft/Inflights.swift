@@ -9,8 +9,8 @@ internal import Model
 extension Raft {
     /// Append messages in flight to one peer, limited in number and in bytes.
     ///
-    /// Invariants: `count <= messagesMax`; `bytes` is the sum over the messages held, so 0 when there are none; last indexes
-    /// ascend.
+    /// Invariants: `count <= messagesMax`; `bytes` is the sum over the messages held, so 0 when there are none; last
+    /// indexes ascend.
     struct Inflights: Sendable {
         private var messages: Deque<Sent> = []
         private let messagesMax: Int
@@ -32,7 +32,9 @@ extension Raft {
         /// Messages in flight.
         var count: Int { messages.count }
 
-        /// Whether no further message may be sent. A single message passes whatever its size.
+        /// Whether no further message may be sent.
+        ///
+        /// A single message passes whatever its size.
         var isFull: Bool { messages.count >= messagesMax || bytes >= bytesMax }
 
         /// Records a message whose last entry is `last`.

@@ -18,7 +18,9 @@ extension Raft {
 }
 
 extension Raft.Instance {
-    /// Asks the voters. The replica's own vote counts once its hard state is durable.
+    /// Asks the voters.
+    ///
+    /// The replica's own vote counts once its hard state is durable.
     mutating func poll(_ campaign: Raft.Campaign, into directives: inout Directives) {
         precondition(role != .leader && mayLead, "node \(id) may not campaign as \(role), \(standing)")
         let isPreVote = campaign == .preVote
@@ -106,7 +108,9 @@ extension Raft.Instance {
         appendAsLeader([(.noop, 0)], into: &directives)
     }
 
-    /// Gives up what only a leader has. `isSuperseded` tells a newer term from stepping down.
+    /// Gives up what only a leader has.
+    ///
+    /// `isSuperseded` tells a newer term from stepping down.
     mutating func leaveLeadership(isSuperseded: Bool, into directives: inout Directives) {
         if let transfer {
             let isDone = isSuperseded && transfer.phase == .triggered
@@ -140,7 +144,9 @@ extension Raft.Instance {
         }
     }
 
-    /// Gives up leadership of the term, for instance before the process stops. Asks the most advanced voter to take over.
+    /// Gives up leadership of the term, for instance before the process stops.
+    ///
+    /// Asks the most advanced voter to take over.
     public mutating func resign(into directives: inout Directives) {
         if role == .leader {
             nudgeSuccessor(into: &directives)

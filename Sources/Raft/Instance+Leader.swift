@@ -23,10 +23,12 @@ extension Raft {
 }
 
 extension Raft.Instance {
-    /// Appends payloads to the log of the leader and sends them to the peers. Returns their indexes.
+    /// Appends payloads to the log of the leader and sends them to the peers.
     ///
-    /// The entries get the current ``term``. They are committed when ``Raft/Directive/commit(upTo:)`` covers them while this
-    /// replica still leads that term; after a change of leader, compare ``term(at:)``.
+    /// Returns their indexes.
+    ///
+    /// The entries get the current ``term``. They are committed when ``Raft/Directive/commit(upTo:)`` covers them while
+    /// this replica still leads that term; after a change of leader, compare ``term(at:)``.
     ///
     /// - Throws: nothing of the batch was appended.
     public mutating func propose(
@@ -52,7 +54,9 @@ extension Raft.Instance {
         try propose([Raft.Proposal(payload, byteCount: byteCount)], into: &directives).lowerBound
     }
 
-    /// Passes entries that the shell loaded for a peer. They begin where the request did and are consecutive.
+    /// Passes entries that the shell loaded for a peer.
+    ///
+    /// They begin where the request did and are consecutive.
     public mutating func entriesLoaded(
         _ request: Raft.EntriesRequest, entries: [Raft.Entry<Payload>], into directives: inout Directives
     ) {
@@ -60,10 +64,12 @@ extension Raft.Instance {
             if peers[index].next == request.from {
                 var expected = request.from
                 for entry in entries {
-                    precondition(entry.index == expected && entry.term == log.term(at: expected), "loaded \(entry.index)")
+                    precondition(
+                        entry.index == expected && entry.term == log.term(at: expected), "loaded \(entry.index)")
                     expected = expected.next
                 }
-                precondition(!entries.isEmpty && expected.previous <= request.through, "loaded \(entries.count) entries")
+                precondition(
+                    !entries.isEmpty && expected.previous <= request.through, "loaded \(entries.count) entries")
                 sendEntries(entries, bytes: entries.reduce(0) { $0 + $1.byteCount }, to: index, into: &directives)
             }
             feed(index, into: &directives)
@@ -71,7 +77,9 @@ extension Raft.Instance {
         settle(into: &directives)
     }
 
-    /// Reports that a load failed. Entries that were compacted meanwhile lead to a snapshot, others are asked for again later.
+    /// Reports that a load failed.
+    ///
+    /// Entries that were compacted meanwhile lead to a snapshot, others are asked for again later.
     public mutating func entriesUnavailable(_ request: Raft.EntriesRequest, into directives: inout Directives) {
         if let index = openLoad(request) {
             let next = peers[index].next

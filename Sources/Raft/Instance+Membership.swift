@@ -6,12 +6,14 @@
 public import Model
 
 extension Raft.Instance {
-    /// Begins to change the members to these. Returns the index of the entry; the change is complete at
-    /// ``Raft/Directive/configurationCommitted(_:at:)``.
+    /// Begins to change the members to these.
     ///
-    /// When the voters change, a joint configuration comes first, in which both sets must agree; the leader leaves it by
-    /// itself as soon as it is committed. New voters must be learners that have nearly caught up, so that the group is
-    /// never without a quorum while they copy the log. A leader that is not among the new voters steps down at the end.
+    /// Returns the index of the entry; the change is complete at ``Raft/Directive/configurationCommitted(_:at:)``.
+    ///
+    /// When the voters change, a joint configuration comes first, in which both sets must agree; the leader leaves it
+    /// by itself as soon as it is committed. New voters must be learners that have nearly caught up, so that the group
+    /// is never without a quorum while they copy the log. A leader that is not among the new voters steps down at the
+    /// end.
     ///
     /// - Throws: nothing has changed.
     public mutating func changeMembership(
@@ -34,10 +36,12 @@ extension Raft.Instance {
         return index
     }
 
-    /// Takes back the change under way: returns to the members before it. Returns the index of the entry.
+    /// Takes back the change under way: returns to the members before it.
     ///
-    /// Possible while the joint configuration is not committed, on the leader that began the change. Every configuration
-    /// in any log then needs a majority of the old voters, so going back needs no other agreement.
+    /// Returns the index of the entry.
+    ///
+    /// Possible while the joint configuration is not committed, on the leader that began the change. Every
+    /// configuration in any log then needs a majority of the old voters, so going back needs no other agreement.
     ///
     /// - Throws: nothing has changed.
     public mutating func cancelMembershipChange(into directives: inout Directives) throws(Raft.Refusal) -> LogIndex {

@@ -41,8 +41,8 @@ extension Raft {
 extension Raft.Instance {
     /// Asks for an index to read at: everything committed before the call is covered by it.
     ///
-    /// Answered by ``Raft/Directive/readReady(_:at:)``, or ``Raft/Directive/readFailed(_:)`` when leadership ends first. On a
-    /// new leader it waits for the first commit of its term.
+    /// Answered by ``Raft/Directive/readReady(_:at:)``, or ``Raft/Directive/readFailed(_:)`` when leadership ends
+    /// first. On a new leader it waits for the first commit of its term.
     ///
     /// - Throws: the read is not queued.
     public mutating func requestRead(_ read: Raft.ReadID, into directives: inout Directives) throws(Raft.Refusal) {

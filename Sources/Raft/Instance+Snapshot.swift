@@ -16,8 +16,8 @@ extension Raft.Instance {
 
     /// Offers a snapshot to a peer, in answer to ``Raft/Directive/provideSnapshot(to:)``.
     ///
-    /// It must reach at least to the base of the log: the entries after it are sent next. An older one is ignored, and the
-    /// directive comes again. The configuration is ``Raft/ConfigurationHistory/element(at:)`` of its index.
+    /// It must reach at least to the base of the log: the entries after it are sent next. An older one is ignored, and
+    /// the directive comes again. The configuration is ``Raft/ConfigurationHistory/element(at:)`` of its index.
     public mutating func snapshotProvided(
         _ info: Raft.SnapshotInfo, to peer: NodeID, into directives: inout Directives
     ) {
@@ -65,7 +65,9 @@ extension Raft.Instance {
         return true
     }
 
-    /// The snapshot is complete in its staging place. Decides now whether it is still wanted, and if so replaces the log.
+    /// The snapshot is complete in its staging place.
+    ///
+    /// Decides now whether it is still wanted, and if so replaces the log.
     public mutating func snapshotFetched(_ info: Raft.SnapshotInfo, into directives: inout Directives) {
         guard fetching == info else { return }
         fetching = nil

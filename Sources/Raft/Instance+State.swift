@@ -76,8 +76,8 @@ extension Raft.Instance {
 
     /// Whether this replica may ask for votes.
     ///
-    /// One that its latest configuration leaves out still may while that is not known to be committed: it can be the only
-    /// one that holds the entry, and then nobody else could be elected (paper 4.2.2).
+    /// One that its latest configuration leaves out still may while that is not known to be committed: it can be the
+    /// only one that holds the entry, and then nobody else could be elected (paper 4.2.2).
     var mayLead: Bool {
         guard standing == .sound, installing == nil else { return false }
         if configuration.isVoter(id) { return true }
@@ -93,7 +93,9 @@ extension Raft.Instance {
         precondition(role != .leader || persistedHardState == hardState, "a leader's term is not durable")
     }
 
-    /// Orders a changed hard state to be made durable. Before any write that depends on the term.
+    /// Orders a changed hard state to be made durable.
+    ///
+    /// Before any write that depends on the term.
     mutating func issueHardState(into directives: inout Directives) {
         guard issuedHardState != hardState else { return }
         precondition(hardState.term >= issuedHardState.term, "\(hardState) after \(issuedHardState)")

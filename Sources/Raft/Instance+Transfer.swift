@@ -28,8 +28,10 @@ extension Raft {
 }
 
 extension Raft.Instance {
-    /// Begins to hand leadership to a voter. Ends with ``Raft/Directive/transferEnded(to:_:)``, in any case within
-    /// `transferPrepareTicks + transferBlockTicks`.
+    /// Begins to hand leadership to a voter.
+    ///
+    /// Ends with ``Raft/Directive/transferEnded(to:_:)``, in any case within `transferPrepareTicks +
+    /// transferBlockTicks`.
     ///
     /// - Throws: no transfer was begun.
     public mutating func transferLeadership(

@@ -18,11 +18,13 @@ extension Raft {
         case leader
     }
 
-    /// One replica of one group: a value that decides and never acts. See ``Raft`` for the rules and ``Directive`` for the
-    /// contract with the shell.
+    /// One replica of one group: a value that decides and never acts.
+    ///
+    /// See ``Raft`` for the rules and ``Directive`` for the contract with the shell.
     ///
     /// Invariants: one leader a term; `hardState` never goes back; a message leaves only when `persistedHardState ==
-    /// hardState`; a leader never cuts its log; a leader's `committed` was flushed on a quorum of every active set of voters.
+    /// hardState`; a leader never cuts its log; a leader's `committed` was flushed on a quorum of every active set of
+    /// voters.
     ///
     /// - Cost: no allocation for time without events; one array per append and message otherwise. Linear in members.
     public struct Instance<Payload: Sendable>: Sendable {
@@ -70,17 +72,22 @@ extension Raft {
         var nextTicket: UInt64 = 0
 
         // Followers.
-        /// The last entry known to equal the leader's. Invariant: `committed <= verified <= last` while following.
+        /// The last entry known to equal the leader's.
+        ///
+        /// Invariant: `committed <= verified <= last` while following.
         var verified: LogIndex
         /// What the leader was last told to be flushed here.
         var reportedFlushed = LogIndex.zero
         var fetching: SnapshotInfo?
         var installing: SnapshotInfo?
 
-        /// Takes over a replica as storage recovered it. Nothing happens before ``start(into:)``.
+        /// Takes over a replica as storage recovered it.
         ///
-        /// `seed` feeds election timeouts: give each replica another one. A log that ends in a higher term than the hard
-        /// state (its write was lost, storage rule R2) raises the term; no vote of that term can have left this replica.
+        /// Nothing happens before ``start(into:)``.
+        ///
+        /// `seed` feeds election timeouts: give each replica another one. A log that ends in a higher term than the
+        /// hard state (its write was lost, storage rule R2) raises the term; no vote of that term can have left this
+        /// replica.
         public init(id: NodeID, group: GroupID, settings: Settings, state: DurableState, seed: UInt64) {
             settings.check()
             self.id = id
@@ -103,7 +110,9 @@ extension Raft {
 
         // MARK: - Time and storage
 
-        /// Begins. A replica that is the only voter campaigns at once; the others wait for a leader or a timeout.
+        /// Begins.
+        ///
+        /// A replica that is the only voter campaigns at once; the others wait for a leader or a timeout.
         public mutating func start(into directives: inout Directives) {
             if configuration.poll(answer: { $0 == id ? true : nil }) == .won { campaign(into: &directives) }
             settle(into: &directives)
@@ -121,7 +130,9 @@ extension Raft {
             settle(into: &directives)
         }
 
-        /// Asks for leadership now, beginning with a pre-vote. Does nothing on a leader or a replica that may not lead.
+        /// Asks for leadership now, beginning with a pre-vote.
+        ///
+        /// Does nothing on a leader or a replica that may not lead.
         public mutating func campaign(into directives: inout Directives) {
             if role != .leader && mayLead { poll(.preVote, into: &directives) }
             settle(into: &directives)
@@ -129,7 +140,8 @@ extension Raft {
 
         /// Storage made this hard state durable.
         public mutating func hardStatePersisted(_ durable: HardState, into directives: inout Directives) {
-            precondition(durable.term <= issuedHardState.term, "\(durable) was never issued; issued: \(issuedHardState)")
+            precondition(
+                durable.term <= issuedHardState.term, "\(durable) was never issued; issued: \(issuedHardState)")
             let isNewer =
                 durable.term > persistedHardState.term
                 || (durable.term == persistedHardState.term && persistedHardState.votedFor == nil)
@@ -142,7 +154,8 @@ extension Raft {
             settle(into: &directives)
         }
 
-        /// Storage made the log durable up to the entry at `index`, which has `term`: the last entry of an append directive.
+        /// Storage made the log durable up to the entry at `index`, which has `term`: the last entry of an append
+        /// directive.
         ///
         /// The term tells a report of entries that were cut and overwritten since from one of the present ones. When
         /// that cannot be told (the same entry was cut and appended again), the report counts only up to the cut.
@@ -163,7 +176,9 @@ extension Raft {
             history.trim(through: log.base.index)
         }
 
-        /// The shell found out, or repaired, how far storage can be trusted. A leader that is not sound steps down.
+        /// The shell found out, or repaired, how far storage can be trusted.
+        ///
+        /// A leader that is not sound steps down.
         public mutating func setStanding(_ newStanding: Standing, into directives: inout Directives) {
             standing = newStanding
             if role != .follower && newStanding != .sound {

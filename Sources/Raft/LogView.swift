@@ -9,8 +9,9 @@ internal import Model
 extension Raft {
     /// What the core knows of its own log.
     ///
-    /// Invariants: `base.index <= committed <= last`; `base.index <= flushed <= last`; runs of terms cover `(base, last]`;
-    /// a slot is kept for every entry above `min(flushed, committed)`, with its body while the entry is not flushed.
+    /// Invariants: `base.index <= committed <= last`; `base.index <= flushed <= last`; runs of terms cover `(base,
+    /// last]`; a slot is kept for every entry above `min(flushed, committed)`, with its body while the entry is not
+    /// flushed.
     struct LogView<Payload: Sendable>: Sendable {
         /// The place before the first entry; what lies below is compacted.
         private(set) var base: Position
@@ -22,7 +23,9 @@ extension Raft {
         private(set) var committed: LogIndex
         /// Bytes of the entries above `committed` that were appended since the start.
         private(set) var uncommittedBytes = 0
-        /// Runs of terms, ascending. The first may begin at or below the base after trimming.
+        /// Runs of terms, ascending.
+        ///
+        /// The first may begin at or below the base after trimming.
         private(set) var runs: [TermStart]
         private var slots: Deque<Slot> = []
         private var fences: [WriteFence] = []
@@ -47,7 +50,8 @@ extension Raft {
             flushed = state.lastIndex
             committed = state.committed
             runs = state.termStarts
-            precondition(last == base.index || runs.first.map { $0.start <= base.index.next } == true, "terms have a gap")
+            precondition(
+                last == base.index || runs.first.map { $0.start <= base.index.next } == true, "terms have a gap")
             for (earlier, later) in zip(runs, runs.dropFirst()) {
                 precondition(earlier.term < later.term && earlier.start < later.start, "terms out of order: \(runs)")
             }
@@ -57,14 +61,17 @@ extension Raft {
         /// Index and term of the last entry.
         var lastPosition: Position { Position(index: last, term: runs.last?.term ?? base.term) }
 
-        /// The term of the entry at `index`; nil when it is compacted or not there yet. Cost: logarithmic in terms.
+        /// The term of the entry at `index`; nil when it is compacted or not there yet.
+        ///
+        /// Cost: logarithmic in terms.
         func term(at index: LogIndex) -> Term? {
             if index > last || index < base.index { return nil }
             if index == base.index { return base.term }
             return runs.term(at: index)
         }
 
-        /// The greatest index `<= index` whose entry has a term `<= term`: where logs that differ at `index` may still agree.
+        /// The greatest index `<= index` whose entry has a term `<= term`: where logs that differ at `index` may still
+        /// agree.
         func latestIndex(atOrBefore index: LogIndex, termAtMost term: Term) -> LogIndex {
             var candidate = min(index, last)
             for run in runs.reversed() where run.start <= candidate {
@@ -80,7 +87,9 @@ extension Raft {
         mutating func append(_ entry: Entry<Payload>) {
             precondition(entry.index == last.next, "entry \(entry.index) after \(last)")
             precondition(entry.term >= lastPosition.term, "term \(entry.term) after \(lastPosition)")
-            if runs.last.map({ entry.term > $0.term }) ?? true { runs.append(TermStart(term: entry.term, start: entry.index)) }
+            if runs.last.map({ entry.term > $0.term }) ?? true {
+                runs.append(TermStart(term: entry.term, start: entry.index))
+            }
             last = entry.index
             uncommittedBytes += entry.byteCount
             slots.append(Slot(byteCount: entry.byteCount, body: entry.body))
@@ -89,7 +98,9 @@ extension Raft {
         /// Whether ``truncate(from:)`` may be called now.
         var canTruncate: Bool { fences.count < Self.fencesMax }
 
-        /// Removes the entries from `index` on. Writes of them may still be reported: a fence remembers that (A-B-A).
+        /// Removes the entries from `index` on.
+        ///
+        /// Writes of them may still be reported: a fence remembers that (A-B-A).
         mutating func truncate(from index: LogIndex) {
             precondition(index > committed, "truncating \(index), committed is \(committed)")
             precondition(index <= last, "truncating \(index) after \(last)")
@@ -114,6 +125,7 @@ extension Raft {
         }
 
         /// Notes that the write whose last entry is `index`, of term `term`, is on stable storage, and all before it.
+        ///
         /// Returns whether `flushed` moved. Reports of superseded writes count only for what they share with the log.
         mutating func persisted(_ index: LogIndex, term: Term) -> Bool {
             var limit = index
@@ -157,8 +169,8 @@ extension Raft {
 
         // MARK: - Entries
 
-        /// Consecutive entries from `index` on that still have their bodies, up to `bytesMax` but at least one; empty when
-        /// the first has none.
+        /// Consecutive entries from `index` on that still have their bodies, up to `bytesMax` but at least one; empty
+        /// when the first has none.
         func bodies(from index: LogIndex, bytesMax: Int) -> (entries: [Entry<Payload>], bytes: Int) {
             guard index > flushed, index <= last else { return ([], 0) }
             var entries: [Entry<Payload>] = []
@@ -194,7 +206,8 @@ extension Raft {
 
         /// Stops when an invariant is broken.
         func checkInvariants() {
-            precondition(base.index <= committed && committed <= last, "base \(base), commit \(committed), last \(last)")
+            precondition(
+                base.index <= committed && committed <= last, "base \(base), commit \(committed), last \(last)")
             precondition(base.index <= flushed && flushed <= last, "base \(base), flushed \(flushed), last \(last)")
             precondition(uncommittedBytes >= 0, "\(uncommittedBytes) uncommitted bytes")
         }

@@ -6,7 +6,9 @@
 public import Model
 
 extension Raft {
-    /// A message between two replicas of a group. Shells add the group, and may coalesce heartbeats of many groups.
+    /// A message between two replicas of a group.
+    ///
+    /// Shells add the group, and may coalesce heartbeats of many groups.
     ///
     /// Messages may be lost, repeated, delayed and reordered. All of them go through ``Instance/step(_:into:)``.
     public struct Message<Payload: Sendable>: Sendable {
@@ -14,7 +16,9 @@ extension Raft {
         public let from: NodeID
         /// The receiver.
         public let to: NodeID
-        /// The sender's term. For a pre-vote request, and for an answer that grants one, the term it would campaign in.
+        /// The sender's term.
+        ///
+        /// For a pre-vote request, and for an answer that grants one, the term it would campaign in.
         public let term: Term
         /// What it says.
         public let body: Body
@@ -158,7 +162,9 @@ extension Raft {
         }
     }
 
-    /// What a snapshot stands for. Its content is the shell's: a manifest of files, pulled by range.
+    /// What a snapshot stands for.
+    ///
+    /// Its content is the shell's: a manifest of files, pulled by range.
     public struct SnapshotInfo: Hashable, Sendable {
         /// The last entry it replaces.
         public let position: Position

@@ -12,7 +12,9 @@ extension Raft {
         case probe
         /// The logs agree: appends are sent optimistically, within the window.
         case replicate
-        /// The peer needs entries that are compacted. The index is that of the snapshot on offer, nil until one is provided.
+        /// The peer needs entries that are compacted.
+        ///
+        /// The index is that of the snapshot on offer, nil until one is provided.
         case snapshot(pending: LogIndex?)
     }
 
@@ -22,7 +24,9 @@ extension Raft {
     struct Progress: Sendable {
         /// The peer.
         let id: NodeID
-        /// The last entry the peer has flushed and that equals ours. What quorums count. Never goes back while trusted.
+        /// The last entry the peer has flushed and that equals ours.
+        ///
+        /// What quorums count. Never goes back while trusted.
         private(set) var match: LogIndex = .zero
         /// The last entry the peer says it has in its log, flushed or not.
         private(set) var appended: LogIndex = .zero
@@ -75,7 +79,9 @@ extension Raft {
             }
         }
 
-        /// Notes what the peer confirms. Returns whether `match` moved.
+        /// Notes what the peer confirms.
+        ///
+        /// Returns whether `match` moved.
         mutating func confirm(appended newAppended: LogIndex, flushed: LogIndex) -> Bool {
             precondition(flushed <= newAppended, "node \(id) flushed \(flushed) of \(newAppended)")
             let moved = flushed > match
@@ -106,7 +112,9 @@ extension Raft {
             next = max(match.next, next)
         }
 
-        /// Changes whether the peer counts. What an amnesiac once confirmed is void.
+        /// Changes whether the peer counts.
+        ///
+        /// What an amnesiac once confirmed is void.
         mutating func setTrusted(_ trusted: Bool) {
             guard trusted != isTrusted else { return }
             isTrusted = trusted
@@ -127,7 +135,8 @@ extension Raft {
 
         /// Stops when an invariant is broken.
         func checkInvariants() {
-            precondition(match < next && match <= appended, "node \(id): match \(match), appended \(appended), next \(next)")
+            precondition(
+                match < next && match <= appended, "node \(id): match \(match), appended \(appended), next \(next)")
             if case .replicate = state { return }
             precondition(inflights.count == 0 && inflights.bytes == 0, "node \(id): appends in flight in \(state)")
         }

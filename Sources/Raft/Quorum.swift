@@ -16,7 +16,9 @@ extension Raft {
         case pending
     }
 
-    /// Majority arithmetic. An empty set of voters agrees with everything, so that it is neutral in a joint quorum.
+    /// Majority arithmetic.
+    ///
+    /// An empty set of voters agrees with everything, so that it is neutral in a joint quorum.
     ///
     /// Cost: quadratic in the number of voters and without allocation; groups have three to seven.
     public enum Quorum {
@@ -63,7 +65,9 @@ extension Raft.Configuration {
         return min(incoming, leaving)
     }
 
-    /// The state of a poll that needs a majority of every set of voters. Nobody wins without voters.
+    /// The state of a poll that needs a majority of every set of voters.
+    ///
+    /// Nobody wins without voters.
     public func poll(answer: (NodeID) -> Bool?) -> Raft.PollResult {
         guard !voters.isEmpty else { return .lost }
         switch (Raft.Quorum.poll(voters, answer: answer), Raft.Quorum.poll(outgoing, answer: answer)) {

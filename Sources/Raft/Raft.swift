@@ -17,8 +17,8 @@
 /// and on the leader, for each peer, `match < next` where `match` counts only what the peer has flushed.
 ///
 /// **What differs from the paper, and why.**
-/// - Elections are preceded by a pre-vote, and a leader that hears no quorum for an election timeout steps down. The two
-///   belong together: pre-vote alone can leave a group without a leader under one-way partitions.
+/// - Elections are preceded by a pre-vote, and a leader that hears no quorum for an election timeout steps down. The
+///   two belong together: pre-vote alone can leave a group without a leader under one-way partitions.
 /// - Storage is asynchronous. A leader sends entries while it writes them itself, and counts itself only when its own
 ///   write is reported. Votes and replies wait in the instance until the hard state they reveal is reported durable.
 /// - Joint consensus is the only way to change voters. A configuration takes effect when it is appended.

@@ -6,7 +6,9 @@
 public import Model
 
 extension Raft {
-    /// Why a proposal, a read, a transfer or a membership change was refused. The instance is unchanged.
+    /// Why a proposal, a read, a transfer or a membership change was refused.
+    ///
+    /// The instance is unchanged.
     public enum Refusal: Error, Hashable, Sendable, CustomStringConvertible {
         /// This replica does not lead; the leader it knows of, if any.
         case notLeader(leader: NodeID?)

@@ -115,7 +115,8 @@ final class RandomWorld {
     private func onLeader(_ event: (inout Instance, inout [Raft.Directive<String>]) throws(Raft.Refusal) -> Void) {
         for node in leaders() {
             cluster.run(node.id) { raft, directives in
-                do throws(Raft.Refusal) { try event(&raft, &directives) } catch { /* Refusals are part of the game. */  }
+                // Refusals are part of the game.
+                do throws(Raft.Refusal) { try event(&raft, &directives) } catch {}
             }
         }
     }
@@ -180,7 +181,11 @@ final class RandomWorld {
     }
 
     private func isolate(_ id: NodeID) {
-        if cluster.isolated.isEmpty && Bool.random(using: &random) { cluster.isolated = [id] } else { cluster.isolated = [] }
+        if cluster.isolated.isEmpty && Bool.random(using: &random) {
+            cluster.isolated = [id]
+        } else {
+            cluster.isolated = []
+        }
     }
 
     private func compact(_ node: TestNode) {
@@ -209,7 +214,8 @@ final class RandomWorld {
     /// What is not as it must be when all faults have stopped (L1, L2, A8); nil when all is well.
     var problemAtRest: String? {
         guard leaders().count == 1, let leader = leaders().first?.raft else {
-            return "leaders: \(leaders().map(\.id)) of \(cluster.nodes.map { $0.raft?.configuration.description ?? "-" })"
+            return
+                "leaders: \(leaders().map(\.id)) of \(cluster.nodes.map { $0.raft?.configuration.description ?? "-" })"
         }
         if leader.configuration.isJoint { return "still joint: \(leader.configuration)" }
         if leader.committedIndex != leader.lastIndex { return "commit \(leader.committedIndex) of \(leader.lastIndex)" }

@@ -6,7 +6,9 @@
 import Model
 import Raft
 
-/// Watches the directives of all replicas. Not checked here: A11 (untrusted replicas), which has scripts of its own.
+/// Watches the directives of all replicas.
+///
+/// Not checked here: A11 (untrusted replicas), which has scripts of its own.
 final class Invariants {
     private var leaders: [Term: NodeID] = [:]
     private var votes: [NodeID: [Term: NodeID]] = [:]
@@ -49,11 +51,15 @@ final class Invariants {
         expect(raft.lastIndex == node.memory.last, "log of \(node.id): \(raft.lastIndex), stored \(node.memory.last)")
         // While a snapshot is being installed, the log begins at its position, which is not yet durable.
         let isInstalling = node.pending.contains { if case .install = $0 { true } else { false } }
-        expect(isInstalling || raft.flushedIndex <= node.disk.last, "flushed \(raft.flushedIndex) on \(node.id): \(node.disk.last)")
+        expect(
+            isInstalling || raft.flushedIndex <= node.disk.last,
+            "flushed \(raft.flushedIndex) on \(node.id): \(node.disk.last)")
         expect(raft.committedIndex == node.committed, "commit of \(node.id): \(raft.committedIndex)")
     }
 
-    /// A10, and that what is believed flushed is what the disk holds. Costs a walk over the log: not for every step.
+    /// A10, and that what is believed flushed is what the disk holds.
+    ///
+    /// Costs a walk over the log: not for every step.
     func checkLog(_ node: TestNode) {
         guard let raft = node.raft else { return }
         let stored = node.memory.configurations
@@ -61,9 +67,10 @@ final class Invariants {
             raft.configurations.current == stored.current || raft.configurations.elements.count == 1,
             "A10: node \(node.id) uses \(raft.configuration), its log says \(stored.current)")
         for index in (raft.firstIndex.rawValue..<raft.flushedIndex.next.rawValue).map(LogIndex.init(rawValue:)) {
+            let stored = node.disk.term(at: index)?.description ?? "nothing"
             expect(
                 node.disk.term(at: index) == raft.term(at: index),
-                "A9: node \(node.id) takes \(index) for flushed, the disk holds \(String(describing: node.disk.term(at: index)))")
+                "A9: node \(node.id) takes \(index) for flushed, the disk holds \(stored)")
         }
     }
 
@@ -97,7 +104,9 @@ final class Invariants {
         while next <= index {
             guard let term = node.memory.term(at: next) else { break }
             let position = Raft.Position(index: next, term: term)
-            expect(committed[next] ?? position == position, "A4: \(position) on \(node.id), was \(String(describing: committed[next]))")
+            expect(
+                committed[next] ?? position == position,
+                "A4: \(position) on \(node.id), was \(String(describing: committed[next]))")
             committed[next] = position
             next = next.next
         }
@@ -124,7 +133,8 @@ final class Invariants {
             let before = votes[node.id, default: [:]].updateValue(message.to, forKey: message.term)
             expect(before ?? message.to == message.to, "A2: \(node.id) votes twice in \(message.term)")
         case .appendResponse(let response) where response.rejection == nil:
-            expect(response.flushed <= node.disk.last, "A9: \(node.id) says \(response.flushed), disk \(node.disk.last)")
+            expect(
+                response.flushed <= node.disk.last, "A9: \(node.id) says \(response.flushed), disk \(node.disk.last)")
             fallthrough
         default: expect(message.term <= durable.term, "A9: \(node.id) reveals \(message.term), durable \(durable)")
         }

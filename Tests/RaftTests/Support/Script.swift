@@ -159,13 +159,16 @@ final class Interpreter {
     private func addNodes(_ arguments: Arguments) {
         let nodes = arguments.words.indices.map(arguments.node)
         let learners = arguments.nodes("learners")
-        let voters = arguments.options["voters"] == nil ? nodes.filter { !learners.contains($0) } : arguments.nodes("voters")
+        let voters =
+            arguments.options["voters"] == nil ? nodes.filter { !learners.contains($0) } : arguments.nodes("voters")
         let isFounding = arguments.verb == "add-nodes"
         let configuration = isFounding ? Raft.Configuration(voters: voters, learners: learners) : .empty
         for node in nodes { cluster.add(node, configuration: configuration) }
     }
 
-    /// The replicas hear nothing for an election timeout: they no longer protect their leader. What they send is lost.
+    /// The replicas hear nothing for an election timeout: they no longer protect their leader.
+    ///
+    /// What they send is lost.
     private func wait(_ arguments: Arguments) {
         cluster.isTracing = false
         let before = cluster.network.count

@@ -175,8 +175,10 @@ final class TestCluster {
         try event(&raft, &directives)
     }
 
-    /// Completes the oldest pending writes and reports them. With `isCoalesced`, only the last of several appends in a row
-    /// is reported; with `isLate`, appends are reported another time.
+    /// Completes the oldest pending writes and reports them.
+    ///
+    /// With `isCoalesced`, only the last of several appends in a row is reported; with `isLate`, appends are reported
+    /// another time.
     func persist(_ id: NodeID, count: Int = .max, isCoalesced: Bool = false, isLate: Bool = false) {
         let node = node(id)
         var left = min(count, node.pending.count)
