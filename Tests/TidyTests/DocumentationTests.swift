@@ -79,7 +79,8 @@ private struct Document: Sendable, CustomTestStringConvertible {
         let readme = try #require(Document.contents("README.md"))
         let registry = try #require(Document.contents("Sources/KafkaProtocol/APIRegistry.swift"))
         let entry = try Regex(
-            #"APIDescription\(\s*\.\w+, "(\w+)", (\d+)\.\.\.(\d+)"#, as: (Substring, Substring, Substring, Substring).self)
+            #"APIDescription\(\s*\.\w+, "(\w+)", (\d+)\.\.\.(\d+)"#,
+            as: (Substring, Substring, Substring, Substring).self)
         let entries = registry.matches(of: entry).map(\.output)
         #expect(entries.count > 20)
         for (_, name, first, last) in entries {
