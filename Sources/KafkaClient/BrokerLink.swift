@@ -122,7 +122,9 @@ final class BrokerLink {
         let bootstrap = ClientBootstrap(group: eventLoop)
             .connectTimeout(.milliseconds(settings.connectTimeoutMilliseconds))
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .channelOption(.recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 65_536, maximum: 1 << 20))
+            .channelOption(
+                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 65_536, maximum: 1 << 20)
+            )
             .channelOption(.writeBufferWaterMark, value: .init(low: 1 << 20, high: 8 << 20))
         bootstrap.connect(host: address.host, port: address.port).assumeIsolated().whenComplete { result in
             switch result {
@@ -143,8 +145,10 @@ final class BrokerLink {
         negotiate(connection, version: APIRegistry[.apiVersions].served.upperBound, mayRetry: true)
     }
 
-    /// Asks for the broker's versions. A broker that does not know ours answers in version 0 with error 35 and, in the
-    /// entry for this API, the versions to try (KIP-511).
+    /// Asks for the broker's versions.
+    ///
+    /// A broker that does not know ours answers in version 0 with error 35 and, in the entry for this API, the versions
+    /// to try (KIP-511).
     private func negotiate(_ connection: BrokerConnection, version: Int16, mayRetry: Bool) {
         let request = ApiVersionsRequest(clientSoftwareName: "goulette", clientSoftwareVersion: "1")
         connection.send(request, version: version, timeoutMilliseconds: settings.connectTimeoutMilliseconds) { result in

@@ -7,7 +7,9 @@ public import KafkaProtocol
 
 /// Why a call to the cluster did not succeed.
 public struct ClientError: Error, Equatable, Sendable, CustomStringConvertible {
-    /// What kind of failure it was. New kinds may be added.
+    /// What kind of failure it was.
+    ///
+    /// New kinds may be added.
     public struct Code: Equatable, Sendable, CustomStringConvertible {
         private enum Kind: String, Sendable {
             case unreachable, timedOut, connectionLost, unsupportedVersion, malformedResponse, refused
@@ -17,9 +19,13 @@ public struct ClientError: Error, Equatable, Sendable, CustomStringConvertible {
 
         /// No connection could be made.
         public static let unreachable = Code(kind: .unreachable)
-        /// The deadline passed first. The server may have acted nevertheless.
+        /// The deadline passed first.
+        ///
+        /// The server may have acted nevertheless.
         public static let timedOut = Code(kind: .timedOut)
-        /// The connection ended before the answer came. The server may have acted nevertheless.
+        /// The connection ended before the answer came.
+        ///
+        /// The server may have acted nevertheless.
         public static let connectionLost = Code(kind: .connectionLost)
         /// Client and broker have no version of the API in common.
         public static let unsupportedVersion = Code(kind: .unsupportedVersion)

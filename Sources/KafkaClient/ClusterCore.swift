@@ -7,7 +7,9 @@ import KafkaProtocol
 import Model
 import NIOCore
 
-/// Which connection to a broker a request takes. Requests that park at the broker must not hold up the others.
+/// Which connection to a broker a request takes.
+///
+/// Requests that park at the broker must not hold up the others.
 enum Lane: Hashable {
     case general
     case fetch
@@ -53,7 +55,9 @@ final class ClusterCore {
 
     // MARK: Requests
 
-    /// Sends `request` once, without retries. `completion` runs once, on the loop.
+    /// Sends `request` once, without retries.
+    ///
+    /// `completion` runs once, on the loop.
     func send<Request: KafkaRequestMessage>(
         _ request: Request, to target: Target, lane: Lane = .general, timeoutMilliseconds: Int64? = nil,
         completion: @escaping (Result<Request.Response, ClientError>) -> Void
@@ -94,7 +98,9 @@ final class ClusterCore {
         return link
     }
 
-    /// Where to reach `target` now. Without metadata the bootstrap list is gone through in turn.
+    /// Where to reach `target` now.
+    ///
+    /// Without metadata the bootstrap list is gone through in turn.
     private func address(of target: Target) -> BrokerAddress? {
         switch target {
         case .node(let node): return metadata.address(of: node)
@@ -104,7 +110,9 @@ final class ClusterCore {
         }
         let known = settings.bootstrap + metadata.brokers.map(\.address).filter { !settings.bootstrap.contains($0) }
         // A broker that already answered is the first choice.
-        if let ready = known.first(where: { links[LinkKey(address: $0, lane: .general)]?.isReady == true }) { return ready }
+        if let ready = known.first(where: { links[LinkKey(address: $0, lane: .general)]?.isReady == true }) {
+            return ready
+        }
         return known[bootstrapTurn % known.count]
     }
 
@@ -115,7 +123,9 @@ final class ClusterCore {
 
     // MARK: Metadata
 
-    /// Asks for the metadata of `topics` (nil: all of them) once. `completion` runs once, on the loop.
+    /// Asks for the metadata of `topics` (nil: all of them) once.
+    ///
+    /// `completion` runs once, on the loop.
     func fetchMetadata(topics: [String]?, mayCreate: Bool, completion: @escaping MetadataCompletion) {
         let request = MetadataRequest(
             topics: topics?.map { MetadataRequest.Topic(name: $0) }, allowAutoTopicCreation: mayCreate)

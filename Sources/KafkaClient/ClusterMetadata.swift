@@ -58,13 +58,16 @@ public struct ClusterMetadata: Equatable, Sendable {
     /// Creates metadata that knows nothing.
     public init() {}
 
-    /// Takes in an answer. Topics that it does not mention stay as they were, unless `isComplete`.
+    /// Takes in an answer.
+    ///
+    /// Topics that it does not mention stay as they were, unless `isComplete`.
     public mutating func update(with response: MetadataResponse, isComplete: Bool) {
         clusterID = response.clusterID
         controller = response.controllerID >= 0 ? NodeID(rawValue: response.controllerID) : nil
         brokers = response.brokers.map {
             Broker(
-                id: NodeID(rawValue: $0.nodeID), address: BrokerAddress(host: $0.host, port: Int($0.port)), rack: $0.rack)
+                id: NodeID(rawValue: $0.nodeID), address: BrokerAddress(host: $0.host, port: Int($0.port)),
+                rack: $0.rack)
         }.sorted { $0.id < $1.id }
         if isComplete { topics = [:] }
         for topic in response.topics { topics[topic.name] = Topic(topic) }

@@ -6,7 +6,9 @@
 public import Model
 import NIOCore
 
-/// Reads partitions that the caller chooses. May be used from any thread; one caller at a time takes chunks.
+/// Reads partitions that the caller chooses.
+///
+/// May be used from any thread; one caller at a time takes chunks.
 public final class Consumer: Sendable {
     /// What there is to take.
     public struct Taken: Sendable {
@@ -66,16 +68,20 @@ public final class Consumer: Sendable {
         }
     }
 
-    /// Hands each chunk to `body` on the event loop as soon as it arrives, instead of keeping it for ``take(timeoutMilliseconds:)``.
+    /// Hands each chunk to `body` on the event loop as soon as it arrives.
+    ///
+    /// Nothing is kept for ``take(timeoutMilliseconds:)`` then.
     ///
     /// - Parameter body: Also told about errors that stop a partition, and about the end of all ranges.
     public func onLoop(_ body: @escaping @Sendable (Result<FetchedChunk, ClientError>?) -> Void) async {
         let confined = confined
         await KafkaClient.onLoop(client.eventLoop) {
             let core = confined.value.core
-            core.onChunk = { chunk in
-                body(.success(chunk))
-                core.release(chunk.byteCount)
+            core.onChunks = { chunks in
+                for chunk in chunks {
+                    body(.success(chunk))
+                    core.release(chunk.byteCount)
+                }
             }
             core.onError = { body(.failure($0)) }
             core.onFinished = { body(nil) }
@@ -85,8 +91,8 @@ public final class Consumer: Sendable {
     // MARK: On the loop
 
     private static func connect(_ confined: Confined) {
-        confined.core.onChunk = { chunk in
-            confined.mailbox.chunks.append(chunk)
+        confined.core.onChunks = { chunks in
+            confined.mailbox.chunks += chunks
             deliver(confined)
         }
         confined.core.onError = { error in

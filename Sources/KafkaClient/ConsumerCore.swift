@@ -24,8 +24,8 @@ final class ConsumerCore {
     let settings: ConsumerSettings
     private let cluster: ClusterCore
     private let clock: Clock
-    /// Takes chunks and errors, on the loop.
-    var onChunk: (FetchedChunk) -> Void = { _ in }
+    /// Takes the chunks of one answer together, and errors, on the loop.
+    var onChunks: ([FetchedChunk]) -> Void = { _ in }
     var onError: (ClientError) -> Void = { _ in }
     var onFinished: () -> Void = {}
     private var partitions: [TopicPartition: PartitionState] = [:]
@@ -154,7 +154,7 @@ final class ConsumerCore {
         heldBytes += chunks.reduce(0) { $0 + $1.byteCount }
         // The next fetch travels while these chunks are used.
         fetchWhatIsDue()
-        for chunk in chunks { onChunk(chunk) }
+        if !chunks.isEmpty { onChunks(chunks) }
         if isFinished { onFinished() }
     }
 
@@ -171,12 +171,15 @@ final class ConsumerCore {
         } catch {
             stop(
                 partition,
-                ClientError(.corruptData, attempted: "Fetch", place: "\(partition) at \(state.position)", detail: "\(error)"))
+                ClientError(
+                    .corruptData, attempted: "Fetch", place: "\(partition) at \(state.position)", detail: "\(error)"))
             return nil
         }
         guard let last = batches.last else {
             // Not one whole batch: the broker does not keep the rule that the first is always sent.
-            stop(partition, ClientError(.malformedResponse, attempted: "Fetch", place: "\(partition) at \(state.position)"))
+            stop(
+                partition,
+                ClientError(.malformedResponse, attempted: "Fetch", place: "\(partition) at \(state.position)"))
             return nil
         }
         let chunk = FetchedChunk(

@@ -57,7 +57,9 @@ public struct ReadRange: Equatable, Sendable {
 public struct FetchedChunk: Sendable {
     /// The partition.
     public let partition: TopicPartition
-    /// The batches as the broker stores them. The first may begin before, and the last may end after, what was asked for.
+    /// The batches as the broker stores them.
+    ///
+    /// The first may begin before, and the last may end after, what was asked for.
     public let batches: [RecordBatch]
     /// The records that were asked for.
     public let range: ReadRange

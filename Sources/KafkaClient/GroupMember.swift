@@ -3,8 +3,8 @@
 // GroupMember.swift
 // One member of a consumer group: joins, learns its partitions, stays alive, commits, leaves.
 
-public import Model
 import KafkaProtocol
+public import Model
 
 /// A member of a consumer group, by the classic protocol with the range assignor.
 ///
@@ -103,18 +103,21 @@ public actor GroupMember {
         var subscriptions: [String: [String]] = [:]
         for member in members {
             // A member whose wishes cannot be read gets nothing; the others must not suffer.
-            subscriptions[member.memberID] = (try? ConsumerProtocolSubscription(decoding: member.metadata))?.topics ?? []
+            subscriptions[member.memberID] =
+                (try? ConsumerProtocolSubscription(decoding: member.metadata))?.topics ?? []
         }
         let names = Set(subscriptions.values.joined()).sorted()
         let metadata = try await client.metadata(topics: names)
         let counts = metadata.topics.filter { names.contains($0.key) }.mapValues(\.partitions.count)
-        return RangeAssignor.assign(partitionCounts: counts, subscriptions: subscriptions).sorted { $0.key < $1.key }.map {
-            let topics = $0.value.groupedByTopic.map { topic, partitions in
-                ConsumerTopicPartitions(name: topic, partitions: partitions.map(\.rawValue))
+        return RangeAssignor.assign(partitionCounts: counts, subscriptions: subscriptions).sorted { $0.key < $1.key }
+            .map {
+                let topics = $0.value.groupedByTopic.map { topic, partitions in
+                    ConsumerTopicPartitions(name: topic, partitions: partitions.map(\.rawValue))
+                }
+                return .init(
+                    memberID: $0.key,
+                    assignment: ConsumerProtocolAssignment(assignedPartitions: topics).encoded(version: 1))
             }
-            return .init(
-                memberID: $0.key, assignment: ConsumerProtocolAssignment(assignedPartitions: topics).encoded(version: 1))
-        }
     }
 
     /// Says that this member is alive.

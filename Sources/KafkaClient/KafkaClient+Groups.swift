@@ -57,7 +57,9 @@ public struct CommittedOffset: Equatable, Sendable {
 }
 
 extension KafkaClient {
-    /// Every group of the cluster, by name. Groups are asked for at every broker, since each knows only its own.
+    /// Every group of the cluster, by name.
+    ///
+    /// Groups are asked for at every broker, since each knows only its own.
     public func listGroups() async throws(ClientError) -> [GroupListing] {
         let brokers = try await metadata(topics: []).brokers
         var groups: [GroupListing] = []
@@ -75,7 +77,9 @@ extension KafkaClient {
         return groups.sorted { $0.id < $1.id }
     }
 
-    /// A group with its members. A group that does not exist is in state `Dead`.
+    /// A group with its members.
+    ///
+    /// A group that does not exist is in state `Dead`.
     public func describeGroup(_ id: String) async throws(ClientError) -> GroupDescription {
         try await retrying { client throws(ClientError) in
             let coordinator = try await client.coordinator(of: id)
@@ -115,7 +119,8 @@ extension KafkaClient {
                     let partition = TopicPartition(topic: topic.name, partition: PartitionIndex(rawValue: answer.index))
                     try Self.check(answer.errorCode, nil, "OffsetFetch", "\(partition)")
                     guard answer.committedOffset >= 0 else { continue }
-                    offsets[partition] = CommittedOffset(offset: Offset(answer.committedOffset), metadata: answer.metadata)
+                    offsets[partition] = CommittedOffset(
+                        offset: Offset(answer.committedOffset), metadata: answer.metadata)
                 }
             }
             return offsets

@@ -25,7 +25,9 @@ public enum OffsetQuery: Hashable, Sendable {
 }
 
 extension KafkaClient {
-    /// Looks up one position in each of `partitions`. A time after the last record has no position: its value is nil.
+    /// Looks up one position in each of `partitions`.
+    ///
+    /// A time after the last record has no position: its value is nil.
     public func offsets(
         _ query: OffsetQuery, of partitions: [TopicPartition]
     ) async throws(ClientError) -> [TopicPartition: Offset?] {
@@ -35,7 +37,8 @@ extension KafkaClient {
             var byLeader: [NodeID: [TopicPartition]] = [:]
             for partition in partitions {
                 guard let leader = metadata[partition]?.leader else {
-                    throw ClientError(refused: .unknownTopicOrPartition, attempted: "ListOffsets", place: "\(partition)")
+                    throw ClientError(
+                        refused: .unknownTopicOrPartition, attempted: "ListOffsets", place: "\(partition)")
                 }
                 byLeader[leader, default: []].append(partition)
             }
@@ -65,7 +68,8 @@ extension KafkaClient {
             }
         }
         for partition in partitions where offsets[partition] == nil {
-            throw ClientError(.malformedResponse, attempted: "ListOffsets", place: "\(partition)", detail: "no answer for it")
+            throw ClientError(
+                .malformedResponse, attempted: "ListOffsets", place: "\(partition)", detail: "no answer for it")
         }
         return offsets
     }

@@ -18,7 +18,9 @@ public struct NewTopic: Sendable {
     public var configs: [(name: String, value: String)]
 
     /// Describes a topic.
-    public init(_ name: String, partitions: Int32? = nil, replicas: Int16? = nil, configs: [(name: String, value: String)] = []) {
+    public init(
+        _ name: String, partitions: Int32? = nil, replicas: Int16? = nil, configs: [(name: String, value: String)] = []
+    ) {
         self.name = name
         self.partitions = partitions
         self.replicas = replicas
@@ -142,7 +144,8 @@ extension KafkaClient {
     }
 
     /// Sends `request` to the controller; its place is asked for first when it is not known.
-    func callController<Request: KafkaRequestMessage>(_ request: Request) async throws(ClientError) -> Request.Response {
+    func callController<Request: KafkaRequestMessage>(_ request: Request) async throws(ClientError) -> Request.Response
+    {
         let isKnown: Bool = await withCore { core, done in done(core.metadata.controller != nil) }
         if !isKnown { _ = try await metadata(topics: []) }
         return try await call(request, to: .controller)
@@ -156,7 +159,8 @@ extension KafkaClient {
         guard let leader = metadata[partition]?.leader else {
             let code = metadata.topics[partition.topic]?.errorCode ?? .unknownTopicOrPartition
             throw ClientError(
-                refused: code == .none ? .leaderNotAvailable : code, attempted: Request.apiKey.name, place: "\(partition)")
+                refused: code == .none ? .leaderNotAvailable : code, attempted: Request.apiKey.name,
+                place: "\(partition)")
         }
         return try await call(request, to: .node(leader))
     }
@@ -168,6 +172,8 @@ extension KafkaClient {
         guard let code else {
             throw ClientError(.malformedResponse, attempted: attempted, place: place, detail: "no answer for it")
         }
-        guard code == .none else { throw ClientError(refused: code, attempted: attempted, place: place, detail: message) }
+        guard code == .none else {
+            throw ClientError(refused: code, attempted: attempted, place: place, detail: message)
+        }
     }
 }

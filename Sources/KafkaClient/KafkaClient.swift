@@ -7,7 +7,9 @@ import KafkaProtocol
 import Model
 public import NIOCore
 
-/// A client of a Kafka cluster. May be used from any thread; everything happens on one event loop.
+/// A client of a Kafka cluster.
+///
+/// May be used from any thread; everything happens on one event loop.
 ///
 /// Each call connects when it has to, picks the highest version that client and broker share, and tries again after
 /// retriable errors until ``ClientSettings/callTimeoutMilliseconds`` have passed.
@@ -31,7 +33,9 @@ public final class KafkaClient: Sendable {
         }
     }
 
-    /// Closes every connection. Calls that wait fail with ``ClientError/Code/closed``.
+    /// Closes every connection.
+    ///
+    /// Calls that wait fail with ``ClientError/Code/closed``.
     public func close() async {
         let core = core
         await Self.onLoop(eventLoop) { core.value.close() }
@@ -39,8 +43,12 @@ public final class KafkaClient: Sendable {
 
     // MARK: Metadata
 
-    /// The brokers, and the named topics or all of them. A topic that does not exist is present with its error.
-    public func metadata(topics: [String]? = nil, mayCreateTopics: Bool = false) async throws(ClientError) -> ClusterMetadata {
+    /// The brokers, and the named topics or all of them.
+    ///
+    /// A topic that does not exist is present with its error.
+    public func metadata(
+        topics: [String]? = nil, mayCreateTopics: Bool = false
+    ) async throws(ClientError) -> ClusterMetadata {
         try await retrying { client throws(ClientError) in
             let result: Result<ClusterMetadata, ClientError> = await client.withCore { core, done in
                 core.fetchMetadata(topics: topics, mayCreate: mayCreateTopics, completion: done)
@@ -50,7 +58,9 @@ public final class KafkaClient: Sendable {
     }
 
     /// The metadata of topics that must exist and have leaders; waits for elections and for topics just created.
-    public func readyMetadata(topics: [String], mayCreateTopics: Bool = false) async throws(ClientError) -> ClusterMetadata {
+    public func readyMetadata(
+        topics: [String], mayCreateTopics: Bool = false
+    ) async throws(ClientError) -> ClusterMetadata {
         try await retrying { client throws(ClientError) in
             let metadata = try await client.metadata(topics: topics, mayCreateTopics: mayCreateTopics)
             for name in topics {

@@ -88,7 +88,8 @@ struct PartitionQueue {
         let bytes = try builder.build(context: context)
         sealed.append(
             SealedBatch(
-                ordinal: nextOrdinal, bytes: bytes, recordCount: count, bufferedBytes: bufferedBytes, openedAt: openedAt,
+                ordinal: nextOrdinal, bytes: bytes, recordCount: count, bufferedBytes: bufferedBytes,
+                openedAt: openedAt,
                 stamps: stamps))
         nextOrdinal += 1
         self.openedAt = nil

@@ -3,12 +3,14 @@
 // Producer.swift
 // The producer as other threads see it.
 
+import KafkaProtocol
 public import Model
 import NIOCore
-import KafkaProtocol
 import Records
 
-/// Writes records to topics. May be used from any thread; everything happens on the client's event loop.
+/// Writes records to topics.
+///
+/// May be used from any thread; everything happens on the client's event loop.
 ///
 /// Records of one partition are written in the order in which they were sent, unless a batch is repeated while later
 /// ones are in flight; a batch whose answer was lost may be written twice. An idempotent producer has neither flaw, and
@@ -51,7 +53,9 @@ public final class Producer: Sendable {
         }
     }
 
-    /// Takes `records` in, after waiting for room. Delivery is reported to the callback.
+    /// Takes `records` in, after waiting for room.
+    ///
+    /// Delivery is reported to the callback.
     ///
     /// - Throws: ``ClientError/Code/invalidArgument`` when a topic or partition does not exist; those before it were
     ///   taken in.
@@ -71,7 +75,8 @@ public final class Producer: Sendable {
         }
         guard let refused else { return }
         let partition = refused.partition.map { "/\($0)" } ?? ""
-        throw ClientError(.invalidArgument, attempted: "Produce", place: refused.topic + partition, detail: "does not exist")
+        throw ClientError(
+            .invalidArgument, attempted: "Produce", place: refused.topic + partition, detail: "does not exist")
     }
 
     /// Returns when everything that was sent before has been delivered or given up.

@@ -81,7 +81,8 @@ extension ProducerCore {
     /// Gives up what is older than the delivery timeout.
     func expire(now: Instant) {
         let limit = Instant(
-            nanoseconds: now.nanoseconds - min(now.nanoseconds, UInt64(settings.deliveryTimeoutMilliseconds) * 1_000_000))
+            nanoseconds: now.nanoseconds
+                - min(now.nanoseconds, UInt64(settings.deliveryTimeoutMilliseconds) * 1_000_000))
         for slot in queues.indices {
             for batch in queues[slot].expire(openedBefore: limit) {
                 let error = ClientError(

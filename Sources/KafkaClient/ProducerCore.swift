@@ -77,7 +77,9 @@ public final class ProducerCore {
     /// How many partitions a topic has; 0 when it is not known.
     public func partitionCount(of topic: String) -> Int { topics[topic]?.slots.count ?? 0 }
 
-    /// Whether more records may be taken in. The limit is soft: a burst may exceed it.
+    /// Whether more records may be taken in.
+    ///
+    /// The limit is soft: a burst may exceed it.
     public var hasRoom: Bool { bufferedBytes < settings.bufferBytesMax }
 
     /// How much waits in memory, in flight included.
@@ -92,7 +94,8 @@ public final class ProducerCore {
     ///
     /// - Parameter instant: When the record was due, for the delivery's stamps; one value for a burst.
     public func append(
-        slot: Int, key: ByteBuffer?, value: ByteBuffer?, headers: [RecordHeader] = [], timestamp: Int64, at instant: Instant
+        slot: Int, key: ByteBuffer?, value: ByteBuffer?, headers: [RecordHeader] = [], timestamp: Int64,
+        at instant: Instant
     ) {
         bufferedBytes += queues[slot].append(
             key: key, value: value, headers: headers, timestamp: timestamp, at: instant)

@@ -23,9 +23,13 @@ public struct ProducerSettings: Sendable {
     public var acknowledgement = Acknowledgement.all
     /// How batches are compressed.
     public var codec = CompressionCodec.none
-    /// How long a batch may wait for more records. With 0 a batch still gathers while earlier ones are in flight.
+    /// How long a batch may wait for more records.
+    ///
+    /// With 0 a batch still gathers while earlier ones are in flight.
     public var lingerMilliseconds: Int64 = 5
-    /// The size, before compression, at which a batch is closed. One record may exceed it.
+    /// The size, before compression, at which a batch is closed.
+    ///
+    /// One record may exceed it.
     public var batchBytesMax = 512 << 10
     /// The most that one request carries.
     public var requestBytesMax = 4 << 20
@@ -33,7 +37,9 @@ public struct ProducerSettings: Sendable {
     public var inFlightMax = 5
     /// The most that may wait in memory, in flight included.
     public var bufferBytesMax = 64 << 20
-    /// Whether the broker removes duplicates. Needs acknowledgement by all.
+    /// Whether the broker removes duplicates.
+    ///
+    /// Needs acknowledgement by all.
     public var isIdempotent = false
     /// How long a batch may take with all its retries before it is given up.
     public var deliveryTimeoutMilliseconds: Int64 = 60_000
@@ -43,7 +49,9 @@ public struct ProducerSettings: Sendable {
 
     /// Why these settings cannot be used together; nil when they can.
     public var problem: String? {
-        if isIdempotent && acknowledgement != .all { return "an idempotent producer needs acknowledgement by all replicas" }
+        if isIdempotent && acknowledgement != .all {
+            return "an idempotent producer needs acknowledgement by all replicas"
+        }
         if isIdempotent && inFlightMax > 5 { return "an idempotent producer may have at most 5 requests in flight" }
         if inFlightMax < 1 || batchBytesMax < 1 || bufferBytesMax < batchBytesMax { return "a limit is too small" }
         return nil
@@ -79,7 +87,9 @@ public struct ProducerRecord: Sendable {
     }
 }
 
-/// What became of one batch. There is one for each batch, in order for each partition.
+/// What became of one batch.
+///
+/// There is one for each batch, in order for each partition.
 public struct Delivery: Sendable {
     /// Records that were appended, or were due, at the same instant.
     public struct Stamp: Equatable, Sendable {

@@ -9,11 +9,13 @@ public import Model
 ///
 /// The conversions between days and dates count years from March, so that the leap day is the last day of a year.
 public struct CivilTime: Equatable, Sendable {
+    /// Milliseconds since 1970-01-01T00:00:00Z.
     public let milliseconds: Int64
 
+    /// Wraps a time.
     public init(_ time: WallTime) { milliseconds = time.milliseconds }
 
-    /// Reads `2026-01-31`, `2026-01-31T12:00:00Z`, with optional fraction and offset (`.250+01:00`); nil for anything else.
+    /// Reads `2026-01-31` or `2026-01-31T12:00:00Z`, with optional fraction and offset (`.250+01:00`); nil otherwise.
     public init?(parsing text: String) {
         var scanner = DigitScanner(text)
         guard let year = scanner.number(4), scanner.skip("-"), let month = scanner.number(2), scanner.skip("-"),

@@ -10,16 +10,24 @@ public struct DisplayRecord: Sendable {
     /// A header: its name and its value, which may be null.
     public typealias Header = (key: String, value: [UInt8]?)
 
+    /// The topic.
     public var topic: String
+    /// The partition.
     public var partition: PartitionIndex
+    /// Its place in the partition.
     public var offset: Offset
+    /// The record's time, or the broker's.
     public var timestamp: WallTime
+    /// The epoch of the leader that took it, -1 when unknown.
     public var leaderEpoch: Int32
+    /// The key; may be null.
     public var key: [UInt8]?
     /// Null for a tombstone.
     public var value: [UInt8]?
+    /// The headers in their order.
     public var headers: [Header]
 
+    /// Describes a record.
     public init(
         topic: String, partition: PartitionIndex, offset: Offset, timestamp: WallTime, leaderEpoch: Int32 = -1,
         key: [UInt8]?, value: [UInt8]?, headers: [Header] = []
@@ -34,8 +42,10 @@ public struct DisplayRecord: Sendable {
         self.headers = headers
     }
 
-    /// The record as one JSON object. Bytes that are not UTF-8 are printed in base64, and a member
-    /// `keyEncoding`, `valueEncoding` or `encoding` says so.
+    /// The record as one JSON object.
+    ///
+    /// Bytes that are not UTF-8 are printed in base64, and a member `keyEncoding`, `valueEncoding` or `encoding` says
+    /// so.
     public var json: JSONValue {
         var members: [(String, JSONValue)] = [
             ("topic", .string(topic)), ("partition", .integer(partition.rawValue)),

@@ -16,6 +16,7 @@ public struct Failure: Error, Equatable, Sendable {
     /// The status the process ends with.
     public var exitCode: ExitCode
 
+    /// Describes a failure.
     public init(_ what: String, place: String, advice: String, causes: [String] = [], exitCode: ExitCode = .failed) {
         self.what = what
         self.place = place

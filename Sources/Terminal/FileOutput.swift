@@ -17,13 +17,18 @@ public enum OutputError: Error, Equatable, Sendable {
     case failed(errno: Int32)
 }
 
-/// An open file descriptor that text is written to. May be used from any thread; each call is written as a whole.
+/// An open file descriptor that text is written to.
+///
+/// May be used from any thread; each call is written as a whole.
 public struct FileOutput: Sendable {
     private let descriptor: Int32
 
+    /// Where results go.
     public static let standardOutput = FileOutput(descriptor: 1)
+    /// Where progress and errors go.
     public static let standardError = FileOutput(descriptor: 2)
 
+    /// Writes to a descriptor that somebody else opened.
     public init(descriptor: Int32) { self.descriptor = descriptor }
 
     /// Whether a person is likely to be looking.
@@ -64,8 +69,10 @@ public struct FileOutput: Sendable {
 public struct FileInput: Sendable {
     private let descriptor: Int32
 
+    /// What is piped or typed in.
     public static let standardInput = FileInput(descriptor: 0)
 
+    /// Reads from a descriptor that somebody else opened.
     public init(descriptor: Int32) { self.descriptor = descriptor }
 
     /// Opens a file for reading; it stays open until the process ends.

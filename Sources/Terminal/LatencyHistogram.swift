@@ -22,6 +22,7 @@ public struct LatencyHistogram: Sendable {
     public private(set) var minimum: UInt64 = 0
     private var sum: Double = 0
 
+    /// Creates a histogram without values.
     public init() {}
 
     /// Counts `value` `times` times.

@@ -32,6 +32,7 @@ public struct OffsetSpec: Equatable, Sendable {
     /// The first record not to read; nil reads on.
     public let upTo: Position?
 
+    /// Describes a range.
     public init(from: Position, upTo: Position? = nil) {
         self.from = from
         self.upTo = upTo

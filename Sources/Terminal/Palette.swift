@@ -13,8 +13,10 @@ public enum StateColour: String, Sendable {
 
 /// Paints text when colour is allowed, and leaves it alone when it is not.
 public struct Palette: Sendable {
+    /// Whether anything is painted.
     public let isEnabled: Bool
 
+    /// Creates a palette that paints, or does not.
     public init(isEnabled: Bool) { self.isEnabled = isEnabled }
 
     /// The palette for a stream: colour needs a terminal, no `--no-color`, an empty or absent `NO_COLOR`, and a

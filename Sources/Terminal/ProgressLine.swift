@@ -21,7 +21,9 @@ public struct ProgressLine: Sendable {
         lastDrawn = isTerminal ? nil : startedAt
     }
 
-    /// The bytes to write now, or nil when it is too early. `text` is built only when it is due.
+    /// The bytes to write now, or nil when it is too early.
+    ///
+    /// `text` is built only when it is due.
     public mutating func update(now: Instant, text: () -> String) -> String? {
         if let lastDrawn, now.nanoseconds(since: lastDrawn) < interval { return nil }
         lastDrawn = now

@@ -54,7 +54,9 @@ public struct RecordFormat: Sendable {
         pieces = try parser.pieces(inHeaders: false)
     }
 
-    /// Appends one record to `output`. `ordinal` counts the records of this run from 1.
+    /// Appends one record to `output`.
+    ///
+    /// `ordinal` counts the records of this run from 1.
     public func write(_ record: DisplayRecord, ordinal: Int, to output: inout [UInt8]) {
         for piece in pieces { Self.write(piece, record, ordinal: ordinal, to: &output) }
     }

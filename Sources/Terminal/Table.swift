@@ -5,14 +5,18 @@
 
 /// One value in a table.
 public struct TableCell: Sendable, ExpressibleByStringLiteral {
+    /// What is printed.
     public let text: String
+    /// What its colour says; nil prints it plain.
     public let state: StateColour?
 
+    /// Takes text, from whatever source: control characters are replaced.
     public init(_ text: String, state: StateColour? = nil) {
         self.text = text.printable
         self.state = state
     }
 
+    /// Takes text as it is written.
     public init(stringLiteral text: String) { self.init(text) }
 
     /// An exact number.
@@ -37,6 +41,7 @@ public struct Table: Sendable {
         let header: String
         let alignment: Alignment
 
+        /// Names a column.
         public init(_ header: String, _ alignment: Alignment = .left) {
             self.header = header.uppercased()
             self.alignment = alignment
@@ -46,8 +51,10 @@ public struct Table: Sendable {
     private let columns: [Column]
     private var rows: [[TableCell]] = []
 
+    /// Creates a table without rows.
     public init(_ columns: [Column]) { self.columns = columns }
 
+    /// Whether there are no rows.
     public var isEmpty: Bool { rows.isEmpty }
 
     /// Appends a row, which has one cell for each column.
@@ -89,6 +96,7 @@ public struct Table: Sendable {
 public struct FactList: Sendable {
     private var facts: [(name: String, value: TableCell)] = []
 
+    /// Creates a list without facts.
     public init() {}
 
     /// Appends a fact.

@@ -70,7 +70,9 @@ struct LoadOptions: ParsableArguments {
         if let duration, Humanised.milliseconds(parsing: duration) == nil {
             throw ValidationError("'\(duration)' is not a time, such as 30s")
         }
-        guard ByteCount(parsing: batch) != nil else { throw ValidationError("'\(batch)' is not a size, such as 512KiB") }
+        guard ByteCount(parsing: batch) != nil else {
+            throw ValidationError("'\(batch)' is not a size, such as 512KiB")
+        }
         if let problem = producerSettings.problem { throw ValidationError(problem) }
     }
 

@@ -171,7 +171,9 @@ struct BenchConsumeCommand: AsyncParsableCommand {
         }
     }
 
-    private func report(_ tallies: [Tally], seconds: Double, _ partitionCount: Int, _ before: ProcessUsage) -> BenchReport {
+    private func report(
+        _ tallies: [Tally], seconds: Double, _ partitionCount: Int, _ before: ProcessUsage
+    ) -> BenchReport {
         var report = BenchReport(kind: "consume", topic: topic, usageBefore: before, usageAfter: ProcessUsage.current)
         report.parameters = [
             ("partitions", "\(partitionCount)"), ("fetch", fetch), ("clients", "\(clients)"),

@@ -22,7 +22,9 @@ struct BenchEndToEndCommand: AsyncParsableCommand {
 
     @OptionGroup var load: LoadOptions
 
-    @Option(name: [.customShort("n"), .customLong("count")], help: "How many records. Default: 10000, or no limit with --duration.")
+    @Option(
+        name: [.customShort("n"), .customLong("count")],
+        help: "How many records. Default: 10000, or no limit with --duration.")
     var count: Int?
 
     /// What the reader has seen.

@@ -66,7 +66,8 @@ struct LoadResult: Sendable {
 /// One client's load; confined to its event loop.
 ///
 /// With a rate, a record is due at its place in the schedule whether or not the client could send it then, and its
-/// latency counts from there: a broker that stalls is charged for every record it held up, not only for those in flight.
+/// latency counts from there: a broker that stalls is charged for every record it held up, not only for those in
+/// flight.
 final class BenchLoad {
     /// Where the header of a stamped value ends: run, sequence, instant.
     static let stampBytes = 24

@@ -15,12 +15,15 @@ struct BenchProduceCommand: AsyncParsableCommand {
         commandName: "produce", abstract: "Write records and time their acknowledgement.",
         discussion: """
             With --rate the latency of a record counts from when it was due, so a stall is charged for everything it \
-            held up (corrected for coordinated omission). Without --rate it counts from when it was handed to the client.
+            held up (corrected for coordinated omission). Without --rate it counts from when it was handed to the \
+            client.
             """)
 
     @OptionGroup var load: LoadOptions
 
-    @Option(name: [.customShort("n"), .customLong("count")], help: "How many records. Default: 1000000, or no limit with --duration.")
+    @Option(
+        name: [.customShort("n"), .customLong("count")],
+        help: "How many records. Default: 1000000, or no limit with --duration.")
     var count: Int?
 
     @Option(help: "How many clients, each with its own connection and thread.")

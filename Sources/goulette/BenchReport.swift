@@ -53,16 +53,16 @@ struct BenchReport {
         results.add(
             "rate",
             TableCell(
-                "\(Humanised.count(Int(recordsPerSecond))) records/s, \(Humanised.megabytes(perSecond: bytesPerSecond))"))
+                "\(Humanised.count(Int(recordsPerSecond))) records/s, \(Humanised.megabytes(perSecond: bytesPerSecond))"
+            ))
         if wireBytes > 0 {
             let ratio = Humanised.decimal(Double(payloadBytes) / Double(wireBytes), places: 2)
-            results.add("batches", TableCell("\(Humanised.size(wireBytes)) on the wire, \(ratio) payload bytes for each"))
+            results.add(
+                "batches", TableCell("\(Humanised.size(wireBytes)) on the wire, \(ratio) payload bytes for each"))
         }
         if clientRates.count > 1 { results.add("clients", TableCell(spread)) }
-        results.add(
-            "this client",
-            TableCell(
-                "\(Humanised.decimal(cpuSeconds, places: 2)) CPU s, \(Humanised.size(usageAfter.residentBytesMax)) memory"))
+        let processor = "\(Humanised.decimal(cpuSeconds, places: 2)) CPU s"
+        results.add("this client", TableCell("\(processor), \(Humanised.size(usageAfter.residentBytesMax)) memory"))
         if let verification {
             let state: StateColour = verification.isGood ? .healthy : .failed
             results.add("verified", TableCell(verification.sentence, state: state))
@@ -79,7 +79,8 @@ struct BenchReport {
                 + [.init("max", .right), .init("mean", .right)])
         for latency in latencies {
             let histogram = latency.histogram
-            let values = Self.percentiles.map { histogram.percentile($0.percent) } + [histogram.maximum, histogram.mean]
+            let values =
+                Self.percentiles.map { histogram.percentile($0.percent) } + [histogram.maximum, histogram.mean]
             table.add([TableCell(latency.name)] + values.map { TableCell(Humanised.duration(nanoseconds: $0)) })
         }
         let shapes = latencies.map { latency in
@@ -97,7 +98,8 @@ struct BenchReport {
         let figures = [clientRates.min() ?? 0, mean, clientRates.max() ?? 0, variance.squareRoot()].map {
             Humanised.count(Int($0))
         }
-        return "\(clientRates.count): min \(figures[0]), mean \(figures[1]), max \(figures[2]), deviation \(figures[3]) records/s"
+        return "\(clientRates.count): min \(figures[0]), mean \(figures[1]), max \(figures[2]), "
+            + "deviation \(figures[3]) records/s"
     }
 
     // MARK: JSON
@@ -111,7 +113,8 @@ struct BenchReport {
             ("wireBytes", .integer(wireBytes)), ("seconds", .number(seconds)),
             ("recordsPerSecond", .number(recordsPerSecond)), ("bytesPerSecond", .number(bytesPerSecond)),
             ("clientRecordsPerSecond", .array(clientRates.map { .number($0) })),
-            ("clientCPUSeconds", .number(cpuSeconds)), ("clientResidentBytesMax", .integer(usageAfter.residentBytesMax)),
+            ("clientCPUSeconds", .number(cpuSeconds)),
+            ("clientResidentBytesMax", .integer(usageAfter.residentBytesMax)),
         ]
         for latency in latencies {
             let histogram = latency.histogram

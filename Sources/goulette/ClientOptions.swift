@@ -47,7 +47,9 @@ struct ConnectionOptions: ParsableArguments {
         Palette(isTerminal: FileOutput.standardOutput.isTerminal, noColourFlag: noColor, environment: .terminal)
     }
 
-    /// Runs `body` with a client and closes it afterwards. An error becomes a failure to do `what`.
+    /// Runs `body` with a client and closes it afterwards.
+    ///
+    /// An error becomes a failure to do `what`.
     func withClient<Value: Sendable>(
         _ what: String, _ body: (KafkaClient) async throws -> Value
     ) async throws -> Value {

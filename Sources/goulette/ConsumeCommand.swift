@@ -52,7 +52,9 @@ struct ConsumeCommand: AsyncParsableCommand {
 
     func validate() throws {
         if format == "help" { return }
-        if group != nil, partitions != nil { throw ValidationError("A group chooses the partitions: leave out --partitions.") }
+        if group != nil, partitions != nil {
+            throw ValidationError("A group chooses the partitions: leave out --partitions.")
+        }
         if json, format != nil { throw ValidationError("Choose either --json or --format.") }
         if let count, count < 0 { throw ValidationError("The count is negative.") }
         if let partitions, Self.numbers(partitions) == nil {
@@ -95,7 +97,8 @@ struct ConsumeCommand: AsyncParsableCommand {
         var numbers: Set<Int32> = []
         for part in text.split(separator: ",", omittingEmptySubsequences: false) {
             let ends = part.split(separator: "-", omittingEmptySubsequences: false).map { Int32($0) }
-            guard let first = ends.first ?? nil, let last = ends.last ?? nil, ends.count <= 2, (0...last).contains(first)
+            guard let first = ends.first ?? nil, let last = ends.last ?? nil, ends.count <= 2,
+                (0...last).contains(first)
             else { return nil }
             guard last - first < 100_000 else { return nil }
             numbers.formUnion(first...last)
@@ -153,7 +156,8 @@ final class RecordPrinter {
         let shown = DisplayRecord(
             topic: partition.topic, partition: partition.partition, offset: record.offset,
             timestamp: WallTime(milliseconds: record.timestamp), leaderEpoch: batch.header.leaderEpoch,
-            key: record.key.map { Array($0.readableBytesView) }, value: record.value.map { Array($0.readableBytesView) },
+            key: record.key.map { Array($0.readableBytesView) },
+            value: record.value.map { Array($0.readableBytesView) },
             headers: record.headers.map { (key: $0.key, value: $0.value.map { Array($0.readableBytesView) }) })
         if let format {
             format.write(shown, ordinal: printed, to: &output)

@@ -162,7 +162,9 @@ struct ConsumeRun {
         if now >= generation.commitAt { try await commit(&generation, member) }
     }
 
-    /// Commits what was printed. A commit that comes too late for its generation is dropped: others read those records again.
+    /// Commits what was printed.
+    ///
+    /// A commit that comes too late for its generation is dropped: others read those records again.
     private func commit(_ generation: inout Generation, _ member: GroupMember) async throws(ClientError) {
         let offsets = generation.printedUpTo
         generation.printedUpTo = [:]

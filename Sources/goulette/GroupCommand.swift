@@ -38,7 +38,8 @@ extension GroupCommand {
                     groups.map {
                         .object([
                             ("group", .string($0.id)), ("state", .string($0.state)),
-                            ("protocolType", .string($0.protocolType)), ("coordinator", .integer($0.coordinator.rawValue)),
+                            ("protocolType", .string($0.protocolType)),
+                            ("coordinator", .integer($0.coordinator.rawValue)),
                         ])
                     }))
         }

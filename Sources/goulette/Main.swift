@@ -50,7 +50,8 @@ import Terminal
     private static func report(_ failure: Failure) -> Never {
         let output = FileOutput.standardError
         let arguments = CommandLine.arguments
-        let wantsJSON = arguments.contains("--json") || arguments.contains("--output=json") || arguments.contains("-ojson")
+        let wantsJSON =
+            arguments.contains("--json") || arguments.contains("--output=json") || arguments.contains("-ojson")
             || zip(arguments, arguments.dropFirst()).contains { ["-o", "--output"].contains($0) && $1 == "json" }
         let palette = Palette(
             isTerminal: output.isTerminal, noColourFlag: arguments.contains("--no-color"), environment: .terminal)

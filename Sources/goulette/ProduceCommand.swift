@@ -48,7 +48,9 @@ struct ProduceCommand: AsyncParsableCommand {
     @OptionGroup var connection: ConnectionOptions
 
     func validate() throws {
-        for text in header where !text.contains(":") { throw ValidationError("'\(text)' is not a header, such as key:value") }
+        for text in header where !text.contains(":") {
+            throw ValidationError("'\(text)' is not a header, such as key:value")
+        }
         if keySeparator?.isEmpty == true { throw ValidationError("The key separator is empty.") }
     }
 
@@ -67,7 +69,8 @@ struct ProduceCommand: AsyncParsableCommand {
             settings.codec = codec
             settings.acknowledgement = acks
             settings.isIdempotent = idempotent
-            let producer = try await Producer(client, topics: [topic], settings: settings, mayCreateTopics: true) { delivery in
+            let producer = try await Producer(client, topics: [topic], settings: settings, mayCreateTopics: true) {
+                delivery in
                 outcome.withLock { outcome in
                     if let error = delivery.error {
                         outcome.failed += delivery.recordCount
@@ -120,7 +123,8 @@ struct ProduceCommand: AsyncParsableCommand {
             value = line[range.upperBound...]
         }
         return ProducerRecord(
-            topic: topic, partition: partition.map { PartitionIndex(rawValue: $0) }, key: key.map { ByteBuffer(bytes: $0) },
+            topic: topic, partition: partition.map { PartitionIndex(rawValue: $0) },
+            key: key.map { ByteBuffer(bytes: $0) },
             value: tombstone && value.isEmpty ? nil : ByteBuffer(bytes: value), headers: headers)
     }
 

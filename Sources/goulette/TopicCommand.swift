@@ -137,7 +137,8 @@ extension TopicCommand {
 
         func run() async throws {
             try await connection.withClient("cannot alter topic \(name)") { client in
-                let changes = config.map { ConfigChange($0.name, to: $0.value) } + unset.map { ConfigChange($0, to: nil) }
+                let changes =
+                    config.map { ConfigChange($0.name, to: $0.value) } + unset.map { ConfigChange($0, to: nil) }
                 if !changes.isEmpty { try await client.alterTopic(name, changes) }
                 if let partitions { try await client.setPartitionCount(name, to: partitions) }
             }
@@ -183,7 +184,8 @@ extension TopicCommand {
             try FileOutput.standardError.write("Deletes topic \(name) and all its records. Type its name to go on: ")
             guard readLine() == name else {
                 throw Failure(
-                    "topic \(name) was not deleted", place: "your answer", advice: "type exactly the name, or use --yes")
+                    "topic \(name) was not deleted", place: "your answer", advice: "type exactly the name, or use --yes"
+                )
             }
         }
     }

@@ -31,7 +31,8 @@ struct TopicDescribeCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let descriptions = try await connection.withClient("cannot describe \(names.joined(separator: ", "))") { client in
+        let descriptions = try await connection.withClient("cannot describe \(names.joined(separator: ", "))") {
+            client in
             var descriptions: [Description] = []
             for name in names { descriptions.append(try await describe(name, client)) }
             return descriptions
@@ -75,7 +76,9 @@ struct TopicDescribeCommand: AsyncParsableCommand {
             for entry in description.settings {
                 let value = entry.isSensitive ? "(hidden)" : entry.value ?? "(none)"
                 let source = entry.source.map { "\($0)" } ?? "unknown"
-                settings.add([TableCell(entry.name), TableCell(value), TableCell(source, state: entry.isOverride ? nil : .dim)])
+                settings.add([
+                    TableCell(entry.name), TableCell(value), TableCell(source, state: entry.isOverride ? nil : .dim),
+                ])
             }
             text += "\n" + settings.text(palette: connection.palette)
         }
