@@ -4,7 +4,7 @@
 # make test    everything CI checks: style, unit tests, and real Kafka clients against the built broker
 # make bench   the end-to-end benchmark suite; writes Benchmarks/results/
 
-SWIFT_FLAGS ?= --disable-index-store
+SWIFT_FLAGS ?=
 DATA ?= goulette-data
 ARGS ?=
 BIN = .build/release

@@ -33,6 +33,7 @@ let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let collections: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let signals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 
 func library(_ name: String, _ dependencies: [Target.Dependency], wrapsC: Bool = false) -> Target {
     .target(name: name, dependencies: dependencies, exclude: ["README.md"], swiftSettings: settings(wrapsC: wrapsC))
@@ -103,6 +104,7 @@ let package = Package(
             dependencies: [
                 "Model", "Records", "KafkaProtocol", "LogStore", "Replication", "Broker", "KafkaServer", "Admin",
                 "Settings", "Telemetry", "KafkaClient", "Terminal", nioCore, nioPosix, logging, arguments, lifecycle,
+                signals,
             ],
             swiftSettings: settings()),
         .executableTarget(

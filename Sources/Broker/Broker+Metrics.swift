@@ -9,7 +9,9 @@ import Synchronization
 import Telemetry
 
 extension Broker {
-    /// Registers the gauges of topics and partitions. The image is fetched from a shard's published copy, not its loop.
+    /// Registers the gauges of topics and partitions.
+    ///
+    /// The image is fetched from a shard's published copy, not its loop.
     func registerMetrics(_ registry: MetricRegistry) {
         let handles = published
         registry.gauge("goulette_topics", help: "Topics of the cluster.") { Double(handles.topicCount) }
@@ -26,7 +28,8 @@ extension Broker {
     }
 
     private func family(
-        _ registry: MetricRegistry, _ name: String, _ help: String, _ value: @escaping @Sendable (PartitionHandle) -> Double
+        _ registry: MetricRegistry, _ name: String, _ help: String,
+        _ value: @escaping @Sendable (PartitionHandle) -> Double
     ) {
         let handles = published
         let limit = settings.limits.maxMetricSeries
@@ -38,7 +41,9 @@ extension Broker {
     }
 }
 
-/// The handles of all hosted partitions, for scrapes. Replaced as a whole when the image changes.
+/// The handles of all hosted partitions, for scrapes.
+///
+/// Replaced as a whole when the image changes.
 package final class PublishedHandles: Sendable {
     private let state = Mutex<(topics: Int, handles: [PartitionHandle])>((0, []))
 

@@ -24,12 +24,14 @@ package struct BrokerParts: Sendable {
     /// Runs a closure on a thread that may block.
     package let runBlocking: @Sendable (@escaping @Sendable () -> Void) -> Void
     package let logger: @Sendable (String) -> Logger
+    /// Told once when the broker's own log cannot be written any more: the process has to end (storage rule R8).
+    package let onStorageFailure: @Sendable (StoreError) -> Void
 
     package init(
         settings: BrokerSettings, resolvedSettings: ResolvedSettings, store: LogStore, loops: [any EventLoop],
         registry: MetricRegistry, clock: Clock,
         runBlocking: @escaping @Sendable (@escaping @Sendable () -> Void) -> Void,
-        logger: @escaping @Sendable (String) -> Logger
+        logger: @escaping @Sendable (String) -> Logger, onStorageFailure: @escaping @Sendable (StoreError) -> Void
     ) {
         self.settings = settings
         self.resolvedSettings = resolvedSettings
@@ -39,6 +41,7 @@ package struct BrokerParts: Sendable {
         self.clock = clock
         self.runBlocking = runBlocking
         self.logger = logger
+        self.onStorageFailure = onStorageFailure
     }
 }
 
@@ -149,8 +152,9 @@ package final class Broker: Sendable {
 
     // MARK: Stop
 
-    /// Answers what is parked, writes the producers' state and lets go of every log. The store is closed by its owner,
-    /// after `then`.
+    /// Answers what is parked, writes the producers' state and lets go of every log.
+    ///
+    /// The store is closed by its owner, after `then`.
     package func stop(then: @escaping @Sendable () -> Void) {
         home.execute { [self] in
             control.value.stop()

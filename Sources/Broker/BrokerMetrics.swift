@@ -48,7 +48,8 @@ package final class BrokerMetrics: Sendable {
             "goulette_request_duration_seconds", help: "From a request's arrival to its answer.",
             labels: ["api": "Produce"])
         fetchLatency = registry.latency(
-            "goulette_request_duration_seconds", help: "From a request's arrival to its answer.", labels: ["api": "Fetch"])
+            "goulette_request_duration_seconds", help: "From a request's arrival to its answer.",
+            labels: ["api": "Fetch"])
         records = CounterFamily(
             registry, "goulette_topic_records_total", help: "Records appended to a topic.", labels: ["topic"],
             limit: seriesMax)

@@ -9,7 +9,9 @@ package import NIOCore
 
 /// How an answer leaves the broker; the socket layer provides it.
 package struct Answer: Sendable {
-    /// Sends the response; nil sends none (acks=0). To be called once, from any thread.
+    /// Sends the response; nil sends none (acks=0).
+    ///
+    /// To be called once, from any thread.
     package let send: @Sendable (ResponseBody?) -> Void
     /// Closes the connection instead of answering; the reason goes to the log.
     package let close: @Sendable (String) -> Void

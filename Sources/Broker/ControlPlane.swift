@@ -46,7 +46,8 @@ final class ControlPlane {
         let node = parts.settings.node.id
         let factory = PartitionFactory(
             node: node, store: parts.store, settings: parts.settings, metrics: metrics, clock: parts.clock,
-            logger: parts.logger("goulette.partition"), runBlocking: parts.runBlocking, owners: owners, published: published)
+            logger: parts.logger("goulette.partition"), runBlocking: parts.runBlocking, owners: owners,
+            published: published)
         let host = PartitionHost(factory: factory, shards: shards, loop: loop)
         controller = Controller(
             state: recovered.cluster,
@@ -56,10 +57,12 @@ final class ControlPlane {
             logger: parts.logger("goulette.controller"))
         coordinator = GroupCoordinator(
             state: recovered.groups,
-            machine: Self.machine(parts, recovered.coordinatorLog, owners[0], .groups, applied: recovered.groupsApplied),
+            machine: Self.machine(
+                parts, recovered.coordinatorLog, owners[0], .groups, applied: recovered.groupsApplied),
             settings: GroupSettings(parts.settings.groups), clock: parts.clock, loop: loop,
             random: SystemRandomNumberGenerator(), metrics: GroupMetrics(registry: parts.registry),
             logger: parts.logger("goulette.groups"))
+        controller.onStorageFailure = parts.onStorageFailure
         controller.onTopicDeleted = { [weak coordinator] in coordinator?.forget(topic: $0) }
     }
 

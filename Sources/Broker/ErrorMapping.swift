@@ -5,8 +5,8 @@
 
 import KafkaProtocol
 import LogStore
-import Records
 import Raft
+import Records
 import Replication
 
 enum ErrorMapping {

@@ -8,7 +8,9 @@ package import NIOCore
 import Telemetry
 
 extension Broker {
-    /// Serves one request. Called on the event loop of its connection; answers at any later time, from any thread.
+    /// Serves one request.
+    ///
+    /// Called on the event loop of its connection; answers at any later time, from any thread.
     ///
     /// A request that cannot be decoded, and an API or version that is not served, close the connection; except
     /// ApiVersions, which answers with the versions it knows (KIP-511).

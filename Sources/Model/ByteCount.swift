@@ -5,14 +5,20 @@
 
 /// A number of bytes, not negative.
 public struct ByteCount: Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// The number.
     public let bytes: Int
+    /// Makes a value of its parts.
     @inlinable public init(_ bytes: Int) {
         precondition(bytes >= 0, "a byte count is not negative: \(bytes)")
         self.bytes = bytes
     }
+    /// That many of the unit.
     public static func kibibytes(_ count: Int) -> ByteCount { ByteCount(count << 10) }
+    /// That many of the unit.
     public static func mebibytes(_ count: Int) -> ByteCount { ByteCount(count << 20) }
+    /// That many of the unit.
     public static func gibibytes(_ count: Int) -> ByteCount { ByteCount(count << 30) }
+    /// Orders by the number.
     @inlinable public static func < (a: Self, b: Self) -> Bool { a.bytes < b.bytes }
 
     private static let units: [(name: String, shift: Int)] = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)]
@@ -40,6 +46,7 @@ public struct ByteCount: Hashable, Comparable, Sendable, CustomStringConvertible
         self.init(product)
     }
 
+    /// The value as people read it.
     public var description: String {
         for unit in Self.units where bytes >= 1 << unit.shift {
             let tenths = ((bytes >> (unit.shift - 10)) * 10) >> 10

@@ -7,7 +7,9 @@
 ///
 /// Never reused: a topic that is deleted and created again gets new groups (storage rule R10).
 public struct GroupID: RawRepresentable, Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// The number.
     public let rawValue: UInt64
+    /// Makes a value of its parts.
     @inlinable public init(rawValue: UInt64) { self.rawValue = rawValue }
     /// The controller's group; it exists on every broker.
     public static let controller = GroupID(rawValue: 1)
@@ -15,30 +17,45 @@ public struct GroupID: RawRepresentable, Hashable, Comparable, Sendable, CustomS
     public static let coordinator = GroupID(rawValue: 2)
     /// The first id that is handed to a partition.
     public static let firstPartition = GroupID(rawValue: 1024)
+    /// Orders by the number.
     @inlinable public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+    /// The value as people read it.
     public var description: String { "group \(rawValue)" }
 }
 
-/// A broker, as `node.id` names it. Kafka clients see it as `node_id` (int32, not negative).
+/// A broker, as `node.id` names it.
+///
+/// Kafka clients see it as `node_id` (int32, not negative).
 public struct NodeID: RawRepresentable, Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// The number.
     public let rawValue: Int32
+    /// Makes a value of its parts.
     @inlinable public init(rawValue: Int32) { self.rawValue = rawValue }
+    /// Orders by the number.
     @inlinable public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+    /// The value as people read it.
     public var description: String { "\(rawValue)" }
 }
 
 /// One partition of a topic, counted from 0.
 public struct PartitionIndex: RawRepresentable, Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// The number.
     public let rawValue: Int32
+    /// Makes a value of its parts.
     @inlinable public init(rawValue: Int32) { self.rawValue = rawValue }
+    /// Orders by the number.
     @inlinable public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+    /// The value as people read it.
     public var description: String { "\(rawValue)" }
 }
 
 /// A topic's identity for as long as it exists: 128 random bits (KIP-516).
 public struct TopicID: Hashable, Sendable, CustomStringConvertible {
+    /// The first 64 bits.
     public let high: UInt64
+    /// The last 64 bits.
     public let low: UInt64
+    /// Makes a value of its parts.
     @inlinable public init(high: UInt64, low: UInt64) {
         self.high = high
         self.low = low
@@ -68,20 +85,27 @@ public struct TopicID: Hashable, Sendable, CustomStringConvertible {
 
 /// A topic and one of its partitions.
 public struct TopicPartition: Hashable, Sendable, CustomStringConvertible {
+    /// The topic's name.
     public let topic: String
+    /// The partition of the topic.
     public let partition: PartitionIndex
+    /// Makes a value of its parts.
     @inlinable public init(topic: String, partition: PartitionIndex) {
         self.topic = topic
         self.partition = partition
     }
+    /// The value as people read it.
     public var description: String { "\(topic)/\(partition)" }
 }
 
 /// An idempotent or transactional producer, unique in the cluster for ever.
 public struct ProducerID: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
+    /// The number.
     public let rawValue: Int64
+    /// Makes a value of its parts.
     @inlinable public init(rawValue: Int64) { self.rawValue = rawValue }
     /// What a batch carries when its producer is not idempotent.
     public static let none = ProducerID(rawValue: -1)
+    /// The value as people read it.
     public var description: String { "\(rawValue)" }
 }

@@ -8,7 +8,9 @@
 /// Source: G. Steele, D. Lea, C. Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
 public struct SeededRandom: RandomNumberGenerator, Sendable {
     private var state: UInt64
+    /// Makes a value of its parts.
     public init(seed: UInt64) { state = seed }
+    /// The one that follows.
     public mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var z = state

@@ -15,7 +15,9 @@ extension Clock {
         instant: { Instant(nanoseconds: read(CLOCK_MONOTONIC)) },
         wallTime: { WallTime(milliseconds: Int64(read(CLOCK_REALTIME) / 1_000_000)) })
 
-    /// Nanoseconds on `clock`. The two clocks used here always exist on Linux, so a failure is a broken invariant.
+    /// Nanoseconds on `clock`.
+    ///
+    /// The two clocks used here always exist on Linux, so a failure is a broken invariant.
     private static func read(_ clock: clockid_t) -> UInt64 {
         var time = timespec()
         // The pointer lives only for the call.

@@ -38,7 +38,9 @@ public struct EntryContent: Sendable {
     }
 }
 
-/// What a replica tells its owner. Called on the owner's loop, in the order of the log.
+/// What a replica tells its owner.
+///
+/// Called on the owner's loop, in the order of the log.
 public protocol ReplicaObserver: AnyObject {
     /// This replica leads in `term` and an entry of that term is committed: positions may be served.
     func replicaLeads(term: Term)
@@ -83,7 +85,9 @@ public final class ReplicaGroup {
     }
 
     /// Wraps a recovered log; call ``start(observer:)`` before anything else.
-    public init(node: NodeID, log: any GroupLog, configuration: Raft.Configuration, settings: Raft.Settings, seed: UInt64) {
+    public init(
+        node: NodeID, log: any GroupLog, configuration: Raft.Configuration, settings: Raft.Settings, seed: UInt64
+    ) {
         self.id = log.id
         self.log = log
         let durable = Self.durableState(of: log, initial: configuration)

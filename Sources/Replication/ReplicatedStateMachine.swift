@@ -7,7 +7,7 @@
 internal import DequeModule
 public import LogStore
 public import Model
-public import NIOCore
+internal import NIOCore
 internal import Raft
 
 /// One change of the stored state.
@@ -36,7 +36,9 @@ public protocol StateMachineLogic: AnyObject {
     func stateMachineFailed(_ error: StoreError)
 }
 
-/// Drives a state machine on a Raft group without segments. Confined to the group's event loop.
+/// Drives a state machine on a Raft group without segments.
+///
+/// Confined to the group's event loop.
 ///
 /// Invariant: `applied <= replica.committed`; commands are applied in index order, each exactly once in memory; the
 /// store may lose a suffix of what was applied, never something before it (storage rule R7).

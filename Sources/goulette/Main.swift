@@ -23,7 +23,7 @@ import Terminal
             75 try again, 77 not authorised, 130 interrupted.
             """,
         subcommands: [
-            TopicCommand.self, ProduceCommand.self, ConsumeCommand.self, GroupCommand.self, BenchCommand.self,
+            StartCommand.self, TopicCommand.self, ProduceCommand.self, ConsumeCommand.self, GroupCommand.self, BenchCommand.self,
         ])
 
     static func main() async {

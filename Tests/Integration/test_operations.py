@@ -2,6 +2,7 @@
 """What an operator meets: exit codes, the inspector, metrics, health, the command line."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from conftest import GOULETTE, INSPECT
 def fill(broker, topic, count=2000, size=1000):
     producer = Producer({"bootstrap.servers": broker.bootstrap, "batch.num.messages": 50})
     for number in range(count):
-        producer.produce(topic, b"%d " % number + bytes(range(256)) * (size // 256), partition=0)
+        producer.produce(topic, b"%d " % number + os.urandom(size), partition=0)
     assert producer.flush(60) == 0
 
 
@@ -24,7 +25,7 @@ def test_wrong_configuration_names_the_line(tmp_path):
     config.write_text("node:\n  id: 1\nstorage:\n  directorry: /nowhere\n")
     answer = subprocess.run([GOULETTE, "start", "--config", config], capture_output=True, text=True, timeout=20)
     assert answer.returncode == 78
-    assert "line 4" in answer.stderr and "directorry" in answer.stderr and "directory" in answer.stderr
+    assert ":4" in answer.stderr and "directorry" in answer.stderr and "directory" in answer.stderr
 
 
 def test_second_broker_on_a_directory_is_refused(broker):
@@ -129,7 +130,7 @@ def test_a_copy_of_a_killed_brokers_directory_opens(new_broker, tmp_path):
 def test_retention_by_bytes_deletes_old_segments(new_broker):
     broker = new_broker(environment={"GOULETTE_STORAGE__RETENTION_CHECK_INTERVAL": "200ms"}).start()
     assert broker.cli("topic", "create", "short", "-p", "1", "-c", "segment.bytes=1048576",
-                      "-c", "retention.bytes=3145728", "-c", "compression.type=uncompressed").returncode == 0
+                      "-c", "retention.bytes=3145728").returncode == 0
     fill(broker, "short", count=20000)
     deadline = time.monotonic() + 30
     while broker.metric("goulette_partition_log_start_offset") == 0:

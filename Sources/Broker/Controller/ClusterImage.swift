@@ -27,7 +27,8 @@ package final class TopicImage: Sendable {
     package let partitions: [PartitionHandle]
 
     package init(record: TopicRecord, configuration: TopicConfiguration, partitions: [PartitionHandle]) {
-        precondition(partitions.count == record.partitions.count, "topic \(record.name) has a partition without a handle")
+        precondition(
+            partitions.count == record.partitions.count, "topic \(record.name) has a partition without a handle")
         self.record = record
         self.configuration = configuration
         self.partitions = partitions

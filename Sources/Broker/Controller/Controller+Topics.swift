@@ -35,7 +35,9 @@ extension Controller {
     // MARK: Create
 
     /// What `request` would create, after every check.
-    package func plan(_ request: TopicRequest) throws(AdminRefusal) -> (partitions: Int, configuration: [String: String]) {
+    package func plan(
+        _ request: TopicRequest
+    ) throws(AdminRefusal) -> (partitions: Int, configuration: [String: String]) {
         if let problem = TopicName.problem(with: request.name) { throw AdminRefusal(.invalidTopicException, problem) }
         if state.topicIDs[request.name] != nil {
             throw AdminRefusal(.topicAlreadyExists, "Topic \(request.name) already exists")
@@ -43,12 +45,14 @@ extension Controller {
         let key = TopicName.collisionKey(request.name)
         if let other = state.topicIDs.keys.first(where: { TopicName.collisionKey($0) == key }) {
             throw AdminRefusal(
-                .invalidTopicException, "Topic \(request.name) collides with \(other): '.' and '_' are the same in metrics")
+                .invalidTopicException,
+                "Topic \(request.name) collides with \(other): '.' and '_' are the same in metrics")
         }
         let count = try partitionCount(of: request)
         guard count <= settings.limits.maxPartitionsPerTopic else {
             throw AdminRefusal(
-                .invalidPartitions, "\(count) partitions are more than \(settings.limits.maxPartitionsPerTopic) for a topic")
+                .invalidPartitions,
+                "\(count) partitions are more than \(settings.limits.maxPartitionsPerTopic) for a topic")
         }
         try checkRoom(topics: 1, partitions: count)
         _ = try checkConfiguration(request.configuration)
@@ -57,13 +61,16 @@ extension Controller {
 
     private func partitionCount(of request: TopicRequest) throws(AdminRefusal) -> Int {
         guard request.assignments.isEmpty else { return try assignedCount(of: request) }
-        let factor = request.replicationFactor == -1
+        let factor =
+            request.replicationFactor == -1
             ? Int16(clamping: settings.topics.defaultReplicationFactor) : request.replicationFactor
         guard factor >= 1 else {
-            throw AdminRefusal(.invalidReplicationFactor, "Replication factor must be larger than 0, or -1 for the default")
+            throw AdminRefusal(
+                .invalidReplicationFactor, "Replication factor must be larger than 0, or -1 for the default")
         }
         guard factor == 1 else {
-            throw AdminRefusal(.invalidReplicationFactor, "Replication factor \(factor) is larger than the 1 broker available")
+            throw AdminRefusal(
+                .invalidReplicationFactor, "Replication factor \(factor) is larger than the 1 broker available")
         }
         let count = request.partitionCount == -1 ? settings.topics.numPartitions : Int(request.partitionCount)
         guard count >= 1 else {
@@ -81,7 +88,8 @@ extension Controller {
             throw AdminRefusal(.invalidReplicaAssignment, "Assigned partitions must be numbered from 0 without gaps")
         }
         guard request.assignments.allSatisfy({ $0.brokers == [node.rawValue] }) else {
-            throw AdminRefusal(.invalidReplicaAssignment, "Every partition must be assigned to broker \(node), the only one")
+            throw AdminRefusal(
+                .invalidReplicaAssignment, "Every partition must be assigned to broker \(node), the only one")
         }
         return numbers.count
     }
@@ -161,7 +169,8 @@ extension Controller {
             }
             guard Int(total) <= settings.limits.maxPartitionsPerTopic else {
                 throw AdminRefusal(
-                    .invalidPartitions, "\(total) partitions are more than \(settings.limits.maxPartitionsPerTopic) for a topic")
+                    .invalidPartitions,
+                    "\(total) partitions are more than \(settings.limits.maxPartitionsPerTopic) for a topic")
             }
             if let assignments, assignments.count != added || !assignments.allSatisfy({ $0 == [node.rawValue] }) {
                 throw AdminRefusal(.invalidReplicaAssignment, "Each new partition must be assigned to broker \(node)")
@@ -181,7 +190,9 @@ extension Controller {
     }
 
     /// Replaces the configuration that is set on a topic.
-    package func setConfiguration(of name: String, _ overrides: [String: String], validateOnly: Bool, then: @escaping Done) {
+    package func setConfiguration(
+        of name: String, _ overrides: [String: String], validateOnly: Bool, then: @escaping Done
+    ) {
         guard let topic = state.topic(named: name) else {
             return then(AdminRefusal(.unknownTopicOrPartition, "Topic \(name) does not exist"))
         }

@@ -45,6 +45,7 @@ package final class Controller: StateMachineLogic {
     /// Group numbers that proposals under way have taken.
     var reservedGroups: UInt64 = 0
     var onTopicDeleted: ((String) -> Void)?
+    var onStorageFailure: ((StoreError) -> Void)?
 
     package init(
         state: ClusterState, machine: ReplicatedStateMachine, settings: BrokerSettings, node: NodeID,
@@ -99,6 +100,7 @@ package final class Controller: StateMachineLogic {
     package func stateMachineFailed(_ error: StoreError) {
         isLeading = false
         logger.critical("The controller's log failed", metadata: ["error": "\(error)"])
+        onStorageFailure?(error)
         onReady?(.store(error, partition: nil))
         onReady = nil
     }

@@ -10,8 +10,8 @@ package import Logging
 package import Model
 package import NIOCore
 import Raft
-import Replication
 import Records
+import Replication
 package import Settings
 
 /// Why partitions could not be hosted.
@@ -157,6 +157,8 @@ package final class PartitionHost {
             do throws(StoreError) {
                 let recovered = try factory.store.recoverPartition(
                     handle.group, settings: Partition.logSettings(configuration), label: label)
+                // The only replica cannot be repaired from a peer: it must not lead, so it is not served at all.
+                if let damage = recovered.damage { throw .corrupt(damage) }
                 shards.execute(on: handle.shard) { shard in
                     factory.start(recovered, handle, configuration, on: shard) { error in
                         answer(error.map { .store($0, partition: partition) })
@@ -197,31 +199,24 @@ package final class PartitionHost {
 // MARK: - On the shard
 
 extension PartitionFactory {
-    /// Binds a recovered log to its shard, rebuilds the producer state and starts the partition; `then` runs on the
-    /// shard when the partition leads, or cannot.
+    /// Binds a recovered log to its shard, rebuilds the producers' state and starts the partition.
+    ///
+    /// `then` runs on the shard when the partition leads, or cannot.
     func start(
         _ recovered: RecoveredGroup, _ handle: PartitionHandle, _ configuration: TopicConfiguration, on shard: Shard,
         then: @escaping (StoreError?) -> Void
     ) {
         let log = store.partitionLog(recovered, owner: owners[shard.number])
-        var producers = ProducerStateTable(settings: producerSettings)
-        var from = log.logStartOffset
-        if let snapshot = log.producerSnapshot, snapshot.offset >= from,
-            let table = try? ProducerStateTable(decoding: snapshot.bytes, settings: producerSettings) {
-            producers = table
-            from = snapshot.offset
-        }
-        let replay = ProducerReplay(producers)
-        log.replay(from: from) { entry, payload in
-            replay.add(payload, now: clock.wallTime())
-        } completion: { [self] result in
+        let replay = ProducerReplay(log, settings: producerSettings, now: clock.wallTime())
+        let environment = environment(of: shard)
+        log.replay(from: replay.snapshotOffset, each: { _, payload in replay.add(payload) }) { [node] result in
             if case .failure(let error) = result { return then(error) }
             let replica = ReplicaGroup(
                 node: node, log: log, configuration: Raft.Configuration(voters: [node]), settings: Raft.Settings(),
                 seed: handle.group.rawValue)
             let partition = Partition(
-                handle: handle, replica: replica, log: log, producers: replay.table, producerSnapshotOffset: from,
-                configuration: configuration, environment: environment(of: shard))
+                handle: handle, replica: replica, log: log, producers: replay, configuration: configuration,
+                environment: environment)
             partition.onSettled = then
             shard.add(partition)
             partition.start()
@@ -256,18 +251,34 @@ extension PartitionFactory {
     }
 }
 
-/// Rebuilds a producer table from the frames after its snapshot.
-private final class ProducerReplay {
+/// Rebuilds a partition's producer table from its stored snapshot and the frames after it.
+final class ProducerReplay {
+    /// What the log says, as far as it was replayed.
     private(set) var table: ProducerStateTable
+    /// Where the stored snapshot stands: replay begins there.
+    let snapshotOffset: Offset
+    private let now: WallTime
 
-    init(_ table: ProducerStateTable) { self.table = table }
+    init(_ log: PartitionLog, settings: ProducerStateTable.Settings, now: WallTime) {
+        self.now = now
+        if let snapshot = log.producerSnapshot, snapshot.offset >= log.logStartOffset,
+            let stored = try? ProducerStateTable(decoding: snapshot.bytes, settings: settings)
+        {
+            table = stored
+            snapshotOffset = snapshot.offset
+        } else {
+            table = ProducerStateTable(settings: settings)
+            snapshotOffset = log.logStartOffset
+        }
+    }
 
-    /// Takes over every batch of a stored frame, which was verified when it was read.
-    func add(_ payload: ByteBuffer, now: WallTime) {
+    /// Takes over the batches of a stored frame, which was verified when it was read.
+    func add(_ payload: ByteBuffer) {
         var cursor = RecordBatchCursor(payload)
         while let batch = try? cursor.next() {
-            guard batch.hasProducer else { continue }
-            table.replay(ProducerBatch(batch, baseOffset: batch.baseOffset, maxTimestamp: batch.maxTimestamp), at: now)
+            guard batch.hasProducer, batch.baseOffset >= snapshotOffset else { continue }
+            table.replay(
+                ProducerBatch(batch, baseOffset: batch.baseOffset, maxTimestamp: batch.maxTimestamp), at: now)
         }
     }
 }

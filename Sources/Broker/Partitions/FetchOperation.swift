@@ -117,7 +117,9 @@ package final class FetchOperation {
         shards.withPartition(handle, from: loop) { partition, reply in
             guard let partition else { return reply(FetchResult(error: .unknownTopicOrPartition)) }
             partition.fetch(call) { reply($0) }
-        } then: { then($0) }
+        } then: {
+            then($0)
+        }
     }
 
     // MARK: Deciding and waiting
@@ -125,7 +127,9 @@ package final class FetchOperation {
     private func decide(isLast: Bool) {
         guard !isDone else { return }
         let gathered = limits.bytesMax - budget
-        if isLast || isTimeUp || gathered >= limits.bytesMin || results.contains(where: \.isUrgent) { return complete() }
+        if isLast || isTimeUp || gathered >= limits.bytesMin || results.contains(where: \.isUrgent) {
+            return complete()
+        }
         committedBytes = gathered
         if !isParked { return park() }
         guard wasWokenWhileReading else { return }

@@ -136,7 +136,8 @@ extension Partition {
 
     /// The answer to ListOffsets for one timestamp or special value.
     package func listOffset(
-        _ timestamp: Int64, completion: @escaping (KafkaErrorCode, _ offset: Int64, _ timestamp: Int64, _ epoch: Int32) -> Void
+        _ timestamp: Int64,
+        completion: @escaping (KafkaErrorCode, _ offset: Int64, _ timestamp: Int64, _ epoch: Int32) -> Void
     ) {
         guard let term = replica.leadingTerm else { return completion(refusal ?? .leaderNotAvailable, -1, -1, -1) }
         switch timestamp {

@@ -12,7 +12,9 @@ import Replication
 package import Settings
 
 extension Partition {
-    /// Deletes the records below `offset`; -1 stands for the high watermark. Returns the new low watermark.
+    /// Deletes the records below `offset`; -1 stands for the high watermark.
+    ///
+    /// Returns the new low watermark.
     package func deleteRecords(before offset: Int64) -> (error: KafkaErrorCode, lowWatermark: Int64) {
         if let refusal { return (refusal, -1) }
         let target = offset == -1 ? highWatermark : Offset(offset)
@@ -45,7 +47,9 @@ extension Partition {
         let start = log.logStartOffset
         do {
             try log.applyRetention(
-                now: now, retentionMilliseconds: configuration.retentionMilliseconds < 0 ? nil : configuration.retentionMilliseconds,
+                now: now,
+                retentionMilliseconds: configuration.retentionMilliseconds < 0
+                    ? nil : configuration.retentionMilliseconds,
                 retentionBytes: configuration.retentionBytes < 0 ? nil : Int(configuration.retentionBytes),
                 upTo: highWatermark)
         } catch {

@@ -27,8 +27,10 @@ package struct ProduceCall {
 }
 
 extension Partition {
-    /// Validates a batch and adds it to the open frame. The outcome reaches `call.request` once: after commit for every
-    /// acknowledged produce, because here a local write and its flush are one step.
+    /// Validates a batch and adds it to the open frame.
+    ///
+    /// The outcome reaches `call.request` once: after commit for every acknowledged produce, because here a local write
+    /// and its flush are one step.
     ///
     /// - Cost: one pass over the batch for its checksum and records, one copy into the frame.
     package func produce(_ call: ProduceCall, context: CompressionContext) {
@@ -177,8 +179,9 @@ extension Partition {
         }
     }
 
-    /// Proposes the open frame. When that is refused nothing of it is in the log: its offsets are free again and its
-    /// producers are told.
+    /// Proposes the open frame.
+    ///
+    /// When that is refused nothing of it is in the log: its offsets are free again and its producers are told.
     private func close(now: Instant) {
         guard let frame = open.take() else { return }
         let content = EntryContent(
@@ -212,7 +215,9 @@ extension Partition {
         for waiter in frame.waiters { waiter.fail(code, "\(error)") }
     }
 
-    /// Proposes what is open, because nothing more will come. The log writes what it was handed before it closes.
+    /// Proposes what is open, because nothing more will come.
+    ///
+    /// The log writes what it was handed before it closes.
     package func finish() {
         if open != nil, batcher.inFlight < batcher.limits.framesInFlightMax { close(now: environment.clock.now()) }
     }

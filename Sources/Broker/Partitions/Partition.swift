@@ -69,16 +69,18 @@ package final class Partition {
     let environment: PartitionEnvironment
     let metrics: TopicMetrics
 
-    /// Wraps a recovered replica. `producers` must be what the log up to its end says.
+    /// Wraps a recovered replica.
+    ///
+    /// `producers` must be what the log up to its end says.
     init(
-        handle: PartitionHandle, replica: ReplicaGroup, log: PartitionLog, producers: ProducerStateTable,
-        producerSnapshotOffset: Offset, configuration: TopicConfiguration, environment: PartitionEnvironment
+        handle: PartitionHandle, replica: ReplicaGroup, log: PartitionLog, producers: ProducerReplay,
+        configuration: TopicConfiguration, environment: PartitionEnvironment
     ) {
         self.handle = handle
         self.replica = replica
         self.log = log
-        self.producers = producers
-        self.producerSnapshotOffset = producerSnapshotOffset
+        self.producers = producers.table
+        self.producerSnapshotOffset = producers.snapshotOffset
         self.configuration = configuration
         self.environment = environment
         self.metrics = environment.metrics.topic(handle.topic)
@@ -93,7 +95,9 @@ package final class Partition {
         replica.start(observer: self)
     }
 
-    /// Answers everything that waits and lets go of the log. The partition must not be used after.
+    /// Answers everything that waits and lets go of the log.
+    ///
+    /// The partition must not be used after.
     package func stop(_ error: KafkaErrorCode) {
         failWaiters(error, nil)
         wakeFetches(force: true)

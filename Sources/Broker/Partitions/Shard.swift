@@ -4,13 +4,15 @@
 // The partitions of one event loop, and the work that loop does for all of them.
 
 import KafkaProtocol
-import Logging
 import LogStore
+import Logging
 package import Model
 package import NIOCore
 package import Records
 
-/// All partitions that live on one event loop. Confined to that loop.
+/// All partitions that live on one event loop.
+///
+/// Confined to that loop.
 package final class Shard {
     package let number: Int
     package let loop: any EventLoop

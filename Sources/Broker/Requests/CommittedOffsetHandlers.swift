@@ -87,7 +87,8 @@ extension Broker {
         }
     }
 
-    private static func all(_ offsets: [(partition: TopicPartition, committed: CommittedOffset)]) -> OffsetFetchResponse {
+    private static func all(_ offsets: [(partition: TopicPartition, committed: CommittedOffset)]) -> OffsetFetchResponse
+    {
         var topics: [OffsetFetchResponse.Topic] = []
         for (partition, committed) in offsets {
             let answer = OffsetFetchResponse.Partition(partition.partition.rawValue, committed)

@@ -53,9 +53,12 @@ extension Broker {
         guard id == node.rawValue else { throw AdminRefusal(.invalidRequest, "This is broker \(node), not \(id)") }
     }
 
-    private func topicConfigs(_ topic: TopicImage, _ request: DescribeConfigsRequest) -> [DescribeConfigsResponse.Config] {
+    private func topicConfigs(
+        _ topic: TopicImage, _ request: DescribeConfigsRequest
+    ) -> [DescribeConfigsResponse.Config] {
         let overrides = topic.record.configuration
-        return TopicConfigurationCatalogue.effective(overrides: overrides, defaults: settings.topicDefaults).map { entry in
+        return TopicConfigurationCatalogue.effective(overrides: overrides, defaults: settings.topicDefaults).map {
+            entry in
             let definition = entry.definition
             var synonyms: [DescribeConfigsResponse.Synonym] = []
             if request.includeSynonyms {
@@ -92,7 +95,8 @@ extension Broker {
         }
         for (slot, resource) in request.resources.enumerated() {
             let changes = resource.configs.map { ConfigChange(name: $0.name, operation: .set, value: $0.value) }
-            alter(resource.resourceType, resource.resourceName, changes, replacing: true, request.validateOnly) { refusal in
+            alter(resource.resourceType, resource.resourceName, changes, replacing: true, request.validateOnly) {
+                refusal in
                 gathering.set(
                     slot,
                     .init(
@@ -103,14 +107,16 @@ extension Broker {
     }
 
     func incrementalAlterConfigs(_ request: IncrementalAlterConfigsRequest, _ call: Call) {
-        let gathering = Gathering<IncrementalAlterConfigsResponse.Resource>(count: request.resources.count) { resources in
+        let gathering = Gathering<IncrementalAlterConfigsResponse.Resource>(count: request.resources.count) {
+            resources in
             call.respond(IncrementalAlterConfigsResponse(resources: resources))
         }
         for (slot, resource) in request.resources.enumerated() {
             let changes = resource.configs.map {
                 ConfigChange(name: $0.name, operation: .init(rawValue: $0.operation), value: $0.value)
             }
-            alter(resource.resourceType, resource.resourceName, changes, replacing: false, request.validateOnly) { refusal in
+            alter(resource.resourceType, resource.resourceName, changes, replacing: false, request.validateOnly) {
+                refusal in
                 gathering.set(
                     slot,
                     .init(
@@ -167,7 +173,8 @@ struct ConfigChange: Sendable {
         var result = start
         for change in changes {
             guard let definition = TopicConfigurationCatalogue.definition(change.name) else {
-                let hint = TopicConfigurationCatalogue.suggestion(for: change.name).map { "; did you mean \($0)?" } ?? ""
+                let hint =
+                    TopicConfigurationCatalogue.suggestion(for: change.name).map { "; did you mean \($0)?" } ?? ""
                 throw AdminRefusal(.invalidConfig, "Unknown topic configuration \(change.name)\(hint)")
             }
             switch change.operation {

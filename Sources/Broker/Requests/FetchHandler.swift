@@ -60,7 +60,8 @@ extension Broker {
 
     private func answer(_ result: FetchResult, index: Int32) -> FetchResponse.Partition {
         if result.error != .none { metrics.error(result.error).increment() }
-        var partition = FetchResponse.Partition(index: index, errorCode: result.error, highWatermark: result.highWatermark)
+        var partition = FetchResponse.Partition(
+            index: index, errorCode: result.error, highWatermark: result.highWatermark)
         partition.lastStableOffset = result.highWatermark
         partition.logStartOffset = result.logStartOffset
         partition.records = RecordSlices(result.records)

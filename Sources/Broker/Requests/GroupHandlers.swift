@@ -89,7 +89,8 @@ extension Broker {
 
     func leaveGroup(_ request: LeaveGroupRequest, _ call: Call) {
         let isList = call.version >= 3
-        let leaving = isList
+        let leaving =
+            isList
             ? request.members.map { LeavingMember(memberID: $0.memberID, instanceID: $0.groupInstanceID) }
             : [LeavingMember(memberID: request.memberID, instanceID: nil)]
         withCoordinator { coordinator in

@@ -75,7 +75,8 @@ extension Broker {
 
     private func describe(_ name: String, in image: ClusterImage) -> MetadataResponse.Topic {
         if let topic = image.topics[name] { return describe(topic) }
-        let code: KafkaErrorCode = TopicName.problem(with: name) == nil ? .unknownTopicOrPartition : .invalidTopicException
+        let code: KafkaErrorCode =
+            TopicName.problem(with: name) == nil ? .unknownTopicOrPartition : .invalidTopicException
         return MetadataResponse.Topic(errorCode: code, name: name)
     }
 
@@ -85,7 +86,8 @@ extension Broker {
             let replicas = record.replicas.map(\.rawValue)
             return MetadataResponse.Partition(
                 errorCode: epoch < 0 ? .leaderNotAvailable : .none, index: handle.index.rawValue,
-                leaderID: epoch < 0 ? -1 : node.rawValue, leaderEpoch: epoch, replicaNodes: replicas, isrNodes: replicas)
+                leaderID: epoch < 0 ? -1 : node.rawValue, leaderEpoch: epoch, replicaNodes: replicas, isrNodes: replicas
+            )
         }
         return MetadataResponse.Topic(name: topic.record.name, partitions: partitions)
     }

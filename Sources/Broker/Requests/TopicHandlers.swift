@@ -16,7 +16,8 @@ extension Broker {
         for (slot, topic) in request.topics.enumerated() {
             if twice.contains(topic.name) {
                 let answer = CreateTopicsResponse.Topic(
-                    name: topic.name, errorCode: .invalidRequest, errorMessage: "The topic is named twice in the request")
+                    name: topic.name, errorCode: .invalidRequest,
+                    errorMessage: "The topic is named twice in the request")
                 gathering.set(slot, answer)
                 continue
             }

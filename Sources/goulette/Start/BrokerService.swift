@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// BrokerService.swift
+// Wires the parts of a broker in the order data flows, runs them until a signal, and stops them in reverse.
+
+import Admin
+import Broker
+import KafkaServer
+import LogStore
+import Logging
+import Model
+import NIOCore
+import NIOPosix
+import ServiceLifecycle
+import Settings
+import Synchronization
+import Telemetry
+import Terminal
+
+/// A running broker.
+struct BrokerService: Service, CustomStringConvertible {
+    let settings: BrokerSettings
+    let resolved: ResolvedSettings
+    let logs: LogSystem
+
+    var description: String { "broker" }
+
+    /// How long a stop may wait for requests that are being served.
+    static let drainSeconds: Int64 = 10
+
+    /// Starts everything, waits for a graceful shutdown, stops everything.
+    ///
+    /// - Throws: ``StartFailure`` with the exit code.
+    func run() async throws {
+        let logger = logs.logger("goulette")
+        let registry = MetricRegistry()
+        ProcessMetrics.register(in: registry, version: Version.text, revision: Version.revision, clock: .system)
+        logs.register(in: registry)
+        let health = HealthState()
+        let loops = MultiThreadedEventLoopGroup(numberOfThreads: settings.eventLoopCount)
+        let threads = NIOThreadPool(numberOfThreads: 4)
+        threads.start()
+        let admin = try await startAdmin(registry, health)
+        let failed = FailureSignal()
+        let store = try openStore(registry)
+        let broker = try await startBroker(store, registry, loops, threads, failed)
+        let server = try await startServer(broker, registry, loops)
+        health.set("broker", .healthy)
+        announce(server, admin, logger)
+
+        let failure = await failed.waitOrShutdown()
+
+        health.set("broker", .unhealthy(reason: "the broker is stopping"))
+        logger.info("Stopping", metadata: ["reason": "\(failure.map { "\($0)" } ?? "signal")"])
+        await server.drain(seconds: Self.drainSeconds)
+        await withCheckedContinuation { done in broker.stop { done.resume() } }
+        store.close()
+        await admin?.stop()
+        try await threads.shutdownGracefully()
+        try await loops.shutdownGracefully()
+        logger.info("Stopped")
+        if let failure { throw StartFailure(failure, partition: nil) }
+    }
+
+    private func openStore(_ registry: MetricRegistry) throws -> LogStore {
+        do throws(StoreError) {
+            return try LogStore.open(StoreSettings(settings), metrics: registry, logger: logs.logger("goulette.store"))
+        } catch {
+            throw StartFailure(error, partition: nil)
+        }
+    }
+
+    private func startBroker(
+        _ store: LogStore, _ registry: MetricRegistry, _ loops: MultiThreadedEventLoopGroup, _ threads: NIOThreadPool,
+        _ failed: FailureSignal
+    ) async throws -> Broker {
+        let logs = logs
+        let parts = BrokerParts(
+            settings: settings, resolvedSettings: resolved, store: store, loops: loops.makeIterator().map { $0 },
+            registry: registry, clock: .system,
+            runBlocking: { body in threads.submit { state in if state == .active { body() } } },
+            logger: { logs.logger($0) }, onStorageFailure: { failed.signal($0) })
+        let result = await withCheckedContinuation { done in
+            Broker.start(parts) { done.resume(returning: $0) }
+        }
+        switch result {
+        case .success(let broker): return broker
+        case .failure(.store(let error, let partition)): throw StartFailure(error, partition: partition)
+        case .failure(.refused(let refusal)):
+            throw StartFailure(
+                Failure(
+                    "The controller did not start", place: refusal.message,
+                    advice: "See the log above for what happened first.", exitCode: .failed))
+        }
+    }
+
+    /// Sockets come last: a client that can connect is served.
+    private func startServer(
+        _ broker: Broker, _ registry: MetricRegistry, _ loops: MultiThreadedEventLoopGroup
+    ) async throws -> KafkaServer {
+        let node = settings.node.id
+        let server = KafkaServer(
+            settings: ListenerSettings(settings.listeners), group: loops, metrics: registry,
+            logger: logs.logger("goulette.server"),
+            handler: { request, reply in
+                let call = Call(
+                    header: request.header, loop: request.context.eventLoop,
+                    advertised: BrokerAddress(
+                        id: node, host: request.context.listener.advertisedHost,
+                        port: Int32(request.context.listener.advertisedPort)),
+                    peer: request.context.peerAddress, receivedAt: request.receivedAt,
+                    answer: Answer(
+                        send: { reply.complete($0) }, close: { reply.closeConnection($0) },
+                        onDisconnect: { reply.onDisconnect($0) }))
+                broker.handle(call, body: request.body)
+            })
+        do {
+            _ = try await server.start()
+        } catch {
+            throw Self.cannotListen(on: "\(settings.listeners.kafka)", error)
+        }
+        return server
+    }
+
+    private func startAdmin(
+        _ registry: MetricRegistry, _ health: HealthState
+    ) async throws -> AdminServer? {
+        guard let address = settings.adminListen else { return nil }
+        health.set("broker", .unhealthy(reason: "the broker is starting"))
+        let admin = AdminServer(
+            settings: AdminSettings(host: address.host, port: address.port), metrics: registry, health: health,
+            logger: logs.logger("goulette.admin"))
+        do {
+            _ = try await admin.start()
+        } catch {
+            throw Self.cannotListen(on: "\(address)", error)
+        }
+        return admin
+    }
+
+    private static func cannotListen(on address: String, _ error: any Error) -> StartFailure {
+        StartFailure(
+            Failure(
+                "Cannot listen on \(address)", place: "\(error)",
+                advice: "Stop what uses the address, or choose another with --listen or --admin.", exitCode: .failed))
+    }
+
+    /// Says how to connect, to people on a terminal and to the log.
+    private func announce(_ server: KafkaServer, _ admin: AdminServer?, _ logger: Logger) {
+        let advertised = settings.listeners.advertised
+        logger.info(
+            "Ready",
+            metadata: [
+                "listen": "\(settings.listeners.kafka)", "advertised": "\(advertised)",
+                "admin": "\(settings.adminListen.map { "\($0)" } ?? "-")", "data": "\(settings.storage.directory)",
+            ])
+        if advertised.isLoopback, !settings.listeners.kafka.isLoopback {
+            logger.warning(
+                "Clients on other machines will be told to connect to a loopback address",
+                metadata: ["advertised": "\(advertised)", "try": "--advertise HOST:PORT"])
+        }
+        guard FileOutput.standardOutput.isTerminal else { return }
+        let adminLine = settings.adminListen.map { "\n  metrics    curl http://\($0)/metrics" } ?? ""
+        try? FileOutput.standardOutput.write(
+            """
+
+            goulette \(Version.text) is ready on \(advertised), data in \(settings.storage.directory)
+
+              produce    echo hello | kcat -b \(advertised) -t greetings -P
+              consume    kcat -b \(advertised) -t greetings -C -e
+              topics     goulette topic list -b \(advertised)\(adminLine)
+
+
+            """)
+    }
+}
+
+/// The store's failure, which ends the process as a signal would, but with its own exit code.
+private final class FailureSignal: Sendable {
+    private let stream: AsyncStream<StoreError>
+    private let continuation: AsyncStream<StoreError>.Continuation
+
+    init() { (stream, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(1)) }
+
+    func signal(_ error: StoreError) { continuation.yield(error) }
+
+    /// Returns nil at a graceful shutdown.
+    func waitOrShutdown() async -> StoreError? {
+        let continuation = continuation
+        return await withGracefulShutdownHandler {
+            for await error in stream { return error }
+            return nil
+        } onGracefulShutdown: {
+            continuation.finish()
+        }
+    }
+}

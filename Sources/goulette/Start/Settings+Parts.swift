@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Settings+Parts.swift
+// What each part needs of the broker's settings.
+
+import Broker
+import KafkaServer
+import LogStore
+import Model
+import Settings
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+extension BrokerSettings {
+    /// Half of the cores unless the configuration says otherwise: the other half compresses, flushes and runs clients.
+    var eventLoopCount: Int {
+        if performance.eventLoops > 0 { return performance.eventLoops }
+        return max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))) / 2)
+    }
+}
+
+extension StoreSettings {
+    /// The store's part of the broker's settings.
+    init(_ settings: BrokerSettings) {
+        self.init(directory: settings.storage.directory)
+        journal = JournalMode(rawValue: settings.storage.journal.rawValue) ?? .auto
+        journalFile = settings.storage.journalFileBytes
+        journalFiles = settings.storage.journalFiles
+        checkpointMilliseconds = settings.storage.checkpointInterval.milliseconds
+        tailCache = settings.storage.writeBufferBytes
+        readCache = settings.storage.readCacheBytes
+        diskReserve = settings.storage.diskReserveBytes
+        compressionLevel = settings.storage.compression == .none ? 0 : Int32(settings.storage.compressionLevel)
+    }
+}
+
+extension NetworkAddress {
+    /// Whether only this machine can connect to it.
+    var isLoopback: Bool { host == "localhost" || host == "::1" || host.hasPrefix("127.") }
+}
+
+extension ListenerSettings {
+    /// The listener's part of the broker's settings.
+    init(_ listeners: BrokerSettings.Listeners) {
+        self.init(
+            host: listeners.kafka.host, port: listeners.kafka.port, advertisedHost: listeners.advertised.host,
+            advertisedPort: listeners.advertised.port)
+        connectionsMax = listeners.maxConnections
+        connectionsPerAddressMax = listeners.maxConnectionsPerIP
+        idleTimeoutMilliseconds = listeners.idleTimeout.milliseconds
+        partialFrameTimeoutMilliseconds = listeners.partialFrameTimeout.milliseconds
+        requestBytesMax = listeners.maxRequestBytes.bytes
+        inflightRequestsPerConnectionMax = listeners.maxInflightRequestsPerConnection
+        inflightBytesPerConnectionMax = listeners.maxInflightBytesPerConnection.bytes
+        inflightBytesMax = listeners.maxInflightBytes.bytes
+        responseBacklogBytesMax = listeners.maxResponseBacklogBytes.bytes
+    }
+}

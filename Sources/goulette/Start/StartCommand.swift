@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// StartCommand.swift
+// `goulette start`: settings, log, broker; then waits for the end of the process.
+
+import ArgumentParser
+import Foundation
+import LogStore
+import Logging
+import Model
+import ServiceLifecycle
+import Settings
+import Telemetry
+import Terminal
+import UnixSignals
+
+/// Runs a broker.
+struct StartCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "start",
+        abstract: "Run a broker.",
+        discussion: """
+            Without a configuration it listens on 127.0.0.1:9092 and keeps its data in ./goulette-data. Every key of the \
+            configuration file can also be set by an environment variable: storage.directory is \
+            GOULETTE_STORAGE__DIRECTORY.
+
+            Exit codes: 0 stopped, 1 unexpected, 20 disk full, 21 refuses corrupt data, 64 usage, 75 the data directory is \
+            in use, 78 bad configuration.
+            """)
+
+    @Option(help: "Configuration file (YAML).")
+    var config: String?
+
+    @Option(help: "Data directory.")
+    var data: String?
+
+    @Option(help: "Where Kafka clients connect, as host:port.")
+    var listen: String?
+
+    @Option(help: "What clients are told to connect to, as host:port.")
+    var advertise: String?
+
+    @Option(help: "Where health and metrics are served over HTTP, as host:port.")
+    var admin: String?
+
+    @Flag(help: "Print the settings that would be used and stop.")
+    var check = false
+
+    func run() async throws {
+        let resolved = try loadSettings()
+        let settings = resolved.typed()
+        if check { return try FileOutput.standardOutput.write("The configuration is valid.\n") }
+        let logs = LogSystem(
+            format: LogFormat(rawValue: settings.log.format.rawValue) ?? .automatic,
+            level: Logger.Level(rawValue: settings.log.level.rawValue) ?? .info, node: settings.node.id)
+        logs.bootstrap()
+        let service = BrokerService(settings: settings, resolved: resolved, logs: logs)
+        let group = ServiceGroup(
+            configuration: ServiceGroupConfiguration(
+                services: [.init(service: service, successTerminationBehavior: .gracefullyShutdownGroup)],
+                gracefulShutdownSignals: [.sigterm, .sigint], logger: logs.logger("goulette.lifecycle")))
+        do {
+            try await group.run()
+        } catch let failure as StartFailure {
+            throw failure.failure
+        }
+    }
+
+    private func loadSettings() throws -> ResolvedSettings {
+        var options: [(key: String, value: String)] = []
+        if let data { options.append(("storage.directory", data)) }
+        if let listen { options.append(("listeners.kafka", listen)) }
+        if let advertise { options.append(("listeners.advertised", advertise)) }
+        if let admin { options.append(("admin.listen", admin)) }
+        do {
+            return try SettingsLoader.load(
+                path: config, environment: ProcessInfo.processInfo.environment,
+                commandLine: options)
+        } catch {
+            throw Failure(
+                "The configuration is wrong", place: "\(error)",
+                advice: "Correct it; docs/reference/configuration.md lists every key.", exitCode: .badConfiguration)
+        }
+    }
+}
+
+/// Why the broker did not start or could not go on.
+struct StartFailure: Error {
+    let failure: Failure
+
+    init(_ failure: Failure) { self.failure = failure }
+
+    /// A store that cannot be opened, or a log that cannot be recovered.
+    init(_ error: StoreError, partition: TopicPartition?) {
+        let place = partition.map { "partition \($0)" } ?? "the data directory"
+        switch error {
+        case .locked:
+            self.init(
+                Failure(
+                    "Cannot open the data directory", place: "It is locked: \(error)",
+                    advice: "Stop the other broker, or start this one with another --data.", exitCode: .tryAgain))
+        case .corrupt:
+            self.init(
+                Failure(
+                    "Refusing to serve damaged data in \(place)", place: "\(error)",
+                    advice: "Nothing was changed. Run logstore-inspect verify, and restore the file from a copy.",
+                    exitCode: .corruptData))
+        case .diskFull:
+            self.init(
+                Failure(
+                    "Cannot start", place: "\(error)", advice: "Free some space on the disk.",
+                    exitCode: .diskFull))
+        default:
+            self.init(
+                Failure(
+                    "Cannot open \(place)", place: "\(error)", advice: "See the log above for what happened first.",
+                    exitCode: .failed))
+        }
+    }
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// BrokerHarness.swift
+// A broker without sockets: real store, real event loops, requests and answers as bytes.
+
+import Foundation
+import KafkaProtocol
+import LogStore
+import Logging
+import Model
+import NIOCore
+import NIOPosix
+import Records
+import Settings
+import Telemetry
+
+@testable import Broker
+
+/// A broker on a directory of its own.
+final class BrokerHarness: Sendable {
+    let directory: URL
+    let group: MultiThreadedEventLoopGroup
+    let threads: NIOThreadPool
+    let store: LogStore
+    let broker: Broker
+
+    private init(
+        directory: URL, group: MultiThreadedEventLoopGroup, threads: NIOThreadPool, store: LogStore, broker: Broker
+    ) {
+        self.directory = directory
+        self.group = group
+        self.threads = threads
+        self.store = store
+        self.broker = broker
+    }
+
+    static func start(
+        in directory: URL? = nil, loops: Int = 2, options: [(key: String, value: String)] = []
+    ) async throws -> BrokerHarness {
+        let directory =
+            directory ?? FileManager.default.temporaryDirectory.appending(path: "goulette-\(UUID().uuidString)")
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: loops)
+        let threads = NIOThreadPool(numberOfThreads: 2)
+        threads.start()
+        let resolved = try SettingsLoader.load(
+            path: nil, commandLine: [("groups.initial_rebalance_delay", "0s")] + options)
+        let registry = MetricRegistry()
+        var storeSettings = StoreSettings(directory: directory.path)
+        storeSettings.diskReserve = ByteCount(0)
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let store = try LogStore.open(storeSettings, metrics: registry, logger: logger)
+        let parts = BrokerParts(
+            settings: resolved.typed(), resolvedSettings: resolved, store: store,
+            loops: group.makeIterator().map { $0 },
+            registry: registry, clock: .system,
+            runBlocking: { body in threads.submit { state in if state == .active { body() } } },
+            logger: { _ in logger }, onStorageFailure: { _ in })
+        let broker = try await withCheckedThrowingContinuation { done in
+            Broker.start(parts) { result in done.resume(with: result.mapError { $0 as any Error }) }
+        }
+        return BrokerHarness(directory: directory, group: group, threads: threads, store: store, broker: broker)
+    }
+
+    /// Stops the broker as SIGTERM does; the directory stays.
+    func stop() async throws {
+        await withCheckedContinuation { done in broker.stop { done.resume() } }
+        store.close()
+        try await threads.shutdownGracefully()
+        try await group.shutdownGracefully()
+    }
+
+    /// Sends a request as a connection on the loop `loop` would, and decodes the answer.
+    func call<Request: KafkaRequestMessage>(
+        _ request: Request, version: Int16, loop: Int = 0
+    ) async throws -> Request.Response {
+        let body = try await raw(request, version: version, loop: loop)
+        guard let body else { throw HarnessError.closed }
+        return try ResponseDecoder.decode(Request.Response.self, from: body.contiguous(), version: version)
+    }
+
+    enum HarnessError: Error { case closed }
+
+    /// Nil when the broker closed the connection instead.
+    func raw<Request: KafkaRequestMessage>(
+        _ request: Request, version: Int16, loop: Int = 0
+    ) async throws -> ResponseBody? {
+        var writer = WireWriter()
+        request.encode(to: &writer, version: version)
+        let body = RecordSlices(writer.finish()).contiguous()
+        let header = RequestHeader(
+            apiKey: Request.apiKey.rawValue, version: version, correlationID: 7, clientID: "test")
+        let eventLoop = Array(group.makeIterator())[loop]
+        return await withCheckedContinuation { done in
+            let answer = Answer(
+                send: { done.resume(returning: $0) }, close: { _ in done.resume(returning: nil) },
+                onDisconnect: { _ in })
+            let call = Call(
+                header: header, loop: eventLoop,
+                advertised: BrokerAddress(id: NodeID(rawValue: 1), host: "localhost", port: 9092), peer: "127.0.0.1",
+                receivedAt: Clock.system.now(), answer: answer)
+            eventLoop.execute { self.broker.handle(call, body: body) }
+        }
+    }
+
+    // MARK: Short forms
+
+    func createTopic(
+        _ name: String, partitions: Int32 = 1, configs: [String: String] = [:]
+    ) async throws -> KafkaErrorCode {
+        let topic = CreateTopicsRequest.Topic(
+            name: name, partitionCount: partitions, replicationFactor: 1, assignments: [],
+            configs: configs.map { .init(name: $0.key, value: $0.value) })
+        let request = CreateTopicsRequest(topics: [topic], timeoutMilliseconds: 10_000, validateOnly: false)
+        return try await call(request, version: 5).topics[0].errorCode
+    }
+
+    func produce(
+        _ values: [String], to topic: String, partition: Int32 = 0, producer: ProducerFields = .none, acks: Int16 = -1,
+        timestamp: Int64 = Clock.system.wallTime().milliseconds
+    ) async throws -> ProduceResponse.Partition {
+        var builder = RecordBatchBuilder(producer: producer)
+        for value in values { builder.append(key: nil, value: ByteBuffer(string: value), timestamp: timestamp) }
+        let records = try builder.build()
+        let request = ProduceRequest(
+            acks: acks, timeoutMilliseconds: 10_000,
+            topics: [.init(name: topic, partitions: [.init(index: partition, records: records)])])
+        return try await call(request, version: 8).topics[0].partitions[0]
+    }
+
+    func fetch(
+        _ topic: String, partition: Int32 = 0, from offset: Int64, wait: Int32 = 0, minBytes: Int32 = 1,
+        maxBytes: Int32 = 1 << 20, loop: Int = 0
+    ) async throws -> FetchResponse.Partition {
+        let partition = FetchRequest.Partition(
+            index: partition, currentLeaderEpoch: -1, fetchOffset: offset, lastFetchedEpoch: -1, logStartOffset: -1,
+            partitionMaxBytes: maxBytes)
+        var request = FetchRequest(maxWaitMilliseconds: wait, minBytes: minBytes)
+        request.maxBytes = maxBytes
+        request.topics = [.init(name: topic, partitions: [partition])]
+        return try await call(request, version: 11, loop: loop).topics[0].partitions[0]
+    }
+
+    /// The values of all records in a fetch answer, from `offset` on.
+    func values(_ answer: FetchResponse.Partition, from offset: Int64 = 0) throws -> [String] {
+        var values: [String] = []
+        var cursor = RecordBatchCursor(answer.records.contiguous())
+        while let batch = try cursor.next() {
+            for record in try batch.allRecords() where record.offset.rawValue >= offset {
+                values.append(record.value.map { String(buffer: $0) } ?? "")
+            }
+        }
+        return values
+    }
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ClusterStateTests.swift
+// The controller's state machine: every command, every refusal, encoding, and group numbers that never repeat.
+
+import Model
+import Testing
+
+@testable import Broker
+
+@Suite struct ClusterStateTests {
+    private func topic(_ name: String, first: UInt64, partitions: Int = 2, id: UInt64 = 1) -> TopicRecord {
+        TopicRecord(
+            name: name, id: TopicID(high: id, low: id),
+            partitions: (0..<partitions).map {
+                PartitionRecord(group: GroupID(rawValue: first + UInt64($0)), replicas: [NodeID(rawValue: 1)])
+            }, configuration: ["retention.ms": "1000"])
+    }
+
+    @Test func createsAndDeletesTopics() {
+        var state = ClusterState()
+        let record = topic("a", first: 1024)
+        #expect(state.apply(.createTopic(record)) == .topicCreated(record))
+        #expect(state.topic(named: "a") == record)
+        #expect(state.partitionCount == 2)
+        #expect(state.apply(.createTopic(topic("a", first: 1026, id: 2))) == .refused(.topicExists("a")))
+        #expect(state.apply(.deleteTopic(record.id)) == .topicDeleted(record))
+        #expect(state.apply(.deleteTopic(record.id)) == .refused(.unknownTopic(record.id)))
+        #expect(state.partitionCount == 0)
+    }
+
+    @Test func groupNumbersAreNeverUsedTwice() {
+        var state = ClusterState()
+        let first = topic("a", first: 1024)
+        _ = state.apply(.createTopic(first))
+        _ = state.apply(.deleteTopic(first.id))
+        #expect(state.apply(.createTopic(topic("a", first: 1024, id: 2))) == .refused(.staleGroupNumbers))
+        #expect(state.nextGroup == GroupID(rawValue: 1026))
+        #expect(
+            state.apply(.createTopic(topic("a", first: 1026, id: 2))) == .topicCreated(topic("a", first: 1026, id: 2)))
+    }
+
+    @Test func growsAndConfiguresTopics() {
+        var state = ClusterState()
+        let record = topic("a", first: 1024)
+        _ = state.apply(.createTopic(record))
+        let more = [PartitionRecord(group: GroupID(rawValue: 1026), replicas: [NodeID(rawValue: 1)])]
+        guard case .partitionsAdded(let grown, let added) = state.apply(.addPartitions(topic: record.id, more)) else {
+            Issue.record("the topic did not grow")
+            return
+        }
+        #expect(grown.partitions.count == 3 && added == [PartitionIndex(rawValue: 2)])
+        guard case .configurationChanged(let changed) = state.apply(.setConfiguration(topic: record.id, [:])) else {
+            Issue.record("the configuration did not change")
+            return
+        }
+        #expect(changed.configuration.isEmpty && changed.partitions.count == 3)
+    }
+
+    @Test func producerIDsAreHandedOutOnce() {
+        var state = ClusterState()
+        #expect(
+            state.apply(.allocateProducerIDs(first: 0, count: 1000)) == .producerIDsAllocated(first: 0, count: 1000))
+        #expect(state.apply(.allocateProducerIDs(first: 0, count: 1000)) == .refused(.staleProducerIDs))
+        #expect(state.nextProducerID == 1000)
+    }
+
+    @Test func commandsSurviveEncodingAndNothingElseDoes() throws {
+        let id = TopicID(high: 7, low: 8)
+        let commands: [ClusterCommand] = [
+            .initialize(clusterID: "abc"), .createTopic(topic("a", first: 1024)), .deleteTopic(id),
+            .addPartitions(topic: id, topic("a", first: 1024).partitions),
+            .setConfiguration(topic: id, ["b": "c", "a": ""]), .allocateProducerIDs(first: 5, count: 6),
+        ]
+        for command in commands {
+            let bytes = command.encoded()
+            #expect(try ClusterCommand(decoding: bytes) == command)
+            for length in 0..<bytes.count {
+                #expect(throws: BinaryCodingError.self) { try ClusterCommand(decoding: Array(bytes.prefix(length))) }
+            }
+            #expect(throws: BinaryCodingError.self) { try ClusterCommand(decoding: bytes + [0]) }
+        }
+    }
+}
