@@ -16,11 +16,11 @@ enum FrameError: Error, Equatable, Sendable {
 
 /// Assembles requests.
 struct FrameDecoder: Sendable {
-    /// What is allocated for a request before its bytes have come.
+    /// What is allocated for a request before its bytes have come: room for a batch of Kafka's default maximum, 1 MiB, and
+    /// what stands around it.
     ///
-    /// Larger requests grow by doubling as they arrive, so
-    /// that a size alone claims no memory.
-    static let allocationMax = 1 << 20
+    /// Larger requests grow by doubling as they arrive, so that a size alone claims no memory.
+    static let allocationMax = 2 << 20
 
     private let bytesMax: Int
     private let allocator: ByteBufferAllocator

@@ -173,7 +173,6 @@ public final class KafkaServer: Sendable {
             shared.metrics.rejectedByAddress.increment()
             try refuse(peer, limit: settings.connectionsPerAddressMax)
         }
-        SocketTuning.tune(channel)
         let listener = ListenerAddress(
             name: settings.name, advertisedHost: settings.advertisedHost,
             advertisedPort: settings.advertisedPort == 0

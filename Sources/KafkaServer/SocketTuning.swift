@@ -20,21 +20,4 @@ enum SocketTuning {
     /// Leaves IPv4 to the socket that listens on it.
     static let onlyIPv6 = ChannelOptions.Types.SocketOption(
         level: SocketOptionLevel(IPPROTO_IPV6), name: SocketOptionName(IPV6_V6ONLY))
-
-    /// Chooses CUBIC for clients on this machine: algorithms that pace by measured rates, as BBR does, hold loopback back.
-    static func tune(_ channel: any Channel) {
-        guard let address = channel.remoteAddress?.ipAddress, address == "::1" || address.hasPrefix("127."),
-            let options = channel as? any SocketOptionProvider
-        else { return }
-        // Where the kernel has no CUBIC its own default stays; that is no error.
-        _ = options.unsafeSetSocketOption(
-            level: NIOBSDSocket.OptionLevel(rawValue: CInt(IPPROTO_TCP)),
-            name: NIOBSDSocket.Option(rawValue: CInt(TCP_CONGESTION)), value: cubic)
-    }
-
-    /// The letters of "cubic" and three zeroes, in the order they lie in memory: the option takes a C string.
-    private static let cubic: UInt64 = {
-        let letters = Array("cubic".utf8) + [0, 0, 0]
-        return letters.reversed().reduce(0) { $0 << 8 | UInt64($1) }.littleEndian
-    }()
 }
