@@ -71,6 +71,8 @@ public enum Reference {
         - Environment: `GOULETTE_STORAGE__DIRECTORY` sets `storage.directory`; two underscores stand for the dot.
         - Sizes are written with a unit: `64 MiB`, `1 GiB`, `10 GB`. Times too: `250us`, `1ms`, `30s`, `5m`, `12h`, `7d`.
         - Keys in **bold** are worth a look before going live.
+        - "Takes effect: live" means that a running broker could take the value over. This version reads its configuration
+          once, when it starts.
 
         """
 
