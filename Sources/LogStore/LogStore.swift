@@ -79,6 +79,7 @@ public final class LogStore: Sendable {
             throw .formatVersion(found: "groups without an index database", supported: Self.formatVersion)
         }
         let index = try indexed { () throws(IndexError) in try IndexDatabase(at: root + "/rocksdb", tuning: tuning) }
+        try system.makeDirectory(root + "/rocksdb")
         try system.makeDirectory(root + "/groups")
         let meta = try Self.storeMeta(index, settings)
         let core = try StoreCore(
@@ -318,11 +319,16 @@ extension StoreMeta {
     }
 }
 
-/// Carries a value that cannot be copied to the one thread that will use it.
+/// Carries a value that cannot be copied to the one thread that will use it, and is gone when that one is done with it.
 private final class OneShot<Value: ~Copyable>: Sendable {
-    private let value: Mutex<Value>
+    private let value: Mutex<Value?>
 
-    init(_ value: consuming sending Value) { self.value = Mutex(value) }
+    init(_ value: consuming sending Value) { self.value = Mutex(consume value) }
 
-    func consume(_ body: (inout Value) -> Void) { value.withLock { body(&$0) } }
+    func consume(_ body: (inout Value) -> Void) {
+        value.withLock { value in
+            guard var taken = value.take() else { preconditionFailure("taken twice") }
+            body(&taken)
+        }
+    }
 }

@@ -43,7 +43,8 @@ extension PartitionLog {
         }
     }
 
-    private func rawLength(of draft: FrameDraft) -> Int {
+    /// The payload's length when it is unpacked.
+    func rawLength(of draft: FrameDraft) -> Int {
         if case .stored(_, let rawLength) = draft.compression { return rawLength }
         return draft.payload.readableBytes
     }

@@ -24,7 +24,7 @@ extension PartitionLog {
     private func dropWaiting(from index: LogIndex) {
         while let last = waiting.last, last.draft.index >= index {
             waiting.removeLast()
-            core.addPending(-last.draft.payload.readableBytes)
+            core.addPending(-rawLength(of: last.draft))
             logEndOffset = last.draft.baseOffset
         }
         termStarts.removeAll { $0.firstIndex >= index }

@@ -44,6 +44,8 @@ public final class PartitionLog: GroupLog {
     /// Entries whose payload is with the codec thread, and those behind them.
     var waiting: Deque<WaitingEntry> = []
     var tail: Deque<TailFrame> = []
+    /// Up to here the tail holds no stored forms.
+    var releasedThrough: LogIndex
     var wantsRoll = false
     var failure: StoreError?
     var isClosed = false
@@ -96,6 +98,7 @@ public final class PartitionLog: GroupLog {
         // What is damaged is not written to any more; it is read as far as it can be.
         failure = recovered.damage.map { .corrupt($0) }
         progress = LogProgress(last: recovered.lastIndex)
+        releasedThrough = recovered.lastIndex
         policy = CompressionPolicy(
             level: recovered.settings.compressesFrames ? core.settings.compressionLevel : 0,
             bytesMin: core.settings.compressionBytesMin)
@@ -221,6 +224,7 @@ public final class PartitionLog: GroupLog {
 
     /// Drops the frames from `index` on.
     func dropTail(from index: LogIndex) {
+        if index > .zero { releasedThrough = min(releasedThrough, index.previous) }
         while let last = tail.last, last.header.index >= index {
             tail.removeLast()
             core.pool.giveBack(last.cost)
@@ -229,17 +233,17 @@ public final class PartitionLog: GroupLog {
 
     /// The stored forms of frames that are in their segment now are not needed: catch-up reads them there.
     private func releaseStored() {
-        guard let first = tail.first?.header.index else { return }
-        let count = min(tail.count, max(0, progress.applied - first + 1))
-        for position in (0..<count).reversed() {
-            guard let stored = tail[position].stored else {
-                if tail[position].header.codec == .zstd { return }
-                continue
+        guard let first = tail.first?.header.index, progress.applied >= first else { return }
+        var position = max(0, releasedThrough.next - first)
+        while position < tail.count, tail[position].header.index <= progress.applied {
+            if let stored = tail[position].stored {
+                tail[position].stored = nil
+                tail[position].cost -= stored.readableBytes
+                core.pool.giveBack(stored.readableBytes)
             }
-            tail[position].stored = nil
-            tail[position].cost -= stored.readableBytes
-            core.pool.giveBack(stored.readableBytes)
+            position += 1
         }
+        releasedThrough = progress.applied
     }
 
     /// The raw payload of the frame at `position` of the tail.

@@ -91,7 +91,7 @@ struct JournalBlockHeader: Hashable, Sendable {
 
     private static func checksum(_ words: InlineArray<8, UInt64>) -> UInt32 {
         // Words have no padding; the last four bytes are the checksum's own.
-        unsafe CRC32C.checksum(words.span.bytes.extracting(0..<56))
+        unsafe CRC32C.checksum(words.span.bytes.extracting(0..<60))
     }
 }
 
@@ -149,7 +149,9 @@ extension JournalItem {
         let base = isCommand ? nil : LogIndex(FrameHeader.word(bytes, position + 8))
         let place = UInt32(truncatingIfNeeded: first >> 32)
         let expected = prefix(base: base, position: place, checksum: header.checksum)
-        guard UInt64(littleEndian: expected[2]) == FrameHeader.word(bytes, position + 16) else { return nil }
+        guard UInt64(littleEndian: expected[0]) == first,
+            UInt64(littleEndian: expected[2]) == FrameHeader.word(bytes, position + 16)
+        else { return nil }
         let payloadStart = start + FrameHeader.byteCount
         let end = payloadStart + Int(header.storedLength)
         guard CRC32C.checksum(bytes.extracting(payloadStart..<end)) == header.payloadCRC,
@@ -164,9 +166,10 @@ extension JournalItem {
         let node = NodeID(rawValue: Int32(bitPattern: UInt32(truncatingIfNeeded: first >> 32)))
         let state = HardStateRecord(
             term: Term(FrameHeader.word(bytes, position + 16)), votedFor: first >> 8 & 1 == 1 ? node : nil)
-        guard UInt64(littleEndian: words(state, of: group)[3]) == FrameHeader.word(bytes, position + 24) else {
-            return nil
-        }
+        let expected = words(state, of: group)
+        guard UInt64(littleEndian: expected[0]) == first,
+            UInt64(littleEndian: expected[3]) == FrameHeader.word(bytes, position + 24)
+        else { return nil }
         return (.hardState(group, state), position + JournalFormat.hardStateItemBytes)
     }
 }

@@ -57,15 +57,15 @@ struct JournalWriter: ~Copyable {
         self.journalID = journalID
         self.nextSequence = nextSequence
         staging = AlignedBuffer(capacity: Self.blockBytesMax)
-        try system.makeDirectory(directory)
-        try openFile(0)
         begin()
     }
 
     /// `journal/3.jnl`
     static func path(_ directory: String, _ number: Int) -> String { "\(directory)/\(number).jnl" }
 
+    /// Files are made when they are needed first: a store without a journal has none, and opening does not wait for it.
     private mutating func openFile(_ number: Int) throws(StoreError) {
+        try system.makeDirectory(directory)
         let file = try system.open(Self.path(directory, number), .direct)
         let size = try file.size()
         if size < fileBytes {
@@ -132,6 +132,7 @@ struct JournalWriter: ~Copyable {
 
     /// Writes the block and makes it durable. Returns its sequence and its bytes on disk.
     mutating func write() throws(StoreError) -> (sequence: UInt64, bytes: Int) {
+        if files.isEmpty { try openFile(0) }
         let content = staging.count
         let total = JournalFormat.paddedBytes(content)
         if position + total > fileBytes { try switchFile() }
@@ -161,7 +162,9 @@ struct JournalWriter: ~Copyable {
     ///
     /// Blocks that come before their part of the file was zeroed are written all the same, only slower.
     mutating func prepareAhead() throws(StoreError) -> Bool {
-        guard items == 0, files[current].zeroed < fileBytes else { return false }
+        guard items == 0 else { return false }
+        if files.isEmpty { try openFile(0) }
+        guard files[current].zeroed < fileBytes else { return false }
         let start = max(files[current].zeroed, position) / 4096 * 4096
         let count = min(Self.zeroedStep, fileBytes - start)
         staging.clear()

@@ -51,7 +51,7 @@ struct GroupRecovery: ~Copyable {
         group.producerSnapshot = try indexed { () throws(IndexError) in try core.index.producerSnapshot(of: id) }
         try finishCut()
         let segments = try findSegments()
-        if isClean, let closed = group.meta.closed {
+        if isClean, let closed = group.meta.closed, fits(closed, segments) {
             try takeClean(segments, closed)
         } else {
             try scan(segments)
@@ -170,6 +170,15 @@ struct GroupRecovery: ~Copyable {
 
     // MARK: A clean start
 
+    /// Whether the files are those that were closed; what is not sealed ends in the segment that was noted.
+    private func fits(_ closed: CleanEnd, _ segments: [SegmentInfo]) -> Bool {
+        let kept = segments.filter { $0.segment.base <= closed.lastIndex }
+        guard kept.dropLast().allSatisfy(\.isSealed), let last = kept.last else {
+            return closed.lastIndex < group.meta.firstIndex
+        }
+        return last.segment.base == closed.end.segment
+    }
+
     private mutating func takeClean(_ segments: [SegmentInfo], _ closed: CleanEnd) throws(StoreError) {
         group.lastIndex = closed.lastIndex
         group.lastTerm = closed.lastTerm
@@ -179,7 +188,6 @@ struct GroupRecovery: ~Copyable {
         group.maxTimestamp = try lastIndexedTimestamp()
         for info in group.segments { group.maxTimestamp = max(group.maxTimestamp, info.maxTimestamp) }
         guard let last = group.segments.indices.last, !group.segments[last].isSealed else { return }
-        precondition(group.segments[last].segment.base == closed.end.segment, "\(id): closed in another segment")
         group.segments[last].end = Int(closed.end.position)
         group.segments[last].lastIndex = closed.lastIndex
         group.segments[last].lastTerm = closed.lastTerm
@@ -263,11 +271,16 @@ struct GroupRecovery: ~Copyable {
         note(tip)
     }
 
-    /// The segment in which to begin: the one of the last pointer, or of the first entry that was replayed.
+    /// The segment in which to begin: the one of the last pointer, or of the first entry that was replayed, or the first
+    /// that has no footer.
     private func startSegment(_ found: [SegmentInfo], _ proven: LogIndex) -> Int? {
         guard !found.isEmpty else { return nil }
         let from = min(proven, replayedFrom ?? proven)
-        return found.lastIndex { $0.segment.base <= max(from, found[0].segment.base) }
+        guard let number = found.lastIndex(where: { $0.segment.base <= max(from, found[0].segment.base) }) else {
+            return nil
+        }
+        // A footer becomes durable with a checkpoint only: what comes before the last pointer may lack it.
+        return min(number, found.firstIndex { !$0.isSealed } ?? number)
     }
 
     private func startTip(_ number: Int) -> LogTip {

@@ -3,10 +3,12 @@
 // LogFixture.swift
 // A store in a directory of its own, and one partition that a test appends to and reads.
 
+import Dispatch
 import Logging
 import Model
 import NIOCore
 import Records
+import RocksKV
 
 @testable import LogStore
 
@@ -46,6 +48,7 @@ final class LogFixture {
     var groupSettings = GroupLogSettings()
     var store: LogStore
     let system: any FileSystem
+    private var tuning = DatabaseOptions()
     private(set) var logs: [GroupID: PartitionLog] = [:]
 
     static let group = GroupID(rawValue: 1024)
@@ -64,7 +67,9 @@ final class LogFixture {
         self.settings = settings
         self.system = system
         owner = CompletionOwner(eventLoop: loop)
-        store = try LogStore.open(settings, system: system, metrics: nil, logger: Self.logger)
+        if system is FaultyFileSystem { tuning.storage = .memory(MemoryStorage()) }
+        store = try LogStore.open(
+            settings, system: system, metrics: nil, logger: Self.logger, tuning: tuning)
     }
 
     static var logger: Logger { Logger(label: "test") { _ in SwiftLogNoOpLogHandler() } }
@@ -89,7 +94,8 @@ final class LogFixture {
     func restart(cleanly: Bool = true) throws {
         if cleanly { try closeLogs() } else { crash() }
         store.close()
-        store = try LogStore.open(settings, system: system, metrics: nil, logger: Self.logger)
+        store = try LogStore.open(
+            settings, system: system, metrics: nil, logger: Self.logger, tuning: tuning)
     }
 
     /// Stops the store without writing anything more.
@@ -146,6 +152,13 @@ final class LogFixture {
     /// Waits until everything is in its segment.
     func settle(_ log: PartitionLog) throws {
         try loop.turn { log.progress.applied == log.lastIndex || log.failure != nil }
+    }
+
+    /// Waits until the index has caught up with everything that was asked for so far.
+    func checkpoint() {
+        let done = DispatchSemaphore(value: 0)
+        store.core.flushQueue.post(.forward(.checkpoint(done)))
+        done.wait()
     }
 
     // MARK: Reading

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// JournalTests.swift
+// The journal alone: what is written is read in order, laps of the ring are told apart, torn ends are ends.
+
+import Model
+import NIOCore
+import Records
+import Testing
+
+@testable import LogStore
+
+@Suite struct JournalTests {
+    private static func settings() -> StoreSettings {
+        var settings = StoreSettings(directory: "/store")
+        settings.journalFile = .mebibytes(8)
+        settings.journalFiles = 2
+        return settings
+    }
+
+    private static func frame(_ index: UInt64, bytes: Int) -> SealedFrame {
+        let payload = ByteBuffer(repeating: UInt8(truncatingIfNeeded: index), count: bytes)
+        var header = FrameHeader(
+            kind: .data, codec: .none, flags: [], group: LogFixture.group, salt: 5, term: Term(1),
+            index: LogIndex(index), baseOffset: Offset(Int64(index)), maxTimestamp: 1, recordCount: 1,
+            storedLength: UInt32(bytes), rawLength: UInt32(bytes), previous: 0,
+            payloadCRC: CRC32C.checksum(payload))
+        header.seal()
+        let segment = Segment(group: LogFixture.group, base: LogIndex(1), salt: 5, root: "/store")
+        return SealedFrame(
+            handle: nil, generation: 0, segment: segment, position: UInt32(index) * 128, header: header,
+            payload: payload, isIndexed: false, maxTimestampSoFar: 1, startsTerm: false, meta: nil)
+    }
+
+    private func indices(_ system: FaultyFileSystem, from start: UInt64) throws -> ([UInt64], JournalReader.Outcome) {
+        var found: [UInt64] = []
+        let reader = try JournalReader(system: system, directory: "/store/journal", journalID: 9)
+        let outcome = try reader.read(from: start) { item throws(StoreError) in
+            if case .frame(let header, _, _, let position) = item {
+                #expect(position == UInt32(header.index.rawValue) * 128)
+                found.append(header.index.rawValue)
+            }
+        }
+        return (found, outcome)
+    }
+
+    @Test func readsWhatWasWritten() throws {
+        let system = FaultyFileSystem()
+        var writer = try JournalWriter(
+            system: system, directory: "/store/journal", settings: Self.settings(), journalID: 9, nextSequence: 1)
+        for block in 0..<5 {
+            for number in 0..<3 { writer.add(Self.frame(UInt64(block * 3 + number + 1), bytes: block * 700 + number)) }
+            writer.add(HardStateRecord(term: Term(3), votedFor: nil), of: LogFixture.group)
+            let sequence = try writer.write().sequence
+            #expect(sequence == UInt64(block + 1))
+        }
+        let (all, outcome) = try indices(system, from: 1)
+        #expect(all == Array(1...15) && outcome.nextSequence == 6 && outcome.blocks == 5 && !outcome.endsTorn)
+        #expect(try indices(system, from: 4).0 == Array(10...15))
+        #expect(try indices(system, from: 6).0 == [])
+        // Blocks of another store are none.
+        let other = try JournalReader(system: system, directory: "/store/journal", journalID: 10)
+        #expect(try other.read(from: 1) { _ throws(StoreError) in Issue.record("read") }.blocks == 0)
+    }
+
+    @Test func lapsAreToldApart() throws {
+        let system = FaultyFileSystem()
+        var writer = try JournalWriter(
+            system: system, directory: "/store/journal", settings: Self.settings(), journalID: 9, nextSequence: 1)
+        // Each file takes three blocks of this size; the ring is lapped several times.
+        for block in 1...20 {
+            writer.add(Self.frame(UInt64(block), bytes: 2_500_000))
+            _ = try writer.write()
+        }
+        for start in 18...20 {
+            #expect(try indices(system, from: UInt64(start)).0 == (start...20).map { UInt64($0) }, "from \(start)")
+        }
+        // What was overwritten is missed.
+        #expect(throws: StoreError.self) { _ = try indices(system, from: 2) }
+    }
+
+    @Test func everyCutOfTheLastBlockIsAnEnd() throws {
+        let system = FaultyFileSystem()
+        var writer = try JournalWriter(
+            system: system, directory: "/store/journal", settings: Self.settings(), journalID: 9, nextSequence: 1)
+        writer.add(Self.frame(1, bytes: 600))
+        _ = try writer.write()
+        for number in 2...4 { writer.add(Self.frame(UInt64(number), bytes: 600)) }
+        _ = try writer.write()
+        let bytes = 64 + 3 * (24 + 696)
+        for position in Array(4096..<4160) + Array(stride(from: 4160, to: 4096 + bytes, by: 53)) {
+            let copy = system.afterCrash(.nothing, seed: 0)
+            copy.flip("/store/journal/0.jnl", byte: position, bit: 3)
+            let (found, outcome) = try indices(copy, from: 1)
+            #expect(found == Array(1...UInt64(found.count)) && found.count < 4, "byte \(position)")
+            #expect(outcome.nextSequence >= 2)
+        }
+    }
+}

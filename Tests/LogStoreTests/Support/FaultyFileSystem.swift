@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// FaultyFileSystem.swift
+// A disk in memory that knows what was made durable. A crash can lose, keep or tear everything else, at any operation.
+
+import Model
+import NIOCore
+import Synchronization
+
+@testable import LogStore
+
+/// What a power failure does to bytes and names that were not made durable.
+enum Loss: String, CaseIterable, Sendable {
+    /// All of them are gone.
+    case all
+    /// All of them arrived.
+    case nothing
+    /// Each sector and each name arrived or not, by chance.
+    case torn
+}
+
+/// A file system in memory with faults.
+final class FaultyFileSystem: FileSystem {
+    static let sector = 512
+
+    enum Change: Sendable {
+        case write(Int, [UInt8])
+        case resize(Int)
+    }
+
+    struct Node: Sendable {
+        var bytes: [UInt8] = []
+        var durable: [UInt8] = []
+        var pending: [Change] = []
+    }
+
+    struct Disk: Sendable {
+        var nodes: [Int: Node] = [:]
+        var nextNode = 0
+        var names: [String: Int] = [:]
+        var durableNames: [String: Int] = [:]
+        var directories: Set<String> = []
+        var operations = 0
+        /// The operation that does not happen any more, nor any after it.
+        var crashAt: Int?
+        /// What the operation fails with, by its name; it goes on failing.
+        var errors: [String: Int32] = [:]
+        /// Bytes that all files may have.
+        var capacity = Int.max
+        var random = SeededRandom(seed: 0)
+        var tearsDirectWrites = false
+        var locked: Set<String> = []
+    }
+
+    private let disk: Mutex<Disk>
+
+    init(_ disk: Disk = Disk()) { self.disk = Mutex(disk) }
+
+    /// How many operations there were that change the disk.
+    var operations: Int { disk.withLock { $0.operations } }
+
+    /// Changes how the disk behaves.
+    func arrange(_ body: (inout Disk) -> Void) { disk.withLock { body(&$0) } }
+
+    /// Whether the crash has happened.
+    var hasCrashed: Bool { disk.withLock { disk in disk.crashAt.map { disk.operations >= $0 } ?? false } }
+
+    /// The disk after a power failure.
+    func afterCrash(_ loss: Loss, seed: UInt64) -> FaultyFileSystem {
+        let old = disk.withLock { $0 }
+        var random = SeededRandom(seed: seed)
+        var new = Disk()
+        new.directories = old.directories
+        new.nextNode = old.nextNode
+        for (number, node) in old.nodes {
+            var bytes = loss == .nothing ? node.bytes : node.durable
+            if loss == .torn { for change in node.pending { Self.tear(change, &bytes, &random) } }
+            new.nodes[number] = Node(bytes: bytes, durable: bytes)
+        }
+        switch loss {
+        case .all: new.names = old.durableNames
+        case .nothing: new.names = old.names
+        case .torn:
+            new.names = old.durableNames
+            for path in Set(old.names.keys).union(old.durableNames.keys).sorted()
+            where old.names[path] != old.durableNames[path] && random.next() & 1 == 0 {
+                new.names[path] = old.names[path]
+            }
+        }
+        new.durableNames = new.names
+        return FaultyFileSystem(new)
+    }
+
+    private static func tear(_ change: Change, _ bytes: inout [UInt8], _ random: inout SeededRandom) {
+        switch change {
+        case .resize(let size): if random.next() & 1 == 0 { resize(&bytes, size) }
+        case .write(let position, let data):
+            var start = 0
+            while start < data.count {
+                let end = min(data.count, ((position + start) / sector + 1) * sector - position)
+                if random.next() & 1 == 0 { put(Array(data[start..<end]), at: position + start, in: &bytes) }
+                start = end
+            }
+        }
+    }
+
+    private static func resize(_ bytes: inout [UInt8], _ size: Int) {
+        if size < bytes.count { bytes.removeLast(bytes.count - size) }
+        if size > bytes.count { bytes += [UInt8](repeating: 0, count: size - bytes.count) }
+    }
+
+    private static func put(_ data: [UInt8], at position: Int, in bytes: inout [UInt8]) {
+        if bytes.count < position + data.count { resize(&bytes, position + data.count) }
+        bytes.replaceSubrange(position..<(position + data.count), with: data)
+    }
+
+    // MARK: Operations
+
+    /// Runs a change, unless the crash has come or it is told to fail.
+    private func change<Result: Sendable>(
+        _ operation: String, _ path: String, atCrash: (inout Disk) -> Void = { _ in },
+        _ body: (inout Disk) -> Result
+    ) throws(StoreError) -> Result {
+        let outcome: Swift.Result<Result, StoreError> = disk.withLock { disk in
+            disk.operations += 1
+            if let crash = disk.crashAt, disk.operations >= crash {
+                if disk.operations == crash { atCrash(&disk) }
+                return .failure(.file(operation: operation, path: path, errno: 5))
+            }
+            if let code = disk.errors[operation] {
+                return .failure(.file(operation: operation, path: path, errno: code))
+            }
+            return .success(body(&disk))
+        }
+        return try outcome.get()
+    }
+
+    func open(_ path: String, _ mode: FileMode) throws(StoreError) -> any File {
+        if let node = disk.withLock({ $0.names[path] }) { return FaultyFile(self, path, node, mode) }
+        guard mode == .readWrite || mode == .direct else {
+            throw .file(operation: "open", path: path, errno: 2)
+        }
+        let node = try change("create", path) { disk in
+            let node = disk.nextNode
+            disk.nextNode += 1
+            disk.nodes[node] = Node()
+            disk.names[path] = node
+            return node
+        }
+        return FaultyFile(self, path, node, mode)
+    }
+
+    func exists(_ path: String) -> Bool {
+        disk.withLock { $0.names[path] != nil || $0.directories.contains(path) }
+    }
+
+    func list(_ directory: String) throws(StoreError) -> [String] {
+        disk.withLock { disk in
+            (Array(disk.names.keys) + disk.directories).filter { Self.parent($0) == directory }
+                .map { String($0.dropFirst(directory.count + 1)) }
+        }
+    }
+
+    private static func parent(_ path: String) -> String {
+        String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)])
+    }
+
+    func makeDirectory(_ path: String) throws(StoreError) {
+        disk.withLock { disk in
+            var path = path
+            while !path.isEmpty {
+                disk.directories.insert(path)
+                path = Self.parent(path)
+            }
+        }
+    }
+
+    func rename(_ old: String, to new: String) throws(StoreError) {
+        try change("rename", old) { disk in disk.names[new] = disk.names.removeValue(forKey: old) }
+    }
+
+    func remove(_ path: String) throws(StoreError) {
+        try change("remove", path) { disk in
+            disk.names.removeValue(forKey: path)
+            disk.directories.remove(path)
+        }
+    }
+
+    func syncDirectory(_ path: String) throws(StoreError) {
+        try change("sync", path) { disk in
+            for name in Set(disk.names.keys).union(disk.durableNames.keys) where Self.parent(name) == path {
+                disk.durableNames[name] = disk.names[name]
+            }
+        }
+    }
+
+    func freeBytes(at path: String) throws(StoreError) -> Int { 1 << 40 }
+
+    func lock(_ path: String) throws(StoreError) -> any FileLock { FaultyLock() }
+
+    private final class FaultyLock: FileLock { func unlock() {} }
+
+    // MARK: Files
+
+    fileprivate func node(_ number: Int) -> Node { disk.withLock { $0.nodes[number] ?? Node() } }
+
+    fileprivate func read(_ number: Int, _ count: Int, at position: Int) -> [UInt8] {
+        disk.withLock { disk in
+            guard let bytes = disk.nodes[number]?.bytes, position < bytes.count else { return [] }
+            return Array(bytes[position..<min(bytes.count, position + count)])
+        }
+    }
+
+    fileprivate func write(_ number: Int, _ data: [UInt8], at position: Int, path: String, isDirect: Bool) throws(StoreError) {
+        try change("write", path) { disk in
+            guard isDirect, disk.tearsDirectWrites else { return }
+            Self.tear(.write(position, data), &disk.nodes[number]!.durable, &disk.random)
+        } _: { disk in
+            Self.put(data, at: position, in: &disk.nodes[number]!.bytes)
+            if isDirect {
+                Self.put(data, at: position, in: &disk.nodes[number]!.durable)
+            } else {
+                disk.nodes[number]!.pending.append(.write(position, data))
+            }
+        }
+    }
+
+    fileprivate func flush(_ number: Int, path: String) throws(StoreError) {
+        try change("flush", path) { disk in
+            disk.nodes[number]!.durable = disk.nodes[number]!.bytes
+            disk.nodes[number]!.pending = []
+        }
+    }
+
+    fileprivate func resize(_ number: Int, to size: Int, path: String, _ operation: String) throws(StoreError) {
+        let isFull = disk.withLock { disk in
+            disk.nodes.values.reduce(0) { $0 + $1.bytes.count } - (disk.nodes[number]?.bytes.count ?? 0) + size
+                > disk.capacity
+        }
+        if isFull { throw .file(operation: operation, path: path, errno: 28) }
+        try change(operation, path) { disk in
+            Self.resize(&disk.nodes[number]!.bytes, size)
+            disk.nodes[number]!.pending.append(.resize(size))
+        }
+    }
+
+    /// Turns one bit of a file over, on the disk and in the cache.
+    func flip(_ path: String, byte: Int, bit: Int) {
+        disk.withLock { disk in
+            guard let number = disk.names[path] else { return }
+            disk.nodes[number]!.bytes[byte] ^= 1 << UInt8(bit)
+            disk.nodes[number]!.durable = disk.nodes[number]!.bytes
+        }
+    }
+}
+
+private final class FaultyFile: File {
+    let path: String
+    let writesAreDurable: Bool
+    private let system: FaultyFileSystem
+    private let node: Int
+
+    init(_ system: FaultyFileSystem, _ path: String, _ node: Int, _ mode: FileMode) {
+        self.system = system
+        self.path = path
+        self.node = node
+        writesAreDurable = mode == .direct
+    }
+
+    func read(_ count: Int, at position: Int, into buffer: inout ByteBuffer) throws(StoreError) -> Int {
+        let bytes = system.read(node, count, at: position)
+        buffer.writeBytes(bytes)
+        return bytes.count
+    }
+
+    func write(_ bytes: RawSpan, at position: Int) throws(StoreError) {
+        let data = bytes.withUnsafeBytes { Array($0) }
+        try system.write(node, data, at: position, path: path, isDirect: writesAreDurable)
+    }
+
+    func flush() throws(StoreError) { try system.flush(node, path: path) }
+
+    func allocate(_ size: Int) throws(StoreError) {
+        if system.node(node).bytes.count < size { try system.resize(node, to: size, path: path, "allocate") }
+    }
+
+    func truncate(to size: Int) throws(StoreError) { try system.resize(node, to: size, path: path, "truncate") }
+
+    func size() throws(StoreError) -> Int { system.node(node).bytes.count }
+}
