@@ -19,9 +19,8 @@ public enum RequestDecoder {
     public static func decode(_ header: RequestHeader, body: ByteBuffer) throws(WireError) -> KafkaRequest {
         guard let key = header.key else { throw .unknownAPI(header.apiKey) }
         var reader = WireReader(body, elementsMax: elementsMax)
-        let request = try decode(key, from: &reader, version: header.version)
-        try reader.expectEnd()
-        return request
+        // Bytes after the last field are ignored, as Kafka does: librdkafka 2.16 sends one with Metadata v9.
+        return try decode(key, from: &reader, version: header.version)
     }
 
     private static func decode(
