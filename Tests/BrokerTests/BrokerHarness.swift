@@ -134,9 +134,9 @@ final class BrokerHarness: Sendable {
         let partition = FetchRequest.Partition(
             index: partition, currentLeaderEpoch: -1, fetchOffset: offset, lastFetchedEpoch: -1, logStartOffset: -1,
             partitionMaxBytes: maxBytes)
-        var request = FetchRequest(maxWaitMilliseconds: wait, minBytes: minBytes)
+        var request = FetchRequest(maxWaitMilliseconds: wait, minBytes: minBytes, isolationLevel: 0)
         request.maxBytes = maxBytes
-        request.topics = [.init(name: topic, partitions: [partition])]
+        request.topics = [FetchRequest.Topic(name: topic, partitions: [partition])]
         return try await call(request, version: 11, loop: loop).topics[0].partitions[0]
     }
 

@@ -35,14 +35,14 @@ package struct FlushRound: Sendable, Hashable {
 package struct FlushPolicy: Sendable {
     /// From this mean frame size on the direct way is considered: below it the journal always won.
     package static let directFrameBytesMin = 128 << 10
-    /// Up to this many segments are flushed in parallel.
-    package static let directSegmentsMax = 4
+    /// Up to this many segments a round with large frames is flushed without the journal.
+    package static let directSegmentsMax = 16
     /// Below this a round's duration is taken as fixed cost.
     static let smallRoundBytes = 64 << 10
     /// From this on a round's duration tells the cost per byte.
     static let largeRoundBytes = 512 << 10
-    /// Journaled bytes are written once more later; the second copy competes with the flushes to come.
-    static let secondCopyWeight = 1.6
+    /// Journaled bytes are written once more later: the second copy competes with the flushes to come, and wears the disk.
+    static let secondCopyWeight = 2.5
     /// How much one round changes an average.
     static let weight = 0.1
 
