@@ -248,7 +248,9 @@ struct GroupRecovery: ~Copyable {
             let file = try core.files.reading(info.segment)
             // What is read is made durable first, so that pointers to it may be written at any time (rule R1).
             if writes { try file.flush() }
-            let scan = SegmentScan(file: file, segment: info.segment, provenThrough: proven)
+            // What the next segment holds is not expected here, even when the footer was lost.
+            let next = number + 1 < found.count ? found[number + 1].segment.base.previous : proven
+            let scan = SegmentScan(file: file, segment: info.segment, provenThrough: min(proven, next))
             let scanned = try scan.run(from: start, tip: &tip) { frame throws(StoreError) in
                 try take(frame, &info, proven)
             }
