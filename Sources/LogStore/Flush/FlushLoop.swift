@@ -225,9 +225,14 @@ struct FlushLoop: ~Copyable {
                 try batch.commit(durability: .synced)
             }
             try core.files.finishCut(segment: cut.segment, position: Int(cut.marker.at.position), deleted: cut.deleted)
+            // Cleared durably before the next frame: a marker that is still there is carried out again at the next start.
             var meta = cut.meta
             meta.cut = nil
-            core.applyQueue.post(.meta(cut.handle.id, meta))
+            try indexed { () throws(IndexError) in
+                var batch = try core.index.makeBatch()
+                batch.putGroupMeta(meta, of: cut.handle.id)
+                try batch.commit(durability: .synced)
+            }
         } catch {
             core.fail(error, during: "truncate \(cut.handle.id)")
         }
