@@ -143,3 +143,18 @@ def test_sigterm_drains_and_exits_cleanly(broker):
     broker.process.send_signal(signal.SIGTERM)
     assert broker.process.wait(20) == 0, broker.log_tail()
     assert INSPECT.exists()
+
+
+def test_damage_found_at_the_start_is_named_and_nothing_is_served(new_broker):
+    broker = new_broker(environment={"GOULETTE_STORAGE__CHECKPOINT_INTERVAL": "100ms"}).start()
+    fill(broker, "damaged", count=100)
+    time.sleep(1)
+    broker.kill()
+    (segment,) = [p for p in broker.data.glob("groups/*/*.seg") if p.stat().st_size > 90_000]
+    content = segment.read_bytes()
+    last = len(content.rstrip(b"\0")) - 40
+    segment.write_bytes(content[:last] + bytes([content[last] ^ 0x40]) + content[last + 1:])
+    answer = subprocess.run(broker.command(), capture_output=True, text=True, timeout=30)
+    assert answer.returncode == 21, answer.stderr
+    assert "damaged/0" in answer.stderr and "byte" in answer.stderr and segment.name in answer.stderr
+    assert broker.inspect("verify").returncode == 21
