@@ -171,10 +171,10 @@ class Suite:
         with Broker(self.work, self.binary) as broker:
             broker.create("t", partitions)
             subprocess.run(["sync"], check=True)
-            cpu, disk, syncs = broker.cpu_seconds(), device_bytes_written(self.work), broker.metric("goulette_store_fsyncs_total")
+            cpu, disk, syncs = broker.cpu_seconds(), device_bytes_written(self.work), broker.metric("goulette_store_flushes_total")
             row = run_json(self.loadclient, "produce", broker.address, "t", partitions, size, count, acks, payload)
             row["brokerCpu"] = broker.cpu_seconds() - cpu
-            row["fsyncs"] = broker.metric("goulette_store_fsyncs_total") - syncs
+            row["fsyncs"] = broker.metric("goulette_store_flushes_total") - syncs
             row["peak"] = broker.memory()
             time.sleep(1.5)
         subprocess.run(["sync"], check=True)

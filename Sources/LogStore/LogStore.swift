@@ -81,6 +81,12 @@ public final class LogStore: Sendable {
         let index = try indexed { () throws(IndexError) in try IndexDatabase(at: root + "/rocksdb", tuning: tuning) }
         try system.makeDirectory(root + "/rocksdb")
         try system.makeDirectory(root + "/groups")
+        if try indexed({ () throws(IndexError) in try index.storeMeta() }) == nil {
+            // Without an identity every group would look like an orphan, and orphans are deleted.
+            guard try system.list(root + "/groups").isEmpty else {
+                throw .formatVersion(found: "groups without an identity", supported: Self.formatVersion)
+            }
+        }
         let meta = try Self.storeMeta(index, settings)
         let core = try StoreCore(
             settings: settings, system: system, index: index, metrics: metrics, logger: logger,

@@ -3,7 +3,7 @@
 // Clocks.swift
 // The time seam: logic takes instants as parameters, shells read a clock once per batch of work.
 
-public import Synchronization
+internal import Synchronization
 
 /// A point on a clock that only moves forward, in nanoseconds from an unspecified start.
 public struct Instant: Hashable, Comparable, Sendable {

@@ -18,7 +18,7 @@ extension Catalogue {
         flushes segments; the promise to clients is the same.
         """)
     static let storageJournalFileBytes = SettingKey<ByteCount>(
-        "storage.journal_file_bytes", .bytes(1 << 20...4 << 30), default: "64 MiB", .low,
+        "storage.journal_file_bytes", .bytes(8 << 20...4 << 30), default: "64 MiB", .low,
         "The size of one journal file. It is filled with zeroes once and then used again and again.")
     static let storageJournalFiles = SettingKey<Int>(
         "storage.journal_files", .integer(2...64), default: "4", .low,

@@ -244,7 +244,7 @@ extension PartitionFactory {
             clock: clock,
             batchLimits: BatchController.Limits(
                 bytesMax: settings.performance.maxBatchBytes.bytes, batchesMax: settings.performance.maxBatchSize,
-                waitMax: UInt64(settings.performance.batchTimeout.milliseconds) * 1_000_000),
+                waitMax: settings.performance.batchTimeout.nanoseconds),
             metrics: metrics, logger: logger,
             closeLater: { [unowned shard] in shard.closeLater($0) },
             closeAt: { [unowned shard] in shard.closeAt($0, $1) })
@@ -284,6 +284,11 @@ final class ProducerReplay {
 }
 
 extension Duration {
+    /// Whole nanoseconds of a duration that is not negative.
+    var nanoseconds: UInt64 {
+        UInt64(components.seconds) * 1_000_000_000 + UInt64(components.attoseconds / 1_000_000_000)
+    }
+
     /// Whole milliseconds, rounded down.
     package var milliseconds: Int64 {
         components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000

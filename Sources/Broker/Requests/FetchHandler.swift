@@ -6,12 +6,10 @@
 import KafkaProtocol
 import Model
 import NIOCore
+import Settings
 import Telemetry
 
 extension Broker {
-    /// The most bytes of records in one answer, whatever the client allows.
-    static let fetchBytesMax = 64 << 20
-
     func fetch(_ request: FetchRequest, _ call: Call) {
         if request.sessionID != 0, request.sessionEpoch > 0 {
             metrics.error(.fetchSessionIDNotFound).increment()
@@ -25,7 +23,7 @@ extension Broker {
         let limits = FetchLimits(
             waitMilliseconds: Int64(min(max(0, request.maxWaitMilliseconds), 60_000)),
             bytesMin: Int(max(0, request.minBytes)),
-            bytesMax: min(max(1, Int(request.maxBytes)), Self.fetchBytesMax))
+            bytesMax: min(max(1, Int(request.maxBytes)), settings.limits.maxFetchBytes.bytes))
         let shape = request.topics.map { ($0.name, $0.partitions.map(\.index)) }
         let operation = FetchOperation(targets: targets, limits: limits, shards: shards, loop: call.loop) { results in
             self.answerFetch(results, shape, call)

@@ -28,7 +28,10 @@ extension StoreSettings {
     init(_ settings: BrokerSettings) {
         self.init(directory: settings.storage.directory)
         journal = JournalMode(rawValue: settings.storage.journal.rawValue) ?? .auto
-        journalFile = settings.storage.journalFileBytes
+        // Whole blocks: the journal is written past the page cache.
+        journalFile = ByteCount(settings.storage.journalFileBytes.bytes & ~4095)
+        recycledSegments = settings.storage.recycleBytes.bytes / (64 << 20)
+        nodeID = settings.node.id
         journalFiles = settings.storage.journalFiles
         checkpointMilliseconds = settings.storage.checkpointInterval.milliseconds
         tailCache = settings.storage.writeBufferBytes

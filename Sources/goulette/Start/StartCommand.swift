@@ -43,7 +43,7 @@ struct StartCommand: AsyncParsableCommand {
     @Option(help: "Where health and metrics are served over HTTP, as host:port.")
     var admin: String?
 
-    @Flag(help: "Print the settings that would be used and stop.")
+    @Flag(help: "Check the configuration and stop.")
     var check = false
 
     func run() async throws {
