@@ -13,7 +13,7 @@ import Testing
 @Suite struct JournalTests {
     private static func settings() -> StoreSettings {
         var settings = StoreSettings(directory: "/store")
-        settings.journalFile = .mebibytes(8)
+        settings.journalFile = .kibibytes(256)
         settings.journalFiles = 2
         return settings
     }
@@ -69,7 +69,7 @@ import Testing
             system: system, directory: "/store/journal", settings: Self.settings(), journalID: 9, nextSequence: 1)
         // Each file takes three blocks of this size; the ring is lapped several times.
         for block in 1...20 {
-            writer.add(Self.frame(UInt64(block), bytes: 2_500_000))
+            writer.add(Self.frame(UInt64(block), bytes: 70_000))
             _ = try writer.write()
         }
         for start in 18...20 {

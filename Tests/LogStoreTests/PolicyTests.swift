@@ -19,7 +19,7 @@ import Testing
         let policy = FlushPolicy(mode: .auto)
         #expect(policy.choose(FlushRound(frames: 64, bytes: 64 << 14, segments: 64)) == .journal)
         #expect(policy.choose(FlushRound(frames: 1, bytes: 1024, segments: 1)) == .journal)
-        #expect(policy.choose(FlushRound(frames: 4, bytes: 4 << 20, segments: 8)) == .journal)
+        #expect(policy.choose(FlushRound(frames: 32, bytes: 8 << 20, segments: 32)) == .journal)
         #expect(policy.choose(FlushRound(frames: 1, bytes: 1 << 20, segments: 1, hasOthers: true)) == .journal)
         #expect(policy.choose(FlushRound(frames: 2, bytes: 2 << 20, segments: 1)) == .direct)
     }

@@ -22,7 +22,7 @@ struct FlushLoop: ~Copyable {
     /// Bytes that may wait for the applier before the flush thread waits for it.
     static let unappliedBytesMax = 64 << 20
     /// What a round gathers: one block of the journal.
-    static let roundBytesMax = JournalWriter.blockBytesMax - JournalFormat.headerBytes
+    private let roundBytesMax: Int
 
     private struct Round {
         var frames: [SealedFrame] = []
@@ -43,6 +43,7 @@ struct FlushLoop: ~Copyable {
     init(core: StoreCore, workers: FlushWorkers, journal: consuming JournalWriter) {
         self.core = core
         self.workers = workers
+        roundBytesMax = journal.blockBytes - JournalFormat.headerBytes
         self.journal = journal
         policy = FlushPolicy(mode: core.settings.journal)
     }
@@ -78,12 +79,12 @@ struct FlushLoop: ~Copyable {
         switch item {
         case .frame(let frame):
             let bytes = frame.frameBytes + JournalFormat.frameItemBytes
-            if round.journalBytes + bytes > Self.roundBytesMax { perform() }
+            if round.journalBytes + bytes > roundBytesMax { perform() }
             round.frames.append(frame)
             round.journalBytes += bytes
             round.payloadBytes += Int(frame.header.rawLength)
         case .hardState(let handle, let state, let ticket):
-            if round.journalBytes + JournalFormat.hardStateItemBytes > Self.roundBytesMax { perform() }
+            if round.journalBytes + JournalFormat.hardStateItemBytes > roundBytesMax { perform() }
             round.hardStates.append((handle, state, ticket))
             round.journalBytes += JournalFormat.hardStateItemBytes
         case .cut(let cut):
@@ -121,7 +122,7 @@ struct FlushLoop: ~Copyable {
             hasOthers: !round.hardStates.isEmpty || round.frames.contains { $0.segment == nil })
         var path = policy.choose(shape)
         // A frame that no block can hold is alone in its round.
-        if round.frames.contains(where: { !JournalWriter.takes($0) }) { path = .direct }
+        if let frame = round.frames.first, !journal.takes(frame) { path = .direct }
         let start = core.settings.clock.now()
         switch path {
         case .journal: try writeJournal()

@@ -38,7 +38,9 @@ struct JournalWriter: ~Copyable {
     private var items: UInt32 = 0
 
     /// What one block can hold.
-    static let blockBytesMax = 4 << 20
+    let blockBytes: Int
+    /// At most so much: larger blocks are not faster and need more memory.
+    private static let blockBytesMax = 4 << 20
     /// How much is zeroed at a time while nothing else is to be done.
     private static let zeroedStep = 256 << 10
 
@@ -48,15 +50,16 @@ struct JournalWriter: ~Copyable {
     ) throws(StoreError) {
         precondition(settings.journalFiles >= 2, "a ring has two files at least")
         precondition(
-            settings.journalFile.bytes >= 2 * Self.blockBytesMax && settings.journalFile.bytes % 4096 == 0,
-            "journal files of \(settings.journalFile) do not fit the blocks")
+            settings.journalFile.bytes >= 64 << 10 && settings.journalFile.bytes % 8192 == 0,
+            "journal files of \(settings.journalFile) are too small, or no multiple of 8 KiB")
         self.system = system
         self.directory = directory
         fileBytes = settings.journalFile.bytes
         filesMax = settings.journalFiles
         self.journalID = journalID
         self.nextSequence = nextSequence
-        staging = AlignedBuffer(capacity: Self.blockBytesMax)
+        blockBytes = min(Self.blockBytesMax, settings.journalFile.bytes / 2)
+        staging = AlignedBuffer(capacity: blockBytes)
         begin()
     }
 
@@ -89,8 +92,8 @@ struct JournalWriter: ~Copyable {
     }
 
     /// Whether a frame can go through the journal at all.
-    static func takes(_ frame: SealedFrame) -> Bool {
-        frame.frameBytes + JournalFormat.frameItemBytes + JournalFormat.headerBytes <= blockBytesMax
+    func takes(_ frame: SealedFrame) -> Bool {
+        frame.frameBytes + JournalFormat.frameItemBytes + JournalFormat.headerBytes <= blockBytes
     }
 
     private mutating func begin() {
@@ -166,7 +169,7 @@ struct JournalWriter: ~Copyable {
         if files.isEmpty { try openFile(0) }
         guard files[current].zeroed < fileBytes else { return false }
         let start = max(files[current].zeroed, position) / 4096 * 4096
-        let count = min(Self.zeroedStep, fileBytes - start)
+        let count = min(Self.zeroedStep, fileBytes - start, blockBytes)
         staging.clear()
         staging.pad(upTo: count)
         let file = files[current].file

@@ -43,7 +43,7 @@ import Testing
         func open() throws -> LogStore {
             var settings = StoreSettings(directory: "/store")
             settings.journal = mode
-            settings.journalFile = .mebibytes(8)
+            settings.journalFile = .kibibytes(64)
             settings.journalFiles = 2
             settings.diskReserve = ByteCount(0)
             settings.recycledSegments = 2
@@ -57,8 +57,9 @@ import Testing
         }
 
         func openLog(_ store: LogStore) throws -> PartitionLog {
+            let segmentBytes = mode == .auto ? 90_000 : 3_000
             let recovered = try store.recoverPartition(
-                LogFixture.group, settings: GroupLogSettings(segmentBytes: 3000, compressesFrames: false))
+                LogFixture.group, settings: GroupLogSettings(segmentBytes: segmentBytes, compressesFrames: false))
             return store.partitionLog(recovered, owner: CompletionOwner(eventLoop: loop))
         }
 
@@ -106,7 +107,9 @@ import Testing
                 let next = log.lastIndex.next
                 promise.asked[next.rawValue, default: []].insert(term)
                 let kind: FrameKind = number == 2 ? .noop : .data
-                try log.append(LogFixture.draft(log, term: term, records: 2, bytes: 200 + number * 90, kind: kind))
+                // One frame in the middle is too large for the journal here: both ways meet in one segment.
+                let bytes = mode == .auto && number == 1 ? 20_000 : 200 + number * 90
+                try log.append(LogFixture.draft(log, term: term, records: 2, bytes: bytes, kind: kind))
             }
             try loop.turn { log.flushedIndex == log.lastIndex || log.failure != nil }
             if let failure = log.failure { throw failure }
@@ -197,8 +200,7 @@ import Testing
     func everyOperation(mode: StoreSettings.JournalMode, loss: Loss) throws {
         let count = Self.operations(mode)
         #expect(count > 40)
-        // The zeroing of the journal makes most of the operations and is alike: take each of the others, some of those.
-        for crash in stride(from: 1, through: count + 1, by: count > 200 ? 3 : 1) {
+        for crash in stride(from: 1, through: count + 1, by: mode == .on ? 1 : 2) {
             let system = FaultyFileSystem()
             system.arrange {
                 $0.crashAt = crash
@@ -213,6 +215,7 @@ import Testing
             let second = Life(after, memory, mode)
             second.promise = life.promise
             let found = try second.check(label)
+            guard crash % 3 == 0 else { continue }
             // Recovering what recovery left, after losing all that it did not make durable, finds the same.
             let third = Life(after.afterCrash(.all, seed: 1), memory, mode)
             third.promise = life.promise
