@@ -6,7 +6,9 @@
 
 import PackageDescription
 
-/// Settings of every Swift target. Strict memory safety is an error except where C is wrapped.
+/// Settings of every Swift target.
+///
+/// Strict memory safety is an error except where C is wrapped.
 func settings(wrapsC: Bool = false) -> [SwiftSetting] {
     var settings: [SwiftSetting] = [
         .swiftLanguageMode(.v6),

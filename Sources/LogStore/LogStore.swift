@@ -181,8 +181,9 @@ public final class LogStore: Sendable {
 
     // MARK: Groups
 
-    /// Recovers the log of a partition, creating the group when it does not exist. Blocks on the disk; may be called from several
-    /// threads, each for another group.
+    /// Recovers the log of a partition, creating the group when it does not exist.
+    ///
+    /// Blocks on the disk; may be called from several threads, each for another group.
     ///
     /// Damage does not throw: see ``RecoveredGroup/damage``.
     public func recoverPartition(
@@ -252,7 +253,9 @@ public final class LogStore: Sendable {
         CommandLog(recovered, core: core, owner: owner)
     }
 
-    /// Removes a group and its files. Its log must be closed. It is gone for good when the applier has come to it.
+    /// Removes a group and its files.
+    ///
+    /// Its log must be closed. It is gone for good when the applier has come to it.
     public func deleteGroup(_ id: GroupID) throws(StoreError) {
         try checkOpen()
         core.readCache.drop(id)
@@ -277,7 +280,9 @@ public final class LogStore: Sendable {
 
     // MARK: Closing
 
-    /// Writes out everything, marks the store as cleanly closed and lets go of the directory. All logs must be closed before.
+    /// Writes out everything, marks the store as cleanly closed and lets go of the directory.
+    ///
+    /// All logs must be closed before.
     public func close() {
         let wasClosed = isClosed.withLock { closed in
             defer { closed = true }

@@ -60,6 +60,7 @@ public struct Corruption: Error, Sendable, Hashable {
 }
 
 extension Corruption: CustomStringConvertible {
+    /// The value as people read it.
     public var description: String {
         let owner = group.map { "\($0)" } ?? "the store"
         let entry = index.map { ", index \($0)" } ?? ""
@@ -69,6 +70,7 @@ extension Corruption: CustomStringConvertible {
 }
 
 extension StoreError: CustomStringConvertible {
+    /// The value as people read it.
     public var description: String {
         switch self {
         case .diskFull(let free, let reserve):

@@ -23,7 +23,8 @@ import Terminal
             75 try again, 77 not authorised, 130 interrupted.
             """,
         subcommands: [
-            StartCommand.self, TopicCommand.self, ProduceCommand.self, ConsumeCommand.self, GroupCommand.self, BenchCommand.self,
+            StartCommand.self, TopicCommand.self, ProduceCommand.self, ConsumeCommand.self, GroupCommand.self,
+            BenchCommand.self,
         ])
 
     static func main() async {

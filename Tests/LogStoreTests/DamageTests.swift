@@ -103,7 +103,7 @@ import Testing
         var thrown: StoreError?
         do {
             fixture.store = try LogStore.open(fixture.settings, metrics: nil, logger: LogFixture.logger)
-        } catch let error as StoreError {
+        } catch {
             thrown = error
         }
         guard case .corrupt(let damage) = thrown else {

@@ -86,7 +86,8 @@ import Testing
 
     @Test func configurationsRoundTrip() {
         let records = [
-            ConfigurationRecord(index: LogIndex(3), bytes: [1, 2]), ConfigurationRecord(index: LogIndex(900), bytes: []),
+            ConfigurationRecord(index: LogIndex(3), bytes: [1, 2]),
+            ConfigurationRecord(index: LogIndex(900), bytes: []),
         ]
         #expect([ConfigurationRecord](decoding: records.encoded) == records)
         #expect([ConfigurationRecord](decoding: [1, 2, 3]) == nil)

@@ -8,7 +8,8 @@ import Testing
 
 @Suite struct ByteCountTests {
     @Test(arguments: [
-        (0, "0 B"), (1023, "1023 B"), (1024, "1 KiB"), (1536, "1.5 KiB"), (64 << 20, "64 MiB"), ((5 << 30) / 2, "2.5 GiB"),
+        (0, "0 B"), (1023, "1023 B"), (1024, "1 KiB"), (1536, "1.5 KiB"), (64 << 20, "64 MiB"),
+        ((5 << 30) / 2, "2.5 GiB"),
         (3 << 40, "3 TiB"),
     ])
     func sizesArePrintedInTheLargestUnit(_ bytes: Int, _ text: String) {

@@ -15,7 +15,9 @@ import Testing
 
 @testable import Replication
 
-/// What a replica reported, and who waits for an index to be committed. Confined to its loop.
+/// What a replica reported, and who waits for an index to be committed.
+///
+/// Confined to its loop.
 private final class Recorder: ReplicaObserver {
     var terms: [Term] = []
     var commits: [LogIndex] = []
@@ -37,7 +39,8 @@ private final class Recorder: ReplicaObserver {
     private static func openStore(_ directory: URL) throws -> LogStore {
         var settings = StoreSettings(directory: directory.path)
         settings.diskReserve = ByteCount(0)
-        return try LogStore.open(settings, metrics: nil, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        return try LogStore.open(
+            settings, metrics: nil, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
     /// Opens the group on `loop`, proposes `payloads` once it leads, and returns what was reported.

@@ -9,7 +9,9 @@
     import Musl
 #endif
 
-/// A fixed piece of memory aligned to ``alignment``, filled from the front. Safe to use: every access is checked here.
+/// A fixed piece of memory aligned to ``alignment``, filled from the front.
+///
+/// Safe to use: every access is checked here.
 @safe
 struct AlignedBuffer: ~Copyable {
     /// What disks and file systems ask of direct writes.
@@ -49,7 +51,8 @@ struct AlignedBuffer: ~Copyable {
         let end = (count + step - 1) / step * step
         precondition(end <= capacity, "padding to \(end) does not fit")
         // The range is inside the allocation.
-        unsafe UnsafeMutableRawBufferPointer(rebasing: memory[count..<end]).initializeMemory(as: UInt8.self, repeating: 0)
+        unsafe UnsafeMutableRawBufferPointer(rebasing: memory[count..<end]).initializeMemory(
+            as: UInt8.self, repeating: 0)
         count = end
     }
 

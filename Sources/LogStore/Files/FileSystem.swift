@@ -47,7 +47,9 @@ package protocol FileLock: AnyObject, Sendable {
     func unlock()
 }
 
-/// An open file. Any thread may use it; it is closed when the last user lets go.
+/// An open file.
+///
+/// Any thread may use it; it is closed when the last user lets go.
 package protocol File: AnyObject, Sendable {
     /// Where it was opened.
     var path: String { get }

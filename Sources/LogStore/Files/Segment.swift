@@ -6,7 +6,9 @@
 internal import Model
 internal import Synchronization
 
-/// A segment of one group's log. Shared by the threads that write and read it; positions are decided by the log.
+/// A segment of one group's log.
+///
+/// Shared by the threads that write and read it; positions are decided by the log.
 final class Segment: Sendable {
     let group: GroupID
     /// The index of its first entry, which names the file.
@@ -43,7 +45,7 @@ final class Segment: Sendable {
     /// The directory of a group below the data directory `root`.
     static func directory(of group: GroupID, root: String) -> String { "\(root)/groups/\(group.rawValue)" }
 
-    /// `00000000000000000042.seg`
+    /// The file name of a segment, such as `00000000000000000042.seg`.
     static func fileName(_ base: LogIndex) -> String {
         let digits = String(base.rawValue)
         return String(repeating: "0", count: max(0, 20 - digits.utf8.count)) + digits + ".seg"

@@ -7,7 +7,9 @@ internal import Model
 internal import NIOCore
 internal import Synchronization
 
-/// Opens, makes, recycles and removes segment files. Any thread.
+/// Opens, makes, recycles and removes segment files.
+///
+/// Any thread.
 final class SegmentFiles: Sendable {
     private let system: any FileSystem
     private let root: String

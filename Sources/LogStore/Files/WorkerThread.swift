@@ -37,7 +37,9 @@ final class WorkerThread: Sendable {
         pthread_detach(thread)
     }
 
-    /// Shows `name` in tools that list threads. The kernel's file stands in for a call that Swift's C library module lacks.
+    /// Shows `name` in tools that list threads.
+    ///
+    /// The kernel's file stands in for a call that Swift's C library module lacks.
     private static func nameCurrentThread(_ name: String) {
         guard let comm = try? PosixFileSystem().open("/proc/thread-self/comm", .readWrite) else { return }
         // Bytes have no padding.
@@ -97,7 +99,9 @@ final class Mailbox<Item: Sendable>: Sendable {
         items.withLock { swap(&$0, &taken) }
     }
 
-    /// Waits for a wake, at most `milliseconds`; returns whether there was one. Stale wakes are possible.
+    /// Waits for a wake, at most `milliseconds`; returns whether there was one.
+    ///
+    /// Stale wakes are possible.
     func wait(milliseconds: Int?) -> Bool {
         guard let milliseconds else {
             wake.wait()

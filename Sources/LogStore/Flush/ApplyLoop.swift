@@ -109,7 +109,8 @@ struct ApplyLoop: ~Copyable {
             deliveries.add(.applied(frame.header.index, generation: frame.generation), for: handle)
         }
         deliveries.send()
-        let bytes = journaled.reduce(0) { $0 + $1.frameBytes + JournalFormat.frameItemBytes }
+        let bytes =
+            journaled.reduce(0) { $0 + $1.frameBytes + JournalFormat.frameItemBytes }
             + hardStates.count * JournalFormat.hardStateItemBytes
         if bytes > 0 { core.marks.update { $0.unappliedBytes -= bytes } }
     }
@@ -208,10 +209,12 @@ struct ApplyLoop: ~Copyable {
         let former = try indexed { () throws(IndexError) in try core.index.producerSnapshot(of: group) }
         batch.putProducerSnapshot(snapshot, of: group)
         // The one before stays for the case that this one is cut away.
-        if let former, let older = try indexed({ () throws(IndexError) in
-            try former.offset > .zero
-                ? core.index.producerSnapshot(of: group, notAfter: Offset(former.offset.rawValue - 1)) : nil
-        }) {
+        if let former,
+            let older = try indexed({ () throws(IndexError) in
+                try former.offset > .zero
+                    ? core.index.producerSnapshot(of: group, notAfter: Offset(former.offset.rawValue - 1)) : nil
+            })
+        {
             batch.deleteProducerSnapshot(at: older.offset, of: group)
         }
         try commit(.buffered)

@@ -212,7 +212,9 @@ struct FlushLoop: ~Copyable {
 
     // MARK: Truncation
 
-    /// Rule R3. The checkpoint before it empties the journal, so that no replay brings the cut frames back.
+    /// Rule R3.
+    ///
+    /// The checkpoint before it empties the journal, so that no replay brings the cut frames back.
     private mutating func cut(_ cut: Cut) {
         let done = DispatchSemaphore(value: 0)
         core.applyQueue.post(.checkpoint(done))

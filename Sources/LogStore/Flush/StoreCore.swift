@@ -5,12 +5,14 @@
 
 internal import Logging
 internal import Model
-internal import RocksKV
 internal import NIOCore
+internal import RocksKV
 internal import Synchronization
 internal import Telemetry
 
-/// The shared part of a store. Everything in it may be used from any thread.
+/// The shared part of a store.
+///
+/// Everything in it may be used from any thread.
 final class StoreCore: Sendable {
     let settings: StoreSettings
     let system: any FileSystem
@@ -109,7 +111,9 @@ final class StoreCore: Sendable {
 
     // MARK: Disk space
 
-    /// Notes a sample of the free space. Appends are refused below the reserve, and taken again a tenth above it.
+    /// Notes a sample of the free space.
+    ///
+    /// Appends are refused below the reserve, and taken again a tenth above it.
     func sampledFreeBytes(_ free: Int) {
         metrics.diskFree.set(free)
         let reserve = settings.diskReserve.bytes

@@ -19,7 +19,9 @@
 internal import Model
 internal import Records
 
-/// One frame's description. ``checksum`` covers everything: the header, the chain before it and, through its CRC, the payload.
+/// One frame's description.
+///
+/// ``checksum`` covers everything: the header, the chain before it and, through its CRC, the payload.
 struct FrameHeader: Hashable, Sendable {
     /// The bytes of a header.
     static let byteCount = 96

@@ -13,13 +13,21 @@ internal import Records
 ///
 /// Invariant: `recent` holds the entries up to `lastIndex` without a hole, and at least those that are not in the database yet.
 public final class CommandLog: GroupLog {
+    /// See the type.
     public let id: GroupID
+    /// See the type.
     public private(set) var lastIndex: LogIndex
+    /// See the type.
     public private(set) var lastTerm: Term
+    /// See the type.
     public private(set) var hardState: HardStateRecord
+    /// See the type.
     public private(set) var termStarts: [TermStart]
+    /// See the type.
     public private(set) var configurations: [ConfigurationRecord]
+    /// See the type.
     public var onFlushed: ((LogIndex, Term) -> Void)?
+    /// See the type.
     public var onFailed: ((StoreError) -> Void)?
 
     private let core: StoreCore
@@ -56,11 +64,16 @@ public final class CommandLog: GroupLog {
 
     deinit { core.unregister(handle) }
 
+    /// See the type.
     public var firstIndex: LogIndex { meta.firstIndex }
+    /// See the type.
     public var termBeforeFirst: Term { meta.previousTerm }
+    /// See the type.
     public var flushedIndex: LogIndex { progress.flushed }
+    /// Before everything.
     public var logEndOffset: Offset { .zero }
 
+    /// See the type.
     public func refusal(for byteCount: Int) -> StoreError? {
         if let failure { return failure }
         // Raft and metadata go on when the disk reserve is reached.
@@ -68,6 +81,7 @@ public final class CommandLog: GroupLog {
         return nil
     }
 
+    /// See the type.
     public func append(_ draft: FrameDraft) throws(StoreError) {
         try checkOpen()
         precondition(draft.index == lastIndex.next, "\(id): entry \(draft.index) after \(lastIndex)")
@@ -107,6 +121,7 @@ public final class CommandLog: GroupLog {
     /// A command must fit into one block of the journal.
     public static let commandBytesMax = 2 << 20
 
+    /// See the type.
     public func persist(hardState: HardStateRecord, completion: @escaping () -> Void) throws(StoreError) {
         try checkOpen()
         self.hardState = hardState
@@ -115,6 +130,7 @@ public final class CommandLog: GroupLog {
         core.flushQueue.post(.hardState(handle, hardState, ticket: nextTicket))
     }
 
+    /// See the type.
     public func truncate(from index: LogIndex) throws(StoreError) {
         try checkOpen()
         precondition(index >= meta.firstIndex, "\(id): truncation from \(index) before \(meta.firstIndex)")
@@ -134,6 +150,7 @@ public final class CommandLog: GroupLog {
             .cut(Cut(handle: handle, meta: marked, segment: nil, marker: marker, offset: .zero, deleted: [])))
     }
 
+    /// See the type.
     public func term(at index: LogIndex) -> Term? {
         if index == meta.firstIndex.previous { return meta.previousTerm }
         guard index >= meta.firstIndex, index <= lastIndex else { return nil }
@@ -141,6 +158,7 @@ public final class CommandLog: GroupLog {
         return after == 0 ? nil : termStarts[after - 1].term
     }
 
+    /// See the type.
     public func readEntries(
         from index: LogIndex, through last: LogIndex, maxBytes: Int,
         completion: @escaping (Result<[StoredEntry], StoreError>) -> Void
@@ -183,7 +201,9 @@ public final class CommandLog: GroupLog {
             of: id, from: max(index, meta.firstIndex), through: progress.applied, bytesMax: maxBytes)
     }
 
-    /// Drops the entries up to `index`, whose effects are in applied state that is durable. `manifest` describes that state.
+    /// Drops the entries up to `index`, whose effects are in applied state that is durable.
+    ///
+    /// `manifest` describes that state.
     public func compact(upTo index: LogIndex, manifest: [UInt8]) throws(StoreError) {
         try checkOpen()
         guard index >= meta.firstIndex else { return }
@@ -203,6 +223,7 @@ public final class CommandLog: GroupLog {
         core.flushQueue.post(.forward(.compact(id, meta, snapshot, from: former)))
     }
 
+    /// See the type.
     public func close() {
         guard !isClosed else { return }
         isClosed = true

@@ -6,7 +6,9 @@
 internal import Model
 public import NIOCore
 
-/// The event loop that owns logs. Make one for each loop and share it between the loop's logs.
+/// The event loop that owns logs.
+///
+/// Make one for each loop and share it between the loop's logs.
 public final class CompletionOwner: Sendable {
     /// The loop that the logs are confined to.
     public let eventLoop: any EventLoop

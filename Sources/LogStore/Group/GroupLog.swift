@@ -20,7 +20,9 @@ public struct ConfigurationRecord: Sendable, Hashable {
     }
 }
 
-/// A log that one Raft group is driven on. Confined to the event loop of its ``CompletionOwner``.
+/// A log that one Raft group is driven on.
+///
+/// Confined to the event loop of its ``CompletionOwner``.
 ///
 /// Completions never run inside the call that asked for them.
 ///

@@ -10,6 +10,7 @@ internal import Records
 internal import Synchronization
 
 extension PartitionLog {
+    /// See the type.
     public func append(_ draft: FrameDraft) throws(StoreError) {
         try checkOpen()
         precondition(draft.index == lastIndex.next, "\(id): entry \(draft.index) after \(lastIndex)")
@@ -166,7 +167,9 @@ extension PartitionLog {
         return now.milliseconds - info.openedAt.milliseconds >= limit
     }
 
-    /// Rule R4: closes the active segment. Its footer follows its frames through the threads.
+    /// Rule R4: closes the active segment.
+    ///
+    /// Its footer follows its frames through the threads.
     func sealActive() {
         let position = segments.count - 1
         precondition(position >= 0 && !segments[position].isSealed, "\(id): no active segment to seal")

@@ -45,7 +45,11 @@ extension PartitionLog {
             let error: StoreError = isClosed ? .closed : .outOfRange(first: meta.firstIndex, last: lastIndex)
             return later { completion(.failure(error)) }
         }
-        let ranges = ranges { $0.endOffset > offset } start: { $0.floor(offset: offset) }
+        let ranges = ranges {
+            $0.endOffset > offset
+        } start: {
+            $0.floor(offset: offset)
+        }
         submit(ranges, .batches(from: offset, upTo: end, bytesMax: maxBytes)) { outcome in
             switch outcome {
             case .batches(let result): completion(.success(result))
@@ -90,7 +94,11 @@ extension PartitionLog {
         if let entries = tailEntries(from: index, through: last, maxBytes: maxBytes) {
             return later { completion(.success(entries)) }
         }
-        let ranges = ranges { $0.lastIndex >= index } start: { $0.floor(index: index) }
+        let ranges = ranges {
+            $0.lastIndex >= index
+        } start: {
+            $0.floor(index: index)
+        }
         submit(ranges, .entries(from: index, through: min(last, progress.applied), bytesMax: maxBytes)) { outcome in
             switch outcome {
             case .entries(let entries): completion(.success(entries))

@@ -11,8 +11,10 @@ extension PartitionLog {
     /// How much is read at a time.
     private static let replayBytes = 1 << 20
 
-    /// Passes every data entry that holds records at or after `offset` to `body`, in order and unpacked, up to the end that the
-    /// log has now; then calls `completion`. Both run on the owner's loop, which is not blocked in between.
+    /// Passes every data entry that holds records at or after `offset` to `body`, in order and unpacked, up to the end
+    /// that the log has now; then calls `completion`.
+    ///
+    /// Both run on the owner's loop, which is not blocked in between.
     public func replay(
         from offset: Offset, each body: @escaping (StoredEntry, ByteBuffer) -> Void,
         completion: @escaping (Result<Void, StoreError>) -> Void

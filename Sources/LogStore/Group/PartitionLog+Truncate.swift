@@ -8,6 +8,7 @@ public import Model
 internal import NIOCore
 
 extension PartitionLog {
+    /// See the type.
     public func truncate(from index: LogIndex) throws(StoreError) {
         try checkOpen()
         precondition(index >= meta.firstIndex, "\(id): truncation from \(index) before \(meta.firstIndex)")
@@ -103,7 +104,9 @@ extension PartitionLog {
     }
 
     /// The header of the frame at `index`; from memory, or read from the segment while the loop waits.
-    private func frame(at index: LogIndex, in info: SegmentInfo) throws(StoreError) -> (header: FrameHeader, position: Int) {
+    private func frame(
+        at index: LogIndex, in info: SegmentInfo
+    ) throws(StoreError) -> (header: FrameHeader, position: Int) {
         if let first = tail.first?.header.index, index >= first, index - first < tail.count {
             let frame = tail[index - first]
             return (frame.header, Int(frame.position))

@@ -14,12 +14,19 @@ internal import Records
 /// Invariants: `firstIndex - 1 <= applied <= flushedIndex <= sealed <= lastIndex`, where `sealed` is the last frame that has its
 /// place; frames above `applied` are in the tail in memory.
 public final class PartitionLog: GroupLog {
+    /// See the type.
     public let id: GroupID
+    /// See the type.
     public internal(set) var lastIndex: LogIndex
+    /// See the type.
     public internal(set) var lastTerm: Term
+    /// See the type.
     public internal(set) var logEndOffset: Offset
+    /// See the type.
     public internal(set) var hardState: HardStateRecord
+    /// See the type.
     public internal(set) var termStarts: [TermStart]
+    /// See the type.
     public internal(set) var configurations: [ConfigurationRecord]
     /// The newest timestamp of all records since the log was opened, and of the segments it had; -1 when there is none.
     public internal(set) var maxTimestamp: Int64
@@ -27,7 +34,9 @@ public final class PartitionLog: GroupLog {
     public internal(set) var producerSnapshot: ProducerSnapshot?
     /// Damage that recovery found; such a replica must not lead.
     public let damage: Corruption?
+    /// See the type.
     public var onFlushed: ((LogIndex, Term) -> Void)?
+    /// See the type.
     public var onFailed: ((StoreError) -> Void)?
     /// Called when a frame has the form in which it is stored, which is what followers should be sent.
     public var onSealed: ((StoredEntry) -> Void)?
@@ -115,8 +124,11 @@ public final class PartitionLog: GroupLog {
 
     // MARK: Positions
 
+    /// See the type.
     public var firstIndex: LogIndex { meta.firstIndex }
+    /// See the type.
     public var termBeforeFirst: Term { meta.previousTerm }
+    /// See the type.
     public var flushedIndex: LogIndex { progress.flushed }
     /// The first offset that clients may read.
     public var logStartOffset: Offset { meta.logStartOffset }
@@ -125,6 +137,7 @@ public final class PartitionLog: GroupLog {
     /// How many segments there are.
     public var segmentCount: Int { segments.count }
 
+    /// See the type.
     public func term(at index: LogIndex) -> Term? {
         if index == meta.firstIndex.previous { return meta.previousTerm }
         guard index >= meta.firstIndex, index <= lastIndex else { return nil }
@@ -147,8 +160,10 @@ public final class PartitionLog: GroupLog {
 
     // MARK: Hard state
 
+    /// See the type.
     public func refusal(for byteCount: Int) -> StoreError? { failure ?? core.refusal(for: byteCount) }
 
+    /// See the type.
     public func persist(hardState: HardStateRecord, completion: @escaping () -> Void) throws(StoreError) {
         try checkOpen()
         self.hardState = hardState
@@ -212,7 +227,9 @@ public final class PartitionLog: GroupLog {
         handle.owner.tails.value?.added(self, frame.header.index)
     }
 
-    /// Lets go of the frames up to `index`; returns whether it could. Frames that are not in their segment stay.
+    /// Lets go of the frames up to `index`; returns whether it could.
+    ///
+    /// Frames that are not in their segment stay.
     func evictTail(through index: LogIndex) -> Bool {
         while let first = tail.first, first.header.index <= index {
             guard first.header.index <= progress.applied else { return false }

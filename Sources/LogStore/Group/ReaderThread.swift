@@ -8,7 +8,9 @@ internal import NIOCore
 internal import Records
 internal import Telemetry
 
-/// Serves reads. One of these for each reader thread.
+/// Serves reads.
+///
+/// One of these for each reader thread.
 struct ReaderThread {
     private let core: StoreCore
     private let decompressor: ZstdDecompressor?
@@ -155,8 +157,9 @@ struct ReaderThread {
 
     // MARK: Frames
 
-    /// Passes the frames of a range to `body` until it returns false. A frame that fails its checksums is damage: all of the
-    /// range was durable.
+    /// Passes the frames of a range to `body` until it returns false.
+    ///
+    /// A frame that fails its checksums is damage: all of the range was durable.
     private func walk(
         _ range: SegmentRange, bytesMax: Int,
         _ body: (FrameHeader, ByteBuffer, _ position: Int) throws(StoreError) -> Bool

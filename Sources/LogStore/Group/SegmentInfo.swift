@@ -47,7 +47,9 @@ struct SegmentInfo: Sendable {
     }
 
     /// Whether the frame at `position` gets an entry in the sparse indices: the first of a segment, and each one that
-    /// touches a new stretch of ``SparseEntry`` distance. It depends on the frame alone, so replay finds the same.
+    /// touches a new stretch of ``SparseEntry`` distance.
+    ///
+    /// It depends on the frame alone, so replay finds the same.
     static func isIndexed(position: Int, frameBytes: Int) -> Bool {
         position == 0 || position >> distanceBits != (position + frameBytes) >> distanceBits
     }
@@ -69,7 +71,9 @@ extension RandomAccessCollection where Index == Int {
     }
 }
 
-/// How far a log's frames have come. A truncation starts a new generation: completions of the old one count up to the cut.
+/// How far a log's frames have come.
+///
+/// A truncation starts a new generation: completions of the old one count up to the cut.
 struct LogProgress: Sendable, Hashable {
     private(set) var flushed: LogIndex
     private(set) var applied: LogIndex
@@ -132,12 +136,16 @@ extension [ConfigurationRecord] {
             let count = bytes[(position + 8)..<(position + 16)].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
             position += 16
             guard count <= UInt64(bytes.count - position) else { return nil }
-            append(ConfigurationRecord(index: LogIndex(index), bytes: Array<UInt8>(bytes[position..<(position + Int(count))])))
+            append(
+                ConfigurationRecord(
+                    index: LogIndex(index), bytes: Array<UInt8>(bytes[position..<(position + Int(count))])))
             position += Int(count)
         }
     }
 
     private static func append(_ value: UInt64, to bytes: inout [UInt8]) {
-        for shift in stride(from: 56, through: 0, by: -8) { bytes.append(UInt8(truncatingIfNeeded: value >> UInt64(shift))) }
+        for shift in stride(from: 56, through: 0, by: -8) {
+            bytes.append(UInt8(truncatingIfNeeded: value >> UInt64(shift)))
+        }
     }
 }

@@ -94,7 +94,8 @@ struct JournalReader {
 
     /// Reads the items of one block; returns false when it is torn.
     private func items(
-        _ file: RingFile, _ header: JournalBlockHeader, _ position: Int, _ body: (JournalItem) throws(StoreError) -> Void
+        _ file: RingFile, _ header: JournalBlockHeader, _ position: Int,
+        _ body: (JournalItem) throws(StoreError) -> Void
     ) throws(StoreError) -> Bool {
         var block = ByteBuffer()
         let count = try file.file.read(Int(header.byteCount), at: position, into: &block)

@@ -16,7 +16,9 @@ struct JournalMarks: Sendable {
     var isFailed = false
 }
 
-/// Writes blocks. Not thread-safe.
+/// Writes blocks.
+///
+/// Not thread-safe.
 struct JournalWriter: ~Copyable {
     private struct RingFile {
         let file: any File
@@ -63,7 +65,7 @@ struct JournalWriter: ~Copyable {
         begin()
     }
 
-    /// `journal/3.jnl`
+    /// The path of a journal file, such as `journal/3.jnl`.
     static func path(_ directory: String, _ number: Int) -> String { "\(directory)/\(number).jnl" }
 
     /// Files are made when they are needed first: a store without a journal has none, and opening does not wait for it.
@@ -133,7 +135,9 @@ struct JournalWriter: ~Copyable {
         files.count { $0.lastSequence >= checkpointed } > max(1, filesMax / 2)
     }
 
-    /// Writes the block and makes it durable. Returns its sequence and its bytes on disk.
+    /// Writes the block and makes it durable.
+    ///
+    /// Returns its sequence and its bytes on disk.
     mutating func write() throws(StoreError) -> (sequence: UInt64, bytes: Int) {
         if files.isEmpty { try openFile(0) }
         let content = staging.count

@@ -7,7 +7,9 @@ internal import DequeModule
 internal import Model
 internal import Synchronization
 
-/// Counts the bytes of write buffers against one budget for all logs. Any thread.
+/// Counts the bytes of write buffers against one budget for all logs.
+///
+/// Any thread.
 final class BufferPool: Sendable {
     /// What may be kept.
     let budget: Int

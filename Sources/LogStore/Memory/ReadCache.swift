@@ -18,7 +18,9 @@ struct DecodedFrame: Sendable {
     let endPosition: Int
 }
 
-/// A least-recently-used cache of decoded frames with a byte budget. Any thread.
+/// A least-recently-used cache of decoded frames with a byte budget.
+///
+/// Any thread.
 final class ReadCache: Sendable {
     /// A frame by the offset it begins at, which is where the next read of a sequential consumer begins.
     struct Key: Hashable, Sendable {

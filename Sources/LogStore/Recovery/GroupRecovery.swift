@@ -25,7 +25,9 @@ struct GroupRecovery: ~Copyable {
     /// Index records that are committed at a time.
     private static let batchCountMax = 8192
 
-    /// Prepares the recovery of `id`. With `writes` false nothing is changed: the inspector looks at what there is.
+    /// Prepares the recovery of `id`.
+    ///
+    /// With `writes` false nothing is changed: the inspector looks at what there is.
     init(
         _ id: GroupID, record: GroupRecord, core: StoreCore, settings: GroupLogSettings, replayedFrom: LogIndex?,
         isClean: Bool, writes: Bool
@@ -124,7 +126,8 @@ struct GroupRecovery: ~Copyable {
         let segment = Segment(
             group: id, base: base, salt: first.salt, root: core.settings.directory,
             state: Segment.State(allocated: size, exists: true, isNamed: true))
-        let opened = first.maxTimestamp >= 0 ? WallTime(milliseconds: first.maxTimestamp) : core.settings.clock.wallTime()
+        let opened =
+            first.maxTimestamp >= 0 ? WallTime(milliseconds: first.maxTimestamp) : core.settings.clock.wallTime()
         var info = SegmentInfo(
             segment: segment, baseOffset: first.baseOffset, lastIndex: base.previous, lastTerm: first.term,
             endOffset: first.baseOffset, end: 0, maxTimestamp: -1, openedAt: opened, isSealed: false)
@@ -317,7 +320,8 @@ struct GroupRecovery: ~Copyable {
     }
 
     /// Takes a frame that belongs to the log; indexes what is new.
-    private mutating func take(_ frame: ScannedFrame, _ info: inout SegmentInfo, _ proven: LogIndex) throws(StoreError) {
+    private mutating func take(_ frame: ScannedFrame, _ info: inout SegmentInfo, _ proven: LogIndex) throws(StoreError)
+    {
         let header = frame.header
         group.maxTimestamp = max(group.maxTimestamp, header.maxTimestamp)
         info.maxTimestamp = max(info.maxTimestamp, header.maxTimestamp)
@@ -439,7 +443,8 @@ struct GroupRecovery: ~Copyable {
         markDamaged(
             Corruption(
                 group: id, file: info.segment.path, position: scanned.position, index: tip.nextIndex,
-                offset: tip.nextOffset, reason: "expected the frame of a durable entry, found: \(scanned.finding.rawValue)"),
+                offset: tip.nextOffset,
+                reason: "expected the frame of a durable entry, found: \(scanned.finding.rawValue)"),
             proven)
     }
 

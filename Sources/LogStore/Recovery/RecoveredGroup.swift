@@ -21,7 +21,9 @@ public struct RecoveredGroup: Sendable {
     public internal(set) var logEndOffset: Offset
     /// The producers' state that was stored last.
     public internal(set) var producerSnapshot: ProducerSnapshot?
-    /// Damage that was found. The log keeps its length and its terms; it must not lead, and what is damaged cannot be read.
+    /// Damage that was found.
+    ///
+    /// The log keeps its length and its terms; it must not lead, and what is damaged cannot be read.
     public internal(set) var damage: Corruption?
     /// Frames behind the last pointer that were found whole.
     public internal(set) var foundFrames = 0

@@ -143,7 +143,9 @@ import Testing
             try loop.turn { self.log?.progress.applied == self.log?.lastIndex || self.log?.failure != nil }
         }
 
-        /// Opens what is left and compares it with the promise. Returns the end it found.
+        /// Opens what is left and compares it with the promise.
+        ///
+        /// Returns the end it found.
         func check(_ label: String) throws -> (LogIndex, Offset) {
             let store = try open()
             let log = try openLog(store)

@@ -211,7 +211,9 @@ final class FaultyFileSystem: FileSystem {
         }
     }
 
-    fileprivate func write(_ number: Int, _ data: [UInt8], at position: Int, path: String, isDirect: Bool) throws(StoreError) {
+    fileprivate func write(
+        _ number: Int, _ data: [UInt8], at position: Int, path: String, isDirect: Bool
+    ) throws(StoreError) {
         try change("write", path) { disk in
             guard isDirect, disk.tearsDirectWrites else { return }
             Self.tear(.write(position, data), &disk.nodes[number]!.durable, &disk.random)

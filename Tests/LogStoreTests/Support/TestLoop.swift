@@ -28,7 +28,9 @@ final class TestLoop: EventLoop {
         wake.signal()
     }
 
-    /// Runs tasks until `condition` holds. The limit is for a test that hangs, not for timing.
+    /// Runs tasks until `condition` holds.
+    ///
+    /// The limit is for a test that hangs, not for timing.
     func turn(until condition: () -> Bool) throws {
         precondition(inEventLoop, "turned by another thread")
         while true {
