@@ -22,7 +22,7 @@ struct RangeOptions: ParsableArguments {
     var limit = 1000
 }
 
-/// `batches`
+/// The command `batches`.
 struct Batches: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "One line for each record batch of a partition.")
     @OptionGroup var options: DirectoryOptions
@@ -63,7 +63,7 @@ struct Batches: ParsableCommand {
     }
 }
 
-/// `records`
+/// The command `records`.
 struct Records: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "The records of a partition, one a line.")
     @OptionGroup var options: DirectoryOptions

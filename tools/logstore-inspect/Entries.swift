@@ -8,7 +8,7 @@ import LogStore
 import Model
 import Terminal
 
-/// `index`
+/// The command `index`.
 struct Index: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "The sparse offset index of a partition, and its terms.")
     @OptionGroup var options: DirectoryOptions
@@ -44,7 +44,7 @@ struct Index: ParsableCommand {
     }
 }
 
-/// `raft`
+/// The command `raft`.
 struct RaftEntries: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "raft", abstract: "Term, vote and entries of a group; of all groups without a name.")

@@ -8,7 +8,7 @@ import LogStore
 import Model
 import Terminal
 
-/// `overview`
+/// The command `overview`.
 struct Overview: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "One page: format, identity, groups, how it was closed.")
     @OptionGroup var options: DirectoryOptions
@@ -35,7 +35,7 @@ struct Overview: ParsableCommand {
     }
 }
 
-/// `partitions`
+/// The command `partitions`.
 struct Partitions: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "A table of all partitions.")
     @OptionGroup var options: DirectoryOptions

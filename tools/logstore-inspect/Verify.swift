@@ -9,7 +9,7 @@ import LogStore
 import Model
 import Terminal
 
-/// `verify`
+/// The command `verify`.
 struct Verify: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Check every checksum, chain, offset and batch; exit 0 clean, 21 damaged.")

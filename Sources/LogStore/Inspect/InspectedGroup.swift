@@ -58,7 +58,9 @@ public struct Damage: Sendable, Hashable {
     public var reason: String
 }
 
-/// Bytes that hold nothing of the log, or that could not be looked at. Not damage.
+/// Bytes that hold nothing of the log, or that could not be looked at.
+///
+/// Not damage.
 public struct Skipped: Sendable, Hashable {
     /// The topic and partition; nil for internal groups and for files of the whole store.
     public var label: TopicPartition?

@@ -44,7 +44,9 @@ struct JournalView: Sendable {
         nextSequence = applied
     }
 
-    /// Reads the blocks from `applied` on. Damage is noted, not thrown: what stands before it is kept.
+    /// Reads the blocks from `applied` on.
+    ///
+    /// Damage is noted, not thrown: what stands before it is kept.
     init(
         _ journal: JournalReader, from applied: UInt64, keeping kept: GroupID?, check: PayloadCheck
     ) throws(StoreError) {

@@ -7,7 +7,9 @@ internal import Model
 internal import NIOCore
 internal import Records
 
-/// Checks and unpacks payloads. Belongs to one thread.
+/// Checks and unpacks payloads.
+///
+/// Belongs to one thread.
 final class PayloadCheck {
     private let decompressor: ZstdDecompressor
     private let context = CompressionContext()

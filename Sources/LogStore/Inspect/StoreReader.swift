@@ -8,7 +8,9 @@ public import Model
 internal import NIOCore
 internal import RocksKV
 
-/// A data directory, open for looking. Belongs to one thread.
+/// A data directory, open for looking.
+///
+/// Belongs to one thread.
 ///
 /// What it shows is the state of one moment: the index of that moment, the journal from the index's applied mark on, and the
 /// segments as they are when they are read. While a broker writes, ``refresh()`` moves on to a later moment.
@@ -28,7 +30,9 @@ public final class StoreReader {
     /// How often something is read again that a running broker changes meanwhile.
     static let attemptsMax = 8
 
-    /// Opens the store in `directory`. `scratch` is an existing directory elsewhere, for the database's own log.
+    /// Opens the store in `directory`.
+    ///
+    /// `scratch` is an existing directory elsewhere, for the database's own log.
     ///
     /// - Throws: ``StoreError/formatVersion(found:supported:)`` when it is not a data directory or a newer one, and
     ///   ``StoreError/corrupt(_:)`` when its index cannot be read.
@@ -110,7 +114,9 @@ public final class StoreReader {
         if let newer = try indexed({ () throws(IndexError) in try index.storeMeta() }) { meta = newer }
     }
 
-    /// Reads the journal. A broker that writes may overtake the reading: damage is believed when it is seen twice.
+    /// Reads the journal.
+    ///
+    /// A broker that writes may overtake the reading: damage is believed when it is seen twice.
     private func loadJournal() throws(StoreError) {
         var former: JournalView?
         for attempt in 0..<Self.attemptsMax {
