@@ -70,7 +70,9 @@ def test_inspector_reads_a_running_broker_and_changes_nothing(broker):
         assert answer.stdout.strip()
         as_json = broker.inspect(*command, "--json")
         assert as_json.returncode == 0, (command, as_json.stderr)
-        for line in as_json.stdout.splitlines() if command[0] == "records" else [as_json.stdout]:
+        # Not splitlines(): a record's value may hold characters that Python takes for line ends.
+        lines = as_json.stdout.strip("\n").split("\n")
+        for line in lines if command[0] == "records" else [as_json.stdout]:
             json.loads(line)
 
 
