@@ -17,6 +17,8 @@ public struct ClientSettings: Sendable {
     public var callTimeoutMilliseconds: Int64 = 30_000
     /// How long a call goes on trying when no connection can be made at all.
     public var reachTimeoutMilliseconds: Int64 = 5_000
+    /// How long a call waits for a topic to appear that does not exist.
+    public var topicTimeoutMilliseconds: Int64 = 2_000
     /// The first wait before a retry; it doubles, with jitter, up to ``backoffMaxMilliseconds``.
     public var backoffMilliseconds: Int64 = 50
     /// The longest wait before a retry.

@@ -5,6 +5,7 @@
 
 import KafkaProtocol
 public import Model
+import NIOCore
 
 /// A member of a consumer group, by the classic protocol with the range assignor.
 ///
@@ -40,7 +41,12 @@ public actor GroupMember {
     }
 
     /// Joins the group, or joins it again after a rebalance began, and waits for the partitions.
+    ///
+    /// A group that rebalances again and again is joined again and again; other errors are retried for as long as a
+    /// rebalance and a call may take together.
     public func join() async throws(ClientError) -> Assignment {
+        let patience = Int64(Self.rebalanceTimeoutMilliseconds) + client.settings.callTimeoutMilliseconds
+        let deadline = NIODeadline.now() + .milliseconds(patience)
         while true {
             do {
                 return try await joinOnce()
@@ -49,9 +55,11 @@ public actor GroupMember {
                 switch error.kafka {
                 case .memberIDRequired, .rebalanceInProgress: continue
                 case .unknownMemberID, .illegalGeneration, .fencedInstanceID: forget()
-                case .some(let code) where code.isRetriable: coordinator = nil
-                case nil where error.isRetriable: coordinator = nil
-                default: throw error
+                default:
+                    guard error.isRetriable, error.code != .unreachable, NIODeadline.now() < deadline else {
+                        throw error
+                    }
+                    coordinator = nil
                 }
                 await client.pause(milliseconds: client.settings.backoffMilliseconds)
                 if Task.isCancelled { throw error }

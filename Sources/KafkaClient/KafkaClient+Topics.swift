@@ -70,7 +70,7 @@ extension KafkaClient {
                     name: topic.name, partitionCount: topic.partitions ?? -1, replicationFactor: topic.replicas ?? -1,
                     configs: topic.configs.map { .init(name: $0.name, value: $0.value) })
             ], timeoutMilliseconds: serverTimeout, validateOnly: validateOnly)
-        try await retrying { client throws(ClientError) in
+        try await retrying(final: .unknownTopicOrPartition) { client throws(ClientError) in
             let response = try await client.callController(request)
             let answer = response.topics.first { $0.name == topic.name }
             try Self.check(answer?.errorCode, answer?.errorMessage, "create topic", "topic \(topic.name)")
@@ -80,7 +80,7 @@ extension KafkaClient {
     /// Deletes a topic with its records.
     public func deleteTopic(_ name: String) async throws(ClientError) {
         let request = DeleteTopicsRequest(topicNames: [name], timeoutMilliseconds: serverTimeout)
-        try await retrying { client throws(ClientError) in
+        try await retrying(final: .unknownTopicOrPartition) { client throws(ClientError) in
             let response = try await client.callController(request)
             try Self.check(response.topics.first { $0.name == name }?.errorCode, nil, "delete topic", "topic \(name)")
         }
@@ -90,7 +90,7 @@ extension KafkaClient {
     public func setPartitionCount(_ name: String, to count: Int32) async throws(ClientError) {
         let request = CreatePartitionsRequest(
             topics: [.init(name: name, count: count)], timeoutMilliseconds: serverTimeout)
-        try await retrying { client throws(ClientError) in
+        try await retrying(final: .unknownTopicOrPartition) { client throws(ClientError) in
             let response = try await client.callController(request)
             let answer = response.topics.first { $0.name == name }
             try Self.check(answer?.errorCode, answer?.errorMessage, "add partitions", "topic \(name)")
@@ -106,7 +106,7 @@ extension KafkaClient {
         }
         let request = IncrementalAlterConfigsRequest(
             resources: [.init(resourceType: ConfigResourceType.topic.rawValue, resourceName: name, configs: configs)])
-        try await retrying { client throws(ClientError) in
+        try await retrying(final: .unknownTopicOrPartition) { client throws(ClientError) in
             let answer = try await client.callController(request).resources.first
             try Self.check(answer?.errorCode, answer?.errorMessage, "alter topic", "topic \(name)")
         }
@@ -116,7 +116,7 @@ extension KafkaClient {
     public func topicConfigs(_ name: String) async throws(ClientError) -> [ConfigEntry] {
         let request = DescribeConfigsRequest(
             resources: [.init(resourceType: ConfigResourceType.topic.rawValue, resourceName: name)])
-        return try await retrying { client throws(ClientError) in
+        return try await retrying(final: .unknownTopicOrPartition) { client throws(ClientError) in
             let answer = try await client.call(request).resources.first
             try Self.check(answer?.errorCode, answer?.errorMessage, "describe configuration", "topic \(name)")
             return (answer?.configs ?? []).map { config in
@@ -135,7 +135,7 @@ extension KafkaClient {
                     name: partition.topic,
                     partitions: [.init(index: partition.partition.rawValue, offset: offset.rawValue)])
             ], timeoutMilliseconds: serverTimeout)
-        return try await retrying { client throws(ClientError) in
+        return try await retrying(final: .unknownTopicOrPartition) { client throws(ClientError) in
             let response = try await client.callLeader(of: partition, request)
             let answer = response.topics.first?.partitions.first
             try Self.check(answer?.errorCode, nil, "delete records", "\(partition)")

@@ -91,12 +91,15 @@ public final class KafkaClient: Sendable {
     }
 
     /// Runs `body` until it succeeds, fails for good, or the call's time is over.
+    ///
+    /// - Parameter final: An error that may pass in general but not in this call.
     func retrying<Value>(
-        _ body: (KafkaClient) async throws(ClientError) -> Value
+        final: KafkaErrorCode? = nil, _ body: (KafkaClient) async throws(ClientError) -> Value
     ) async throws(ClientError) -> Value {
         let started = NIODeadline.now()
         let callDeadline = started + .milliseconds(settings.callTimeoutMilliseconds)
         let reachDeadline = started + .milliseconds(settings.reachTimeoutMilliseconds)
+        let topicDeadline = started + .milliseconds(settings.topicTimeoutMilliseconds)
         var backoff = Backoff(
             firstMilliseconds: settings.backoffMilliseconds, largestMilliseconds: settings.backoffMaxMilliseconds)
         var random = SystemRandomNumberGenerator()
@@ -105,7 +108,10 @@ public final class KafkaClient: Sendable {
                 return try await body(self)
             } catch {
                 let wait = backoff.next(using: &random)
-                let deadline = error.code == .unreachable ? min(callDeadline, reachDeadline) : callDeadline
+                var deadline = callDeadline
+                if error.code == .unreachable { deadline = min(deadline, reachDeadline) }
+                if error.kafka == .unknownTopicOrPartition { deadline = min(deadline, topicDeadline) }
+                if let final, error.kafka == final { throw error }
                 guard error.isRetriable, !Task.isCancelled, NIODeadline.now() + .milliseconds(wait) < deadline else {
                     throw error
                 }

@@ -12,12 +12,16 @@ import Synchronization
     import Musl
 #endif
 
-/// Notices the first SIGINT or SIGTERM; the second ends the process at once.
+/// Notices the first SIGINT or SIGTERM.
+///
+/// The second ends the process at once, and so do five seconds without an end.
 final class Interruption {
     /// What the queue of the signals and the command share.
     private final class Counter: Sendable {
         let signals = Atomic<Int>(0)
     }
+
+    private static let graceSeconds = 5
 
     private let counter = Counter()
     private let sources: [any DispatchSourceSignal]
@@ -30,6 +34,7 @@ final class Interruption {
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
             source.setEventHandler {
                 if counter.signals.add(1, ordering: .relaxed).newValue > 1 { exit(130) }
+                DispatchQueue.global().asyncAfter(deadline: .now() + .seconds(Self.graceSeconds)) { exit(130) }
             }
             source.resume()
             return source

@@ -114,6 +114,17 @@ import Testing
         }
     }
 
+    @Test func deletingATopicThatDoesNotExistFailsAtOnce() async throws {
+        try await withMiniBroker(override: { request in
+            guard case .deleteTopics = request else { return nil }
+            return .answer(DeleteTopicsResponse(topics: [.init(name: "x", errorCode: .unknownTopicOrPartition)]))
+        }) { _, server, client in
+            let error = await #expect(throws: ClientError.self) { try await client.deleteTopic("x") }
+            #expect(error?.kafka == .unknownTopicOrPartition)
+            #expect(server.count(.deleteTopics) == 1)
+        }
+    }
+
     @Test func anErrorThatCannotPassIsNotRetried() async throws {
         try await withScriptedServer({ header, _ in
             guard header.key == .metadata else { return .answer(ApiVersionsResponse.served()) }
