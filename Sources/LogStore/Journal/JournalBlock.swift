@@ -150,6 +150,7 @@ extension JournalItem {
         let place = UInt32(truncatingIfNeeded: first >> 32)
         let expected = prefix(base: base, position: place, checksum: header.checksum)
         guard UInt64(littleEndian: expected[0]) == first,
+            UInt64(littleEndian: expected[1]) == FrameHeader.word(bytes, position + 8),
             UInt64(littleEndian: expected[2]) == FrameHeader.word(bytes, position + 16)
         else { return nil }
         let payloadStart = start + FrameHeader.byteCount
