@@ -75,7 +75,10 @@ final class ControlPlane {
             node: parts.settings.node.id, log: log,
             configuration: Raft.Configuration(voters: [parts.settings.node.id]), settings: Raft.Settings(),
             seed: log.id.rawValue)
-        return ReplicatedStateMachine(replica: replica, index: parts.store.metadata, family: family, applied: applied)
+        let name = log.id == .controller ? "controller" : "groups"
+        return ReplicatedStateMachine(
+            replica: replica, index: parts.store.metadata, family: family, applied: applied,
+            metrics: StateMachineMetrics(parts.registry, name: name))
     }
 
     // MARK: Timers

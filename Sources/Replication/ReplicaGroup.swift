@@ -129,6 +129,15 @@ public final class ReplicaGroup {
         return index
     }
 
+    /// Lets the log drop entries up to `index`, whose effects are in applied state; not from inside a directive.
+    public func compact(upTo index: LogIndex) {
+        precondition(!isRunning, "\(id): compaction from inside a directive")
+        precondition(index <= committed, "\(id): compaction up to \(index), committed is \(committed)")
+        guard failure == nil else { return }
+        attempt { () throws(StoreError) in try log.compact(upTo: min(index, log.flushedIndex)) }
+        core.compacted(through: log.firstIndex.previous)
+    }
+
     // MARK: The loop
 
     private func feed(_ input: Input) {

@@ -9,6 +9,7 @@ public import LogStore
 public import Model
 internal import NIOCore
 internal import Raft
+internal import Telemetry
 
 /// One change of the stored state.
 public struct StateWrite: Sendable, Hashable {
@@ -50,8 +51,6 @@ public final class ReplicatedStateMachine: ReplicaObserver {
     public let replica: ReplicaGroup
     /// The last index that was applied in memory.
     public private(set) var applied: LogIndex
-    /// Entries kept behind the applied index before the log is compacted.
-    public static let compactionLagEntries = 4096
 
     private struct Pending {
         let index: LogIndex
@@ -61,6 +60,7 @@ public final class ReplicatedStateMachine: ReplicaObserver {
 
     private let index: IndexDatabase
     private let family: StateFamily
+    private let metrics: StateMachineMetrics
     private weak var logic: (any StateMachineLogic)?
     private var pending = Deque<Pending>()
     private var committed: LogIndex
@@ -68,19 +68,33 @@ public final class ReplicatedStateMachine: ReplicaObserver {
     private var confirmedTerm: Term?
     private var announcedTerm: Term?
     private var failure: StoreError?
+    private var announcedFailure = false
+    private var compaction: CompactionRule
 
     /// A machine whose stored state reflects the entries up to `applied`.
-    public init(replica: ReplicaGroup, index: IndexDatabase, family: StateFamily, applied: LogIndex) {
+    public init(
+        replica: ReplicaGroup, index: IndexDatabase, family: StateFamily, applied: LogIndex,
+        compaction: CompactionRule = CompactionRule(), metrics: StateMachineMetrics = StateMachineMetrics()
+    ) {
         self.replica = replica
         self.index = index
         self.family = family
+        self.metrics = metrics
         self.applied = applied
         self.committed = applied
+        self.compaction = compaction
+        self.compaction.begin(at: applied)
+        if applied > replica.log.lastIndex || applied.next < replica.log.firstIndex {
+            failure = .index(
+                "the state of \(replica.id) reflects entry \(applied), its log holds \(replica.log.firstIndex) to "
+                    + "\(replica.log.lastIndex)")
+        }
     }
 
-    /// Begins to take part.
+    /// Begins to take part, unless state and log do not belong together.
     public func start(logic: any StateMachineLogic) {
         self.logic = logic
+        if let failure { return replicaFailed(failure) }
         replica.start(observer: self)
     }
 
@@ -92,12 +106,15 @@ public final class ReplicatedStateMachine: ReplicaObserver {
     private func proposeNow(_ command: [UInt8], _ completion: @escaping Completion) {
         let content = EntryContent(
             kind: .command, baseOffset: .zero, recordCount: 0, maxTimestamp: -1, payload: ByteBuffer(bytes: command))
-        pending.append(Pending(index: replica.log.lastIndex.next, command: command, completion: completion))
+        if let failure { return completion(.failure(.logFailed(failure))) }
+        let index = replica.log.lastIndex.next
+        pending.append(Pending(index: index, command: command, completion: completion))
         do {
             _ = try replica.propose(content)
         } catch {
-            let refused = pending.removeLast()
-            refused.completion(.failure(error))
+            // A log that fails at this proposal has answered it already, with all the others.
+            guard pending.last?.index == index else { return }
+            pending.removeLast().completion(.failure(error))
         }
     }
 
@@ -124,6 +141,8 @@ public final class ReplicatedStateMachine: ReplicaObserver {
 
     /// Tells every proposer.
     public func replicaFailed(_ error: StoreError) {
+        if announcedFailure { return }
+        announcedFailure = true
         failure = error
         let waiting = pending
         pending.removeAll()
@@ -144,6 +163,7 @@ public final class ReplicatedStateMachine: ReplicaObserver {
             }
         }
         announce()
+        compactIfDue()
     }
 
     private func announce() {
@@ -163,6 +183,7 @@ public final class ReplicatedStateMachine: ReplicaObserver {
             self.isReading = false
             switch answer {
             case .success(let entries):
+                self.metrics.replayed.increment(by: entries.count)
                 for entry in entries where entry.index == self.applied.next {
                     let isCommand = entry.kind == .command
                     self.apply(isCommand ? Array(entry.payload.readableBytesView) : nil, at: entry.index)
@@ -177,11 +198,35 @@ public final class ReplicatedStateMachine: ReplicaObserver {
     private func apply(_ command: [UInt8]?, at position: LogIndex) {
         applied = position
         guard let command, let writes = logic?.apply(command, at: position) else { return }
+        compaction.applied(byteCount: command.count)
         do {
             try store(writes, at: position)
         } catch {
             replicaFailed(.index("\(error)"))
         }
+    }
+
+    // MARK: Compaction
+
+    /// Drops entries that the stored state has made superfluous.
+    private func compactIfDue() {
+        let first = replica.log.firstIndex
+        metrics.entries.set(replica.log.lastIndex - first + 1)
+        guard let target = compaction.due(first: first, applied: applied), failure == nil else { return }
+        replica.whenIdle { [weak self] in self?.compact(upTo: target) }
+    }
+
+    private func compact(upTo target: LogIndex) {
+        guard failure == nil, target >= replica.log.firstIndex else { return }
+        do {
+            // Entries that change nothing, like no-ops, leave no trace in the state, so the position is noted here.
+            try store([], at: applied)
+        } catch {
+            return replicaFailed(.index("\(error)"))
+        }
+        replica.compact(upTo: target)
+        metrics.compactions.increment()
+        metrics.entries.set(replica.log.lastIndex - replica.log.firstIndex + 1)
     }
 
     /// Stores changes and the applied index in one unsynced batch: the log is what makes them durable.

@@ -139,10 +139,8 @@ struct ApplyLoop: ~Copyable {
         case .meta(let group, let meta):
             batch.putGroupMeta(meta, of: group)
             guarded("note a group") { loop throws(StoreError) in try loop.commit(.buffered) }
-        case .compact(let group, let meta, let manifest, let from):
-            guarded("compact \(group)") { loop throws(StoreError) in
-                try loop.compact(group, meta, manifest, from: from)
-            }
+        case .compact(let group, let meta, let from):
+            guarded("compact \(group)") { loop throws(StoreError) in try loop.compact(group, meta, from: from) }
         case .producerSnapshot(let group, let snapshot):
             guarded("store producers") { loop throws(StoreError) in try loop.store(snapshot, of: group) }
         case .deleteGroup(let group):
@@ -185,14 +183,15 @@ struct ApplyLoop: ~Copyable {
         redundant.removeAll { $0.group == trim.group && $0.upTo < trim.meta.firstIndex }
     }
 
-    private mutating func compact(
-        _ group: GroupID, _ meta: GroupMeta, _ manifest: SnapshotManifest, from: LogIndex
-    ) throws(StoreError) {
+    /// The state that stands for the entries was committed before, so the sync covers it (rule R7).
+    private mutating func compact(_ group: GroupID, _ meta: GroupMeta, from: LogIndex) throws(StoreError) {
         batch.putGroupMeta(meta, of: group)
-        batch.putSnapshotManifest(manifest, of: group)
+        let reached = batch.deletePointers(from: from, upTo: meta.firstIndex, of: group)
+        precondition(reached == meta.firstIndex, "\(group): \(from) to \(meta.firstIndex) is too much for one batch")
+        try indexed { () throws(IndexError) in
+            _ = try batch.deletePrefix(before: meta.firstIndex, offset: .zero, of: group)
+        }
         try commit(.synced)
-        try deletePointers(of: group, from: from, upTo: meta.firstIndex)
-        try commit(.buffered)
     }
 
     private mutating func deletePointers(

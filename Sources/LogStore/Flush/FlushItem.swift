@@ -31,7 +31,7 @@ enum ApplyItem: Sendable {
     /// Sets the facts of a group.
     case meta(GroupID, GroupMeta)
     /// Drops entries of a command log whose effects are durable.
-    case compact(GroupID, GroupMeta, SnapshotManifest, from: LogIndex)
+    case compact(GroupID, GroupMeta, from: LogIndex)
     /// Keeps the producers' state.
     case producerSnapshot(GroupID, ProducerSnapshot)
     /// Removes a group.

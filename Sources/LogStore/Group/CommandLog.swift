@@ -201,14 +201,22 @@ public final class CommandLog: GroupLog {
             of: id, from: max(index, meta.firstIndex), through: progress.applied, bytesMax: maxBytes)
     }
 
-    /// Drops the entries up to `index`, whose effects are in applied state that is durable.
+    /// Drops the entries up to `index`.
     ///
-    /// `manifest` describes that state.
-    public func compact(upTo index: LogIndex, manifest: [UInt8]) throws(StoreError) {
+    /// Their effects must have been committed to the index database: the removal is synced there behind them, so a crash
+    /// finds either the entries or a state that has them. Facts and entries change in one batch, of at most
+    /// ``IndexBatch/deletesPerCallMax`` entries.
+    public func compact(upTo index: LogIndex) throws(StoreError) {
         try checkOpen()
-        guard index >= meta.firstIndex else { return }
         precondition(index <= progress.flushed, "\(id): compaction up to \(index), durable is \(progress.flushed)")
-        let former = meta.firstIndex
+        while meta.firstIndex <= index {
+            let former = meta.firstIndex
+            drop(upTo: min(index, former + (IndexBatch.deletesPerCallMax - 1)))
+            core.flushQueue.post(.forward(.compact(id, meta, from: former)))
+        }
+    }
+
+    private func drop(upTo index: LogIndex) {
         meta.previousTerm = term(at: index) ?? meta.previousTerm
         meta.firstIndex = index.next
         while let first = recent.first, first.index <= index, first.index <= progress.applied {
@@ -219,8 +227,6 @@ public final class CommandLog: GroupLog {
         let older = configurations.partitioningIndex { $0.index > index }
         if older > 1 { configurations.removeFirst(older - 1) }
         meta.configurations = configurations.encoded
-        let snapshot = SnapshotManifest(index: index, term: meta.previousTerm, bytes: manifest)
-        core.flushQueue.post(.forward(.compact(id, meta, snapshot, from: former)))
     }
 
     /// See the type.

@@ -71,8 +71,15 @@ public protocol GroupLog: AnyObject {
     func readEntries(
         from index: LogIndex, through last: LogIndex, maxBytes: Int,
         completion: @escaping (Result<[StoredEntry], StoreError>) -> Void)
+    /// Drops entries up to `index`, whose effects are in applied state that the index database holds; may keep more.
+    func compact(upTo index: LogIndex) throws(StoreError)
     /// Lets go of the log: no callback runs any more, and what was appended is still written.
     func close()
+}
+
+extension GroupLog {
+    /// A log of records keeps them: it drops whole segments when retention says so.
+    public func compact(upTo index: LogIndex) throws(StoreError) {}
 }
 
 /// Record batches from a log.
