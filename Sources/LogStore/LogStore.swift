@@ -297,7 +297,7 @@ public final class LogStore: Sendable {
         for reader in threads.readers { reader.join() }
         core.flushQueue.post(.stop)
         threads.flush.join()
-        core.applyQueue.post(.stop)
+        core.postApply(.stop, isUrgent: true)
         threads.apply.join()
         threads.workers.stop()
         if core.failure == nil { markClean() }

@@ -203,7 +203,8 @@ struct FrameWriter {
             if frame.payload.readableBytes >= Self.gatheredBytesMax {
                 try flush(to: file)
                 let position = Int(frame.position) + FrameHeader.byteCount
-                try file.write(frame.payload.readableBytesSpan, at: position)
+                let payload = frame.payload
+                try file.write(payload.readableBytesSpan, at: position)
                 start = position + frame.payload.readableBytes
             } else {
                 staged.writeImmutableBuffer(frame.payload)

@@ -41,9 +41,12 @@ final class WorkerThread: Sendable {
     ///
     /// The kernel's file stands in for a call that Swift's C library module lacks.
     private static func nameCurrentThread(_ name: String) {
-        guard let comm = try? PosixFileSystem().open("/proc/thread-self/comm", .readWrite) else { return }
-        // Bytes have no padding.
-        try? unsafe comm.write(name.utf8Span.span.bytes, at: 0)
+        // Path and bytes live for their calls; the file takes plain writes only.
+        let file = unsafe open("/proc/thread-self/comm", O_WRONLY | O_CLOEXEC)
+        guard file >= 0 else { return }
+        let bytes = Array(name.utf8)
+        _ = unsafe bytes.withUnsafeBytes { unsafe write(file, $0.baseAddress, $0.count) }
+        _ = close(file)
     }
 
     /// Waits until the function has returned.

@@ -44,8 +44,7 @@ struct ApplyLoop: ~Copyable {
     mutating func run() {
         var items: [ApplyItem] = []
         while true {
-            core.applyQueue.take(into: &items)
-            if items.isEmpty { _ = core.applyQueue.wait(milliseconds: Self.tickMilliseconds) }
+            core.takeApply(into: &items, milliseconds: Self.tickMilliseconds)
             guard process(items) else { return }
             tick()
         }

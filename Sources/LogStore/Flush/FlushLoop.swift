@@ -21,6 +21,8 @@ struct FlushLoop: ~Copyable {
 
     /// Bytes that may wait for the applier before the flush thread waits for it.
     static let unappliedBytesMax = 64 << 20
+    /// From so much on the applier does not wait for more.
+    private static let urgentBytes = 4 << 20
     /// What a round gathers: one block of the journal.
     private let roundBytesMax: Int
 
@@ -92,7 +94,7 @@ struct FlushLoop: ~Copyable {
             self.cut(cut)
         case .forward(let item):
             perform()
-            core.applyQueue.post(item)
+            core.postApply(item, isUrgent: true)
         case .stop:
             perform()
             return false
@@ -149,14 +151,14 @@ struct FlushLoop: ~Copyable {
         core.marks.update { $0.unappliedBytes += frameBytes }
         handOver(journal: sequence, appliedToo: false)
         let checkpointed = core.marks.value.checkpointed
-        if journal.isHalfFull(checkpointed: checkpointed) { core.applyQueue.post(.checkpointSoon) }
+        if journal.isHalfFull(checkpointed: checkpointed) { core.postApply(.checkpointSoon, isUrgent: true) }
     }
 
     /// Waits until the block's place in the ring is free and the applier keeps up.
     private mutating func waitForRoom() throws(StoreError) {
         let blockedBy = journal.blockedBy
         let marks = core.marks.value
-        if blockedBy >= marks.checkpointed, blockedBy > 0 { core.applyQueue.post(.checkpointSoon) }
+        if blockedBy >= marks.checkpointed, blockedBy > 0 { core.postApply(.checkpointSoon, isUrgent: true) }
         let isFailed: Bool = core.marks.wait { marks in
             if marks.isFailed { return true }
             let hasRoom = blockedBy == 0 || blockedBy < marks.checkpointed
@@ -197,7 +199,8 @@ struct FlushLoop: ~Copyable {
     private func handOver(journal: UInt64?, appliedToo: Bool) {
         let frames = appliedToo ? round.frames.filter { $0.segment != nil } : round.frames
         let hardStates = appliedToo ? [] : round.hardStates.map { ($0.handle.id, $0.state) }
-        core.applyQueue.post(.frames(frames, hardStates: hardStates, journal: journal))
+        let isMuch = core.marks.value.unappliedBytes > Self.urgentBytes
+        core.postApply(.frames(frames, hardStates: hardStates, journal: journal), isUrgent: isMuch)
         var deliveries = Deliveries()
         for (handle, frame) in round.frames.lastOfEachLog() {
             let header = frame.header
@@ -217,7 +220,7 @@ struct FlushLoop: ~Copyable {
     /// The checkpoint before it empties the journal, so that no replay brings the cut frames back.
     private mutating func cut(_ cut: Cut) {
         let done = DispatchSemaphore(value: 0)
-        core.applyQueue.post(.checkpoint(done))
+        core.postApply(.checkpoint(done), isUrgent: true)
         done.wait()
         guard core.failure == nil else { return }
         do throws(StoreError) {

@@ -3,6 +3,7 @@
 // StoreCore.swift
 // What the threads and the logs of one store share.
 
+internal import Dispatch
 internal import Logging
 internal import Model
 internal import NIOCore
@@ -22,7 +23,9 @@ final class StoreCore: Sendable {
     let logger: Logger
     let pool: BufferPool
     let flushQueue = Mailbox<FlushItem>()
-    let applyQueue = Mailbox<ApplyItem>()
+    private let applyQueue = Mailbox<ApplyItem>()
+    /// Ends the applier's pause early.
+    private let applyUrgency = DispatchSemaphore(value: 0)
     let codecQueue = Mailbox<EncodeJob>()
     /// One for each reader thread.
     let readQueues: [Mailbox<ReadJob>]
@@ -80,6 +83,25 @@ final class StoreCore: Sendable {
         for handle in handles { deliveries.add(.failed(reason), for: handle) }
         deliveries.send()
         marks.update { $0.isFailed = true }
+    }
+
+    // MARK: The applier's queue
+
+    /// How long the applier lets work gather: what comes in between shares one write per segment and one index batch.
+    private static let gatherMilliseconds = 2
+
+    /// Hands work to the applier. Frames may wait a little; whatever someone waits for is urgent.
+    func postApply(_ item: ApplyItem, isUrgent: Bool) {
+        applyQueue.post(item)
+        if isUrgent { applyUrgency.signal() }
+    }
+
+    /// Takes the applier's work, after waiting at most `milliseconds` for some.
+    func takeApply(into items: inout [ApplyItem], milliseconds: Int) {
+        if applyQueue.wait(milliseconds: milliseconds) {
+            _ = applyUrgency.wait(timeout: .now() + .milliseconds(Self.gatherMilliseconds))
+        }
+        applyQueue.take(into: &items)
     }
 
     // MARK: Groups

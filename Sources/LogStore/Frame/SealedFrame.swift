@@ -7,7 +7,9 @@ internal import Model
 internal import NIOCore
 
 /// A frame with everything the flush and the index need to know of it.
-struct SealedFrame: Sendable {
+///
+/// A class because it passes through four queues: one reference is counted instead of five.
+final class SealedFrame: Sendable {
     /// The log to report to; nil during replay.
     let handle: GroupHandle?
     /// Counts the truncations of the log before this frame; completions of cut frames are told apart by it.
@@ -26,6 +28,22 @@ struct SealedFrame: Sendable {
     let startsTerm: Bool
     /// The group's facts, when this frame changes them.
     let meta: GroupMeta?
+
+    init(
+        handle: GroupHandle?, generation: Int, segment: Segment?, position: UInt32, header: FrameHeader,
+        payload: ByteBuffer, isIndexed: Bool, maxTimestampSoFar: Int64, startsTerm: Bool, meta: GroupMeta?
+    ) {
+        self.handle = handle
+        self.generation = generation
+        self.segment = segment
+        self.position = position
+        self.header = header
+        self.payload = payload
+        self.isIndexed = isIndexed
+        self.maxTimestampSoFar = maxTimestampSoFar
+        self.startsTerm = startsTerm
+        self.meta = meta
+    }
 
     /// The bytes it takes in a segment.
     var frameBytes: Int { header.frameBytes }

@@ -110,7 +110,8 @@ struct JournalWriter: ~Copyable {
             base: frame.segment?.base, position: frame.position, checksum: frame.header.checksum)
         staging.append(prefix)
         staging.append(frame.header.words)
-        staging.append(frame.payload.readableBytesSpan)
+        let payload = frame.payload
+        staging.append(payload.readableBytesSpan)
         staging.pad(to: FrameHeader.alignment)
         items += 1
     }

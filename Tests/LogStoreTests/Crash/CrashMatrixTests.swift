@@ -139,7 +139,7 @@ import Testing
         }
 
         private func checkpoint(_ store: LogStore) throws {
-            store.core.applyQueue.post(.checkpointSoon)
+            store.core.postApply(.checkpointSoon, isUrgent: true)
             try loop.turn { self.log?.progress.applied == self.log?.lastIndex || self.log?.failure != nil }
         }
 
