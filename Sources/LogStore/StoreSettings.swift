@@ -41,6 +41,8 @@ public struct StoreSettings: Sendable {
     public var nodeID = NodeID(rawValue: 1)
     /// The time source.
     public var clock = Clock.system
+    /// Runs of frames from this length on are written around the page cache; at least one block of 4 KiB.
+    package var unbufferedBytesMin = 64 << 10
 
     /// The defaults for `directory`.
     public init(directory: String) { self.directory = directory }

@@ -63,6 +63,21 @@ import Testing
         #expect(try other.read(from: 1) { _ throws(StoreError) in Issue.record("read") }.blocks == 0)
     }
 
+    @Test func preparesItsFileOnce() throws {
+        let system = FaultyFileSystem()
+        var writer = try JournalWriter(
+            system: system, directory: "/store/journal", settings: Self.settings(), journalID: 9, nextSequence: 1)
+        writer.add(Self.frame(1, bytes: 100))
+        _ = try writer.write()
+        while try writer.prepareAhead() {}
+        #expect(system.written == 256 << 10)
+        #expect(try indices(system, from: 1).0 == [1])
+        writer.add(Self.frame(2, bytes: 100))
+        _ = try writer.write()
+        #expect(try !writer.prepareAhead())
+        #expect(try indices(system, from: 1).0 == [1, 2])
+    }
+
     @Test func lapsAreToldApart() throws {
         let system = FaultyFileSystem()
         var writer = try JournalWriter(

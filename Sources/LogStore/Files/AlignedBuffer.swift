@@ -20,18 +20,19 @@ struct AlignedBuffer: ~Copyable {
     private let memory: UnsafeMutableRawBufferPointer
     private(set) var count = 0
 
-    /// Takes `capacity` zeroed bytes, a multiple of ``alignment``.
+    /// Takes `capacity` bytes, a multiple of ``alignment``. The system gives memory for them as they are filled.
     init(capacity: Int) {
         precondition(capacity > 0 && capacity % Self.alignment == 0, "\(capacity) is not a multiple of the alignment")
         // Owned by this value alone and freed in deinit with the same alignment.
         unsafe memory = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: Self.alignment)
-        unsafe memory.initializeMemory(as: UInt8.self, repeating: 0)
     }
 
     deinit { unsafe memory.deallocate() }
 
     /// How many bytes fit.
     var capacity: Int { unsafe memory.count }
+    /// How many bytes still fit.
+    var room: Int { capacity - count }
 
     /// Empties the buffer.
     mutating func clear() { count = 0 }
@@ -47,9 +48,11 @@ struct AlignedBuffer: ~Copyable {
     }
 
     /// Appends zeros up to the next multiple of `step`.
-    mutating func pad(to step: Int) {
-        let end = (count + step - 1) / step * step
-        precondition(end <= capacity, "padding to \(end) does not fit")
+    mutating func pad(to step: Int) { pad(upTo: (count + step - 1) / step * step) }
+
+    /// Appends zeros until `end` bytes are filled.
+    mutating func pad(upTo end: Int) {
+        precondition(end >= count && end <= capacity, "\(end) is not between \(count) and \(capacity)")
         // The range is inside the allocation.
         unsafe UnsafeMutableRawBufferPointer(rebasing: memory[count..<end]).initializeMemory(
             as: UInt8.self, repeating: 0)

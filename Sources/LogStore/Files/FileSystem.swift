@@ -17,6 +17,9 @@ package enum FileMode: Sendable, Hashable {
     case readWrite
     /// For writing around the page cache, each write durable when it returns; made when it does not exist.
     case direct
+    /// For writing around the page cache, durable after ``File/flush()``; it must exist. Memory and positions should be
+    /// multiples of ``AlignedBuffer/alignment``.
+    case unbuffered
 }
 
 /// The directory operations that the store needs.

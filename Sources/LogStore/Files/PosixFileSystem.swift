@@ -28,6 +28,11 @@ package struct PosixFileSystem: FileSystem {
                 return PosixFile(file, path, isDurable: true)
             }
             return PosixFile(try descriptor("open", path, Self.create), path, isDurable: false)
+        case .unbuffered:
+            if let file = try? descriptor("open", path, O_RDWR | O_CLOEXEC | Self.direct) {
+                return PosixFile(file, path, isDurable: false)
+            }
+            return try open(path, .update)
         }
     }
 
@@ -35,9 +40,9 @@ package struct PosixFileSystem: FileSystem {
 
     // The C library hides this flag unless GNU extensions are asked for, which Swift's module does not do.
     #if arch(arm64) || arch(arm)
-        private static let direct: CInt = 0o200000
+        fileprivate static let direct: CInt = 0o200000
     #else
-        private static let direct: CInt = 0o40000
+        fileprivate static let direct: CInt = 0o40000
     #endif
 
     package func exists(_ path: String) -> Bool {
@@ -164,12 +169,21 @@ private final class PosixFile: File {
                 let step = unsafe pwrite(
                     file, source.baseAddress?.advanced(by: done), source.count - done, off_t(position + done))
                 if step < 0 && errno == EINTR { continue }
+                // Some file systems take O_DIRECT and refuse the first write with it: they get plain writes from then on.
+                if step < 0 && errno == EINVAL && stopDirect() { continue }
                 if step <= 0 { return step == 0 ? EIO : errno }
                 done += step
             }
             return 0
         }
         guard code == 0 else { throw .file(operation: "write", path: path, errno: code) }
+    }
+
+    /// Takes the direct flag away; returns whether it was there.
+    private func stopDirect() -> Bool {
+        let flags = fcntl(file, F_GETFL)
+        guard flags >= 0, flags & PosixFileSystem.direct != 0 else { return false }
+        return fcntl(file, F_SETFL, flags & ~PosixFileSystem.direct) == 0
     }
 
     func flush() throws(StoreError) {

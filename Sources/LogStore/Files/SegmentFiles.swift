@@ -18,10 +18,17 @@ final class SegmentFiles: Sendable {
     private let state: Mutex<State>
 
     private struct State: Sendable {
-        var open: [String: (file: any File, used: UInt64)] = [:]
+        var open: [String: OpenFile] = [:]
         var uses: UInt64 = 0
         var recycled: [String] = []
         var nextRecycled: UInt64 = 0
+    }
+
+    private struct OpenFile: Sendable {
+        let file: any File
+        /// The same file around the page cache, once it was asked for.
+        var unbuffered: (any File)?
+        var used: UInt64
     }
 
     /// A file above this size is not kept for reuse.
@@ -45,6 +52,14 @@ final class SegmentFiles: Sendable {
 
     /// The file of `segment` for reading.
     func reading(_ segment: Segment) throws(StoreError) -> any File { try file(segment.path, .update) }
+
+    /// The file of `segment`, which must exist, for writing whole blocks around the page cache.
+    func unbuffered(_ segment: Segment) throws(StoreError) -> any File {
+        if let open = state.withLock({ $0.open[segment.path]?.unbuffered }) { return open }
+        let file = try system.open(segment.path, .unbuffered)
+        state.withLock { $0.open[segment.path]?.unbuffered = file }
+        return file
+    }
 
     /// The file of `segment`, made when it does not exist, with room for bytes up to `end`.
     func writing(_ segment: Segment, upTo end: Int) throws(StoreError) -> any File {
@@ -165,7 +180,7 @@ final class SegmentFiles: Sendable {
         if let cached { return cached }
         let file = try system.open(path, mode)
         state.withLock { state in
-            state.open[path] = (file, state.uses)
+            state.open[path] = OpenFile(file: file, used: state.uses)
             if state.open.count > openMax { evict(&state) }
         }
         return file

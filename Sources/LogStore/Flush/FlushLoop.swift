@@ -17,6 +17,7 @@ struct FlushLoop: ~Copyable {
     private var journal: JournalWriter
     private var policy: FlushPolicy
     private var writer = FrameWriter()
+    private var blocks = BlockWriter()
     private var round = Round()
 
     /// Bytes that may wait for the applier before the flush thread waits for it.
@@ -170,17 +171,31 @@ struct FlushLoop: ~Copyable {
     private mutating func writeSegments(_ segments: [(segment: Segment, frames: [SealedFrame])]) throws(StoreError) {
         var files: [any File] = []
         for (segment, frames) in segments {
-            let end = frames.reduce(0) { max($0, $1.endPosition) }
-            let file = try core.files.writing(segment, upTo: end)
-            let bytes = try writer.write(frames, to: file)
-            core.metrics.segmentBytes.increment(by: bytes)
-            files.append(file)
+            files.append(try write(frames, to: segment))
         }
         try workers.flush(files)
         core.metrics.segmentFlushes.increment(by: files.count)
         try core.files.nameDurably(segments.map(\.segment))
         try commitOthers()
         handOver(journal: nil, appliedToo: true)
+    }
+
+    /// Writes frames to their segment, long runs around the page cache: a copy into its pages would cost more than the disk.
+    private mutating func write(_ frames: [SealedFrame], to segment: Segment) throws(StoreError) -> any File {
+        let end = frames.reduce(0) { max($0, $1.endPosition) }
+        let length = end - Int(frames.first?.position ?? 0)
+        let bytes: Int
+        let file: any File
+        if length >= core.settings.unbufferedBytesMin {
+            file = try core.files.writing(segment, upTo: BlockWriter.blockEnd(end))
+            let unbuffered = try core.files.unbuffered(segment)
+            bytes = try blocks.write(frames, to: segment, file, unbuffered: unbuffered)
+        } else {
+            file = try core.files.writing(segment, upTo: end)
+            bytes = try writer.write(frames, to: file)
+        }
+        core.metrics.segmentBytes.increment(by: bytes)
+        return file
     }
 
     /// Without a journal, hard states and commands become durable in the index database.
@@ -222,6 +237,7 @@ struct FlushLoop: ~Copyable {
         let done = DispatchSemaphore(value: 0)
         core.postApply(.checkpoint(done), isUrgent: true)
         done.wait()
+        blocks.forget()
         guard core.failure == nil else { return }
         do throws(StoreError) {
             try indexed { () throws(IndexError) in

@@ -202,7 +202,4 @@ extension AlignedBuffer {
         // Words have no padding.
         unsafe replace(at: position, with: words.span.bytes)
     }
-
-    /// Appends zeros until `end` bytes are filled.
-    mutating func pad(upTo end: Int) { if end > 0 { pad(to: end) } }
 }

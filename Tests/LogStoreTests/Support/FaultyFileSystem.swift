@@ -41,6 +41,8 @@ final class FaultyFileSystem: FileSystem {
         var durableNames: [String: Int] = [:]
         var directories: Set<String> = []
         var operations = 0
+        /// All bytes that were written.
+        var written = 0
         /// The operation that does not happen any more, nor any after it.
         var crashAt: Int?
         /// What the operation fails with, by its name; it goes on failing.
@@ -56,6 +58,8 @@ final class FaultyFileSystem: FileSystem {
 
     init(_ disk: Disk = Disk()) { self.disk = Mutex(disk) }
 
+    /// All bytes that were written.
+    var written: Int { disk.withLock { $0.written } }
     /// How many operations there were that change the disk.
     var operations: Int { disk.withLock { $0.operations } }
 
@@ -219,6 +223,7 @@ final class FaultyFileSystem: FileSystem {
             Self.tear(.write(position, data), &disk.nodes[number]!.durable, &disk.random)
         } _: { disk in
             Self.put(data, at: position, in: &disk.nodes[number]!.bytes)
+            disk.written += data.count
             if isDirect {
                 Self.put(data, at: position, in: &disk.nodes[number]!.durable)
             } else {
@@ -261,8 +266,10 @@ private final class FaultyFile: File {
     let writesAreDurable: Bool
     private let system: FaultyFileSystem
     private let node: Int
+    private let mode: FileMode
 
     init(_ system: FaultyFileSystem, _ path: String, _ node: Int, _ mode: FileMode) {
+        self.mode = mode
         self.system = system
         self.path = path
         self.node = node
@@ -277,6 +284,9 @@ private final class FaultyFile: File {
 
     func write(_ bytes: RawSpan, at position: Int) throws(StoreError) {
         let data = bytes.withUnsafeBytes { Array($0) }
+        if mode == .direct || mode == .unbuffered {
+            precondition(position % 4096 == 0 && data.count % 4096 == 0, "\(data.count) bytes at \(position): no blocks")
+        }
         try system.write(node, data, at: position, path: path, isDirect: writesAreDurable)
     }
 
