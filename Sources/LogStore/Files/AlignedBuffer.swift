@@ -20,7 +20,9 @@ struct AlignedBuffer: ~Copyable {
     private let memory: UnsafeMutableRawBufferPointer
     private(set) var count = 0
 
-    /// Takes `capacity` bytes, a multiple of ``alignment``. The system gives memory for them as they are filled.
+    /// Takes `capacity` bytes, a multiple of ``alignment``.
+    ///
+    /// The system gives memory for them as they are filled.
     init(capacity: Int) {
         precondition(capacity > 0 && capacity % Self.alignment == 0, "\(capacity) is not a multiple of the alignment")
         // Owned by this value alone and freed in deinit with the same alignment.

@@ -90,7 +90,9 @@ final class StoreCore: Sendable {
     /// How long the applier lets work gather: what comes in between shares one write per segment and one index batch.
     private static let gatherMilliseconds = 2
 
-    /// Hands work to the applier. Frames may wait a little; whatever someone waits for is urgent.
+    /// Hands work to the applier.
+    ///
+    /// Frames may wait a little; whatever someone waits for is urgent.
     func postApply(_ item: ApplyItem, isUrgent: Bool) {
         applyQueue.post(item)
         if isUrgent { applyUrgency.signal() }

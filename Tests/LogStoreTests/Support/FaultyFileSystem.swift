@@ -285,7 +285,7 @@ private final class FaultyFile: File {
     func write(_ bytes: RawSpan, at position: Int) throws(StoreError) {
         let data = bytes.withUnsafeBytes { Array($0) }
         if mode == .direct || mode == .unbuffered {
-            precondition(position % 4096 == 0 && data.count % 4096 == 0, "\(data.count) bytes at \(position): no blocks")
+            precondition(position % 4096 == 0 && data.count % 4096 == 0, "\(data.count) bytes at \(position)")
         }
         try system.write(node, data, at: position, path: path, isDirect: writesAreDurable)
     }
