@@ -111,7 +111,7 @@ let package = Package(
             swiftSettings: settings()),
         .executableTarget(
             name: "logstore-inspect",
-            dependencies: ["Model", "Records", "KafkaProtocol", "LogStore", "Terminal", nioCore, arguments],
+            dependencies: ["Model", "Raft", "Records", "LogStore", "Terminal", nioCore, arguments],
             path: "tools/logstore-inspect",
             swiftSettings: settings()),
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Batches.swift
-// The record batches and the records of one partition.
+// The record batches of one partition, and the walk over them that records share.
 
 import ArgumentParser
 import LogStore
@@ -10,21 +10,10 @@ import NIOCore
 import Records
 import Terminal
 
-/// Which part of a partition to show.
-struct RangeOptions: ParsableArguments {
-    @Option(help: "The first offset.")
-    var from: Int64 = 0
-
-    @Option(help: "The last offset.")
-    var to: Int64 = .max
-
-    @Option(help: "The most lines.")
-    var limit = 1000
-}
-
 /// The command `batches`.
 struct Batches: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "One line for each record batch of a partition.")
+    static let configuration = CommandConfiguration(
+        abstract: "One line for each record batch of a partition: offsets, producer, codec, time, checksum.")
     @OptionGroup var options: DirectoryOptions
     @OptionGroup var target: PartitionOption
     @OptionGroup var range: RangeOptions
@@ -32,121 +21,109 @@ struct Batches: ParsableCommand {
     func run() throws {
         let reader = try options.open()
         defer { reader.close() }
-        var rows: [[(String, JSONValue)]] = []
         let group = try target.group(reader, options)
-        let findings = try BatchWalk(reader, options).run(group, range) { batch, frame in
-            guard rows.count < range.limit else { return false }
-            rows.append(Self.row(batch, frame))
-            return true
-        }
-        try options.show(
-            rows,
-            columns: [
-                .init("FIRST", .right), .init("LAST", .right), .init("EPOCH", .right), .init("RECORDS", .right),
-                .init("BYTES", .right), .init("CODEC"), .init("PRODUCER", .right), .init("SEQUENCE", .right),
-                .init("MAX TIME", .right), .init("ENTRY", .right), .init("FRAME"), .init("CRC"),
+        var printer = RowPrinter(
+            options,
+            [
+                RowColumn("OFFSETS"), RowColumn("EPOCH", right: true), RowColumn("RECORDS", right: true),
+                RowColumn("SIZE", right: true), RowColumn("CODEC"), RowColumn("PRODUCER", right: true),
+                RowColumn("SEQ", right: true), RowColumn("NEWEST"), RowColumn("CRC"),
             ])
-        try report(findings)
+        var walk = BatchWalk(reader, options, range)
+        let findings = try walk.run(group) { batch, frame throws(OutputError) in
+            try printer.add(Self.row(batch, frame))
+            return range.limit == 0 || printer.count < range.limit
+        }
+        try printer.finish()
+        if walk.isCutShort { try reportLimit(range.limit) }
+        try report(findings, options)
     }
 
-    private static func row(_ batch: RecordBatch, _ frame: WalkedFrame) -> [(String, JSONValue)] {
+    private static func row(_ batch: RecordBatch, _ frame: WalkedFrame) -> [RowCell] {
         let isWhole = (try? batch.verifyChecksum()) != nil
+        let header = batch.header
+        let producer = header.producerID.rawValue
         return [
-            ("firstOffset", .integer(batch.baseOffset.rawValue)), ("lastOffset", .integer(batch.lastOffset.rawValue)),
-            ("leaderEpoch", .integer(batch.header.leaderEpoch)), ("records", .integer(batch.recordCount)),
-            ("bytes", .integer(batch.totalBytes)), ("codec", .string("\(batch.codec)")),
-            ("producerId", .integer(batch.header.producerID.rawValue)),
-            ("baseSequence", .integer(batch.header.baseSequence)), ("maxTimestamp", .integer(batch.maxTimestamp)),
-            ("entry", .integer(Int64(frame.index.rawValue))), ("frameCodec", .string("\(frame.codec)")),
-            ("crc", .string(isWhole ? "ok" : "BAD")),
+            RowCell(
+                "baseOffset", .integer(batch.baseOffset.rawValue),
+                "\(batch.baseOffset)-\(batch.lastOffset)"),
+            .hidden("lastOffset", .integer(batch.lastOffset.rawValue)), .number("leaderEpoch", header.leaderEpoch),
+            .number("records", batch.recordCount), .size("bytes", batch.totalBytes),
+            .text("codec", "\(batch.codec)"),
+            RowCell("producerId", .integer(producer), producer < 0 ? "-" : "\(producer)/\(header.producerEpoch)"),
+            .hidden("producerEpoch", .integer(Int64(header.producerEpoch))),
+            RowCell("baseSequence", .integer(header.baseSequence), producer < 0 ? "-" : "\(header.baseSequence)"),
+            .hidden("isTransactional", .boolean(batch.isTransactional)),
+            .hidden("isControl", .boolean(batch.isControl)),
+            .hidden("baseTimestamp", .integer(header.baseTimestamp)), .time("maxTimestamp", batch.maxTimestamp),
+            .hidden("timestampType", .string("\(batch.timestampType)")),
+            .hidden("index", .integer(Int64(clamping: frame.index.rawValue))),
+            .hidden("frameCodec", .string("\(frame.codec)")), .hidden("file", .string(frame.file)),
+            .hidden("position", .integer(frame.position)), .hidden("isInJournal", .boolean(frame.isInJournal)),
+            .text("crc", isWhole ? "ok" : "BAD", state: isWhole ? .healthy : .failed),
         ]
     }
 }
 
-/// The command `records`.
-struct Records: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "The records of a partition, one a line.")
-    @OptionGroup var options: DirectoryOptions
-    @OptionGroup var target: PartitionOption
-    @OptionGroup var range: RangeOptions
-
-    func run() throws {
-        let reader = try options.open()
-        defer { reader.close() }
-        let group = try target.group(reader, options)
-        var lines = 0
-        var failure: OutputError?
-        let findings = try BatchWalk(reader, options).run(group, range) { batch, _ in
-            for record in (try? batch.allRecords()) ?? [] {
-                let offset = record.offset.rawValue
-                guard offset >= range.from, offset <= range.to else { continue }
-                guard lines < range.limit else { return false }
-                lines += 1
-                do throws(OutputError) {
-                    try FileOutput.standardOutput.write(line(record))
-                } catch {
-                    failure = error
-                    return false
-                }
-            }
-            return true
-        }
-        if let failure { throw failure }
-        try report(findings)
-    }
-
-    private func line(_ record: Record) -> String {
-        let key = record.key.map { String(buffer: $0) }
-        let value = record.value.map { String(buffer: $0) }
-        if options.json {
-            return JSONValue.object([
-                ("offset", .integer(record.offset.rawValue)), ("timestamp", .integer(record.timestamp)),
-                ("key", .optional(key)), ("value", .optional(value)),
-            ]).line + "\n"
-        }
-        return "\(record.offset)\t\(record.timestamp)\t\(key ?? "-")\t\(value ?? "-")\n"
-    }
-}
-
-/// Walks the batches of a partition.
+/// Walks the batches of a partition that lie in a range.
 struct BatchWalk {
-    let reader: StoreReader
-    let options: DirectoryOptions
+    private let reader: StoreReader
+    private let options: DirectoryOptions
+    private let range: RangeOptions
+    /// Whether the caller stopped before the end.
+    private(set) var isCutShort = false
 
-    init(_ reader: StoreReader, _ options: DirectoryOptions) {
+    init(_ reader: StoreReader, _ options: DirectoryOptions, _ range: RangeOptions) {
         self.reader = reader
         self.options = options
+        self.range = range
     }
 
-    func run(
-        _ group: InspectedGroup, _ range: RangeOptions, _ body: (RecordBatch, WalkedFrame) -> Bool
+    /// Passes batches to `body` until it returns false.
+    mutating func run(
+        _ group: InspectedGroup, _ body: (RecordBatch, WalkedFrame) throws(OutputError) -> Bool
     ) throws -> WalkFindings {
-        try options.reading { () throws(StoreError) in
-            try reader.walk(group, unpacking: true) { frame in
+        let time = try range.time()
+        var from = Offset(range.from ?? 0)
+        if let time {
+            from = try options.reading { () throws(StoreError) in try reader.offsetFloor(of: group, time: time) }
+        }
+        var isReached = time == nil
+        var isStopped = false
+        var failure: OutputError?
+        var unreadable: [(Offset, String)] = []
+        let walked = WalkOptions(unpacks: true, from: from)
+        let findings = try options.reading { () throws(StoreError) in
+            try reader.walk(group, walked) { frame in
                 guard frame.baseOffset.rawValue <= range.to else { return false }
-                guard let payload = frame.payload, (frame.baseOffset + Int(frame.recordCount)).rawValue > range.from
-                else { return true }
+                guard let payload = frame.payload else { return true }
+                if !isReached, frame.maxTimestamp < time ?? 0 { return true }
                 var cursor = RecordBatchCursor(payload)
-                while let batch = try? cursor.next() {
-                    if batch.lastOffset.rawValue < range.from { continue }
-                    guard batch.baseOffset.rawValue <= range.to else { return false }
-                    guard body(batch, frame) else { return false }
+                do {
+                    while let batch = try cursor.next() {
+                        if batch.lastOffset < from { continue }
+                        if !isReached, batch.maxTimestamp < time ?? 0 { continue }
+                        isReached = true
+                        guard batch.baseOffset.rawValue <= range.to else { return false }
+                        guard !isStopped else {
+                            isCutShort = true
+                            return false
+                        }
+                        isStopped = try !body(batch, frame)
+                    }
+                } catch let error as OutputError {
+                    failure = error
+                    return false
+                } catch {
+                    unreadable.append((frame.baseOffset, "\(error)"))
                 }
                 return true
             }
         }
+        if let failure { throw failure }
+        for (offset, reason) in unreadable.prefix(20) {
+            try FileOutput.standardError.write("skipped the rest of the frame at offset \(offset): \(reason)\n")
+        }
+        return findings
     }
-}
-
-/// Says on standard error what was left out, and fails with 21 when something was damaged.
-func report(_ findings: WalkFindings) throws {
-    for one in findings.skipped {
-        try FileOutput.standardError.write(
-            "skipped \(one.bytes) bytes of \(one.file) at \(one.position): \(one.reason)\n")
-    }
-    guard let first = findings.damage.first else { return }
-    throw Failure(
-        "\(findings.damage.count) damaged places were left out",
-        place: "\(first.file) at byte \(first.position): \(first.reason)", advice: "Run logstore-inspect verify.",
-        exitCode: .corruptData)
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // InspectedGroup.swift
-// What the inspector knows of a group, and how it says that bytes are damaged or were left out.
+// What the inspector knows of a group before it looks into its log.
 
 public import Model
 
@@ -13,12 +13,14 @@ public struct InspectedGroup: Sendable {
     public let meta: GroupMeta
     /// Its term and vote; nil when it never had any.
     public let hardState: HardStateRecord?
+    /// Whether term and vote are in the journal only so far.
+    public let hardStateIsInJournal: Bool
     /// The last entry with a pointer.
     public let last: IndexedPointer?
     /// Where its terms begin, oldest first.
     public let termStarts: [TermStart]
 
-    /// The topic and partition; nil for internal groups.
+    /// The topic and partition; nil for internal groups, and for partitions whose facts do not name one.
     public var label: TopicPartition? {
         meta.label.map { TopicPartition(topic: $0.topic, partition: $0.partition) }
     }
@@ -27,7 +29,10 @@ public struct InspectedGroup: Sendable {
     public var isPartition: Bool { meta.label != nil || id >= .firstPartition }
 
     /// What people call it.
-    public var name: String {
+    public var name: String { Self.name(of: id, label) }
+
+    /// What people call a group.
+    public static func name(of id: GroupID, _ label: TopicPartition?) -> String {
         if let label { return label.description }
         switch id {
         case .controller: return "controller"
@@ -36,57 +41,34 @@ public struct InspectedGroup: Sendable {
         }
     }
 
-    /// The memberships in its log, oldest first.
-    public var configurations: [ConfigurationRecord] { [ConfigurationRecord](decoding: meta.configurations) ?? [] }
-}
+    /// The memberships in its log, oldest first; nil when they cannot be read.
+    public var configurations: [ConfigurationRecord]? { [ConfigurationRecord](decoding: meta.configurations) }
 
-/// Bytes that were durable and are not what was written.
-public struct Damage: Sendable, Hashable {
-    /// The topic and partition; nil for internal groups and for files of the whole store.
-    public var label: TopicPartition?
-    /// The group; nil for files of the whole store.
-    public var group: GroupID?
-    /// The file, below the data directory.
-    public var file: String
-    /// Where the damaged frame or block begins.
-    public var position: Int
-    /// The first entry that is affected, when it is known.
-    public var index: LogIndex?
-    /// The first offset that is affected, when it is known.
-    public var offset: Offset?
-    /// What is wrong.
-    public var reason: String
-}
-
-/// Bytes that hold nothing of the log, or that could not be looked at.
-///
-/// Not damage.
-public struct Skipped: Sendable, Hashable {
-    /// The topic and partition; nil for internal groups and for files of the whole store.
-    public var label: TopicPartition?
-    /// The group; nil for files of the whole store.
-    public var group: GroupID?
-    /// The file, below the data directory.
-    public var file: String
-    /// Where the bytes begin.
-    public var position: Int
-    /// How many they are.
-    public var bytes: Int
-    /// What they are.
-    public var reason: String
+    /// The term of the entry `index` as the index knows it; nil before the first term.
+    func term(at index: LogIndex) -> Term? {
+        let after = termStarts.partitioningIndex { $0.firstIndex > index }
+        return after == 0 ? nil : termStarts[after - 1].term
+    }
 }
 
 extension InspectedGroup {
     /// Damage in a file of this group.
     func damage(
-        _ file: String, at position: Int, index: LogIndex?, offset: Offset?, _ reason: String
+        _ kind: Damage.Kind, _ file: String, at position: Int? = nil, index: LogIndex?, offset: Offset? = nil,
+        _ reason: String
     ) -> Damage {
         Damage(
-            label: label, group: id, file: file, position: position, index: index, offset: offset, reason: reason)
+            kind: kind, label: label, group: id, file: file, position: position, index: index, offset: offset,
+            reason: reason)
     }
 
     /// Bytes of this group that were left out.
     func skipped(_ file: String, at position: Int, bytes: Int, _ reason: String) -> Skipped {
         Skipped(label: label, group: id, file: file, position: position, bytes: bytes, reason: reason)
+    }
+
+    /// Something unusual about this group.
+    public func warning(_ kind: StoreWarning.Kind, file: String? = nil, _ text: String) -> StoreWarning {
+        StoreWarning(kind: kind, label: label, group: id, file: file, text: text)
     }
 }

@@ -37,6 +37,8 @@ struct JournalView: Sendable {
     private(set) var endsTorn = false
     /// A block that cannot be read, although others follow it.
     private(set) var damage: Corruption?
+    /// Bytes of the frames that were read.
+    private(set) var bytes = 0
 
     /// A view of nothing.
     init(applied: UInt64) {
@@ -44,11 +46,11 @@ struct JournalView: Sendable {
         nextSequence = applied
     }
 
-    /// Reads the blocks from `applied` on.
+    /// Reads the blocks from `applied` on; with `check` the batches in them too.
     ///
     /// Damage is noted, not thrown: what stands before it is kept.
     init(
-        _ journal: JournalReader, from applied: UInt64, keeping kept: GroupID?, check: PayloadCheck
+        _ journal: JournalReader, from applied: UInt64, keeping kept: GroupID?, check: PayloadCheck?
     ) throws(StoreError) {
         self.init(applied: applied)
         var view = self
@@ -66,14 +68,15 @@ struct JournalView: Sendable {
         self = view
     }
 
-    private mutating func take(_ item: JournalItem, _ kept: GroupID?, _ check: PayloadCheck) {
+    private mutating func take(_ item: JournalItem, _ kept: GroupID?, _ check: PayloadCheck?) {
         switch item {
         case .hardState(let group, let state): hardStates[group] = state
         case .frame(let header, let payload, let base, let position):
+            bytes += header.frameBytes
             let copy = header.group == kept ? ByteBuffer(bytes: payload.readableBytesView) : nil
             let frame = JournalFrame(
                 header: header, base: base, position: Int(position), payload: copy,
-                fault: check.fault(of: header, payload))
+                fault: check?.fault(of: header, payload))
             // An entry that is written again replaces what followed the old one.
             while let last = frames[header.group]?.last, last.header.index >= header.index {
                 frames[header.group]?.removeLast()
@@ -87,6 +90,11 @@ struct JournalView: Sendable {
         guard let frames = frames[group] else { return nil }
         let place = frames.partitioningIndex { $0.header.index >= index }
         return place < frames.count && frames[place].header.index == index ? frames[place] : nil
+    }
+
+    /// The first frame behind the entry `index` that belongs to the segment `base`.
+    func firstFrame(of group: GroupID, behind index: LogIndex, in base: LogIndex) -> JournalFrame? {
+        frames[group]?.first { $0.header.index > index && $0.base == base }
     }
 
     /// The last entry of `group` in the journal.

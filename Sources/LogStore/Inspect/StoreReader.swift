@@ -26,6 +26,8 @@ public final class StoreReader {
     private(set) var journal: JournalView
     /// The group whose payloads in the journal are kept.
     private var kept: GroupID?
+    /// Whether the batches in the journal are checked when it is read.
+    private var checksJournal = false
 
     /// How often something is read again that a running broker changes meanwhile.
     static let attemptsMax = 8
@@ -38,11 +40,16 @@ public final class StoreReader {
     ///   ``StoreError/corrupt(_:)`` when its index cannot be read.
     public init(_ directory: String, scratch: String) throws(StoreError) {
         let path = directory + "/rocksdb"
-        guard system.exists(path + "/CURRENT") else {
-            throw .formatVersion(found: "none: \(directory) is not a data directory", supported: LogStore.formatVersion)
+        // Says why a directory cannot be read, where asking for one file says only that it is not there.
+        guard system.exists(directory) else { throw .file(operation: "open", path: directory, errno: Self.notThere) }
+        let names = try system.list(directory)
+        guard names.contains("rocksdb"), try system.list(path).contains("CURRENT") else {
+            let isLost = !(try system.list(directory + "/groups")).isEmpty
+            let found = isLost ? "groups without an index database" : "none: \(directory) is not a data directory"
+            throw .formatVersion(found: found, supported: LogStore.formatVersion)
         }
         let index = try Self.openIndex(path, scratch, system)
-        guard let meta = try indexed({ () throws(IndexError) in try index.storeMeta() }) else {
+        guard let meta = try Self.storeMeta(index) else {
             throw .formatVersion(found: "none: the index has no identity", supported: LogStore.formatVersion)
         }
         guard meta.identity.formatVersion == LogStore.formatVersion else {
@@ -78,6 +85,16 @@ public final class StoreReader {
         }
     }
 
+    /// The records of the store; a version they do not know is that of a newer release.
+    private static func storeMeta(_ index: IndexDatabase) throws(StoreError) -> StoreMeta? {
+        do throws(IndexError) {
+            return try index.storeMeta()
+        } catch {
+            guard case .damaged(_, _, .unknownVersion(let version)) = error else { throw StoreError(error) }
+            throw .formatVersion(found: "\(version)", supported: LogStore.formatVersion)
+        }
+    }
+
     private static func removeFolder(_ folder: String, _ system: any FileSystem) {
         for name in (try? system.list(folder)) ?? [] { try? system.remove(folder + "/" + name) }
         try? system.remove(folder)
@@ -104,6 +121,13 @@ public final class StoreReader {
         try loadJournal()
     }
 
+    /// Checks the batches in the journal from now on, or not.
+    func checkJournal(_ isWanted: Bool) throws(StoreError) {
+        guard checksJournal != isWanted else { return }
+        checksJournal = isWanted
+        try loadJournal()
+    }
+
     private func fingerprint() throws(StoreError) -> [UInt64] {
         let sequence = try indexed { () throws(IndexError) in try index.latestSequence() }
         return [sequence, journal.applied, journal.nextSequence]
@@ -123,19 +147,20 @@ public final class StoreReader {
             if attempt > 0 { try catchUp() }
             let files = try JournalReader(
                 system: system, directory: directory + "/journal", journalID: LogStore.journalID(meta.identity))
-            journal = try JournalView(files, from: meta.journalApplied.rawValue, keeping: kept, check: payloads)
+            journal = try JournalView(
+                files, from: meta.journalApplied.rawValue, keeping: kept, check: checksJournal ? payloads : nil)
             guard let damage = journal.damage else { return }
             if let former, former.damage == damage, former.applied == journal.applied { return }
             former = journal
         }
     }
 
-    /// Whether a damaged journal was seen to change: then a broker is writing, and the end was not reached.
+    /// The damage in the journal; a damaged block that a broker overwrites meanwhile is none.
     var journalDamage: Damage? {
         journal.damage.map {
             Damage(
-                label: nil, group: nil, file: relative($0.file), position: $0.position, index: nil, offset: nil,
-                reason: "the journal: \($0.reason)")
+                kind: .journal, label: nil, group: nil, file: relative($0.file), position: $0.position, index: nil,
+                offset: nil, reason: $0.reason)
         }
     }
 
@@ -150,17 +175,29 @@ public final class StoreReader {
     public func group(_ id: GroupID) throws(StoreError) -> InspectedGroup? {
         let record = try indexed { () throws(IndexError) in try index.loadGroup(id) }
         guard let meta = record.meta else { return nil }
+        let journaled = journal.hardStates[id]
         return InspectedGroup(
-            id: id, meta: meta, hardState: journal.hardStates[id] ?? record.hardState, last: record.last,
-            termStarts: record.termStarts)
+            id: id, meta: meta, hardState: journaled ?? record.hardState, hardStateIsInJournal: journaled != nil,
+            last: record.last, termStarts: record.termStarts)
     }
 
-    /// The group of a partition; nil when there is none.
-    public func group(of partition: TopicPartition) throws(StoreError) -> InspectedGroup? {
+    /// The group that people call `name`: `topic/partition`, `controller`, `coordinator`, or a number.
+    public func group(named name: String) throws(StoreError) -> InspectedGroup? {
         for id in try groupIDs() {
-            if let group = try group(id), group.label == partition { return group }
+            let meta = try indexed { () throws(IndexError) in try index.groupMeta(of: id) }
+            let label = meta?.label.map { TopicPartition(topic: $0.topic, partition: $0.partition) }
+            let called = InspectedGroup.name(of: id, label)
+            if called == name || "\(id.rawValue)" == name { return try group(id) }
         }
         return nil
+    }
+
+    /// Passes the groups to `body`, in order, until it returns false.
+    public func forEachGroup(_ body: (InspectedGroup) throws(StoreError) -> Bool) throws(StoreError) {
+        for id in try groupIDs() {
+            guard let group = try group(id) else { continue }
+            guard try body(group) else { return }
+        }
     }
 
     // MARK: Files
@@ -175,11 +212,11 @@ public final class StoreReader {
         guard system.exists(path) else { return nil }
         do throws(StoreError) {
             return try system.open(path, .read)
-        } catch .file(_, _, let code) where code == noSuchFile {
+        } catch .file(_, _, let code) where code == Self.notThere {
             return nil
         }
     }
 
     /// ENOENT, which has the same number everywhere.
-    private let noSuchFile: Int32 = 2
+    private static let notThere: Int32 = 2
 }

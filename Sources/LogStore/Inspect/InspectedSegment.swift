@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// InspectedSegment.swift
+// One segment file as a walk found it.
+
+public import Model
+
+/// One segment of a partition.
+public struct InspectedSegment: Sendable, Hashable {
+    /// How a segment ends.
+    public enum End: String, Sendable, Hashable {
+        /// It takes more frames.
+        case active
+        /// A footer closes it.
+        case sealed
+        /// Others follow, but its footer is not there.
+        case noFooter = "no_footer"
+        /// It is not there, or only in the journal so far.
+        case absent
+    }
+
+    /// The index of its first entry, which names it.
+    public let base: LogIndex
+    /// The file, below the data directory.
+    public let file: String
+    /// The length of the file.
+    public let fileBytes: Int
+    /// How it ends.
+    public var end = End.active
+    /// Bytes of its frames.
+    public var frameBytes = 0
+    /// How many frames it has.
+    public var frames = 0
+    /// The last entry in it.
+    public var lastIndex: LogIndex
+    /// The offset of its first record; nil when nothing of it can be read.
+    public var baseOffset: Offset?
+    /// The offset after its last record.
+    public var endOffset: Offset?
+    /// The newest timestamp of its first frame with records; -1 when it has none.
+    public var firstTimestamp: Int64 = -1
+    /// The newest timestamp in it; -1 when it has none.
+    public var maxTimestamp: Int64 = -1
+
+    init(base: LogIndex, file: String, fileBytes: Int?) {
+        self.base = base
+        self.file = file
+        self.fileBytes = fileBytes ?? 0
+        lastIndex = base.previous
+        if fileBytes == nil { end = .absent }
+    }
+
+    mutating func take(_ header: FrameHeader) {
+        frames += 1
+        frameBytes += header.frameBytes
+        lastIndex = header.index
+        if baseOffset == nil { baseOffset = header.baseOffset }
+        endOffset = header.endOffset
+        if firstTimestamp < 0 { firstTimestamp = header.maxTimestamp }
+        maxTimestamp = max(maxTimestamp, header.maxTimestamp)
+    }
+}
