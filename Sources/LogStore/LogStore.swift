@@ -289,7 +289,7 @@ public final class LogStore: Sendable {
             return closed
         }
         guard !wasClosed else { return }
-        core.codecQueue.post(EncodeJob(handle: nil, ticket: 0, payload: ByteBuffer(), level: 0))
+        core.codecQueue.post(EncodeJob(handle: nil, ticket: 0, payload: ByteBuffer(), checksum: nil, level: 0))
         threads.codec.join()
         for queue in core.readQueues {
             queue.post(ReadJob(handle: nil, ticket: 0, ranges: [], query: .timestamp(0, from: .zero, upTo: .zero)))

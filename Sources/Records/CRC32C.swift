@@ -30,4 +30,50 @@ public enum CRC32C {
     static func portableChecksum(of bytes: UnsafeRawBufferPointer, seed: UInt32 = 0) -> UInt32 {
         codecs_crc32c_portable(seed, bytes.baseAddress, bytes.count)
     }
+
+    // MARK: Composition
+
+    /// The checksum of two pieces in a row, from their checksums and the length of the second.
+    ///
+    /// A checksum is a polynomial over GF(2) modulo the Castagnoli polynomial; bytes behind it multiply it by x^8 each.
+    ///
+    /// - Cost: one multiplication for each bit of the length that is set.
+    public static func combine(_ first: UInt32, _ second: UInt32, byteCount: Int) -> UInt32 {
+        var factor = one
+        var rest = byteCount
+        var power = 3
+        while rest > 0 {
+            if rest & 1 == 1 { factor = multiply(powers[power], factor) }
+            rest >>= 1
+            power += 1
+        }
+        return multiply(factor, first) ^ second
+    }
+
+    /// The polynomial 1: the highest bit is the lowest power.
+    private static let one: UInt32 = 1 << 31
+    /// The Castagnoli polynomial without its highest power.
+    private static let polynomial: UInt32 = 0x82F6_3B78
+    /// x^(2^n) for each n.
+    private static let powers: [UInt32] = {
+        var power: UInt32 = 1 << 30
+        return (0..<67).map { _ in
+            defer { power = multiply(power, power) }
+            return power
+        }
+    }()
+
+    /// The product of two polynomials, modulo the Castagnoli polynomial.
+    private static func multiply(_ left: UInt32, _ right: UInt32) -> UInt32 {
+        var product: UInt32 = 0
+        var shifted = right
+        var rest = left
+        while rest != 0 {
+            // All ones when the bit is set.
+            product ^= shifted & (0 &- (rest >> 31))
+            rest <<= 1
+            shifted = (shifted >> 1) ^ (polynomial & (0 &- (shifted & 1)))
+        }
+        return product
+    }
 }

@@ -26,6 +26,25 @@ extension RecordBatch {
         }
     }
 
+    /// The checksum of what `seed` is the checksum of followed by the batch at `index`, made from the batch's own checksum.
+    ///
+    /// The batch must have been checked: its bytes behind the checksum are not read.
+    ///
+    /// - Cost: about a microsecond, whatever the size.
+    public static func checksum(ofBatchAt index: Int, in buffer: ByteBuffer, seed: UInt32) -> UInt32 {
+        let start = index - buffer.readerIndex
+        let span = buffer.readableBytesSpan
+        guard let header = try? RecordBatchHeader.parseFramed(span, at: start) else {
+            preconditionFailure("no batch at \(index) in \(buffer.readerIndex)..<\(buffer.writerIndex)")
+        }
+        let batch = span.extracting(start..<(start + header.totalBytes))
+        // Below this a pass over the bytes is quicker.
+        guard batch.byteCount >= 16 << 10 else { return CRC32C.checksum(batch, seed: seed) }
+        let covered = RecordBatchHeader.checkedBytesStart
+        let front = CRC32C.checksum(batch.extracting(first: covered), seed: seed)
+        return CRC32C.combine(front, header.crc, byteCount: batch.byteCount - covered)
+    }
+
     /// Gives the batch at `index` the broker's time, which then holds for all its records, and a new checksum.
     ///
     /// The batch must have been checked: a wrong checksum would be healed.

@@ -21,19 +21,22 @@ public struct EntryContent: Sendable {
     public var maxTimestamp: Int64
     /// The bytes to store.
     public var payload: ByteBuffer
+    /// The CRC-32C of the bytes, when it is known.
+    public var checksum: UInt32?
     /// Whether its producers compressed the bytes already.
     public var isCompressed: Bool
 
     /// Describes an entry before it has an index.
     public init(
         kind: FrameKind, baseOffset: Offset, recordCount: Int32, maxTimestamp: Int64, payload: ByteBuffer,
-        isCompressed: Bool = false
+        checksum: UInt32? = nil, isCompressed: Bool = false
     ) {
         self.kind = kind
         self.baseOffset = baseOffset
         self.recordCount = recordCount
         self.maxTimestamp = maxTimestamp
         self.payload = payload
+        self.checksum = checksum
         self.isCompressed = isCompressed
     }
 }
@@ -229,6 +232,7 @@ public final class ReplicaGroup {
             draft.recordCount = content.recordCount
             draft.maxTimestamp = content.maxTimestamp
             draft.payload = content.payload
+            draft.checksum = content.checksum
             if content.isCompressed { draft.compression = .never }
         }
         attempt { () throws(StoreError) in try log.append(draft) }

@@ -53,6 +53,18 @@ import Testing
         }
     }
 
+    @Test func combinesAtEveryCut() {
+        var random = SeededRandom(seed: 13)
+        let buffer = random.compressibleBytes(70_001)
+        let whole = CRC32C.checksum(buffer)
+        let span = buffer.readableBytesSpan
+        for cut in [0, 1, 2, 7, 8, 255, 256, 4095, 65_535, 65_536, 70_000, 70_001] {
+            let first = CRC32C.checksum(span.extracting(0..<cut))
+            let second = CRC32C.checksum(span.extracting(cut..<span.byteCount))
+            #expect(CRC32C.combine(first, second, byteCount: span.byteCount - cut) == whole, "cut at \(cut)")
+        }
+    }
+
     @Test func implementationHasAName() {
         #expect(["sse4.2+pclmul", "armv8 crc+pmull", "tables"].contains(CRC32C.implementation))
     }

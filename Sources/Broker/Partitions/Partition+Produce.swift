@@ -32,7 +32,7 @@ extension Partition {
     /// The outcome reaches `call.request` once: after commit for every acknowledged produce, because here a local write
     /// and its flush are one step.
     ///
-    /// - Cost: one pass over the batch for its checksum and records, one copy into the frame.
+    /// - Cost: one pass over the batch for its checksum and records; one copy into the frame, unless it is large (``OpenFrame``).
     package func produce(_ call: ProduceCall, context: CompressionContext) {
         if let refusal { return call.request.complete(call.slot, .failure(refusal)) }
         guard call.acks >= -1, call.acks <= 1 else {
@@ -106,19 +106,13 @@ extension Partition {
     }
 
     private func append(_ batch: RecordBatch, summary: RecordBatchSummary, call: ProduceCall) {
-        if let frame = open, !fits(batch, in: frame) { close(now: call.receivedAt) }
+        if open.map({ !fits(batch, in: $0) }) ?? false { close(now: call.receivedAt) }
         if let refusal { return call.request.complete(call.slot, .failure(refusal)) }
         guard let term = replica.leadingTerm else { preconditionFailure("a refused partition took a batch") }
         let base = endOffset
-        var frame = open.take() ?? openFrame(at: call.receivedAt, bytes: batch.totalBytes)
-        let start = frame.payload.writerIndex
-        frame.payload.writeImmutableBuffer(batch.bytes)
-        RecordBatch.patch(baseOffset: base, leaderEpoch: term.leaderEpoch, in: &frame.payload, at: start)
-        let timestamp = stamp(&frame, at: start, summary: summary, wallTime: call.wallTime)
-        frame.batches += 1
-        frame.recordCount += batch.header.lastOffsetDelta + 1
-        frame.maxTimestamp = max(frame.maxTimestamp, timestamp)
-        if batch.isCompressed { frame.compressedBytes += batch.totalBytes }
+        var frame = open.take() ?? OpenFrame(baseOffset: base, openedAt: call.receivedAt)
+        let (timestamp, correction) = stamp(summary, wallTime: call.wallTime)
+        frame.add(batch, timestamp: timestamp, leaderEpoch: term.leaderEpoch, correction: correction)
         endOffset = frame.endOffset
         if batch.hasProducer {
             producers.record(ProducerBatch(batch, baseOffset: base, maxTimestamp: timestamp), at: call.wallTime)
@@ -138,24 +132,11 @@ extension Partition {
             && frame.batches < batcher.limits.batchesMax
     }
 
-    private func openFrame(at now: Instant, bytes: Int) -> OpenFrame {
-        var payload = ByteBuffer()
-        payload.reserveCapacity(max(bytes, 4096))
-        return OpenFrame(payload: payload, baseOffset: endOffset, openedAt: now)
-    }
-
-    /// Gives the batch the broker's time when the topic asks for it, or corrects its header; returns its newest time.
-    private func stamp(
-        _ frame: inout OpenFrame, at start: Int, summary: RecordBatchSummary, wallTime: WallTime
-    ) -> Int64 {
-        if configuration.timestampType == .logAppendTime {
-            RecordBatch.setLogAppendTime(wallTime, in: &frame.payload, at: start)
-            return wallTime.milliseconds
-        }
-        if summary.needsMaxTimestampCorrection {
-            RecordBatch.setMaxTimestamp(summary.maxTimestamp, in: &frame.payload, at: start)
-        }
-        return summary.maxTimestamp
+    /// The newest time of a batch, and what is to be written into it: the broker's time when the topic asks for it.
+    private func stamp(_ summary: RecordBatchSummary, wallTime: WallTime) -> (Int64, OpenFrame.Correction) {
+        if configuration.timestampType == .logAppendTime { return (wallTime.milliseconds, .logAppendTime(wallTime)) }
+        if summary.needsMaxTimestampCorrection { return (summary.maxTimestamp, .maxTimestamp(summary.maxTimestamp)) }
+        return (summary.maxTimestamp, .none)
     }
 
     // MARK: Closing frames
@@ -183,16 +164,17 @@ extension Partition {
     ///
     /// When that is refused nothing of it is in the log: its offsets are free again and its producers are told.
     private func close(now: Instant) {
-        guard let frame = open.take() else { return }
+        guard var frame = open.take() else { return }
+        let (payload, checksum) = frame.finish()
         let content = EntryContent(
             kind: .data, baseOffset: frame.baseOffset, recordCount: frame.recordCount,
-            maxTimestamp: frame.maxTimestamp, payload: frame.payload,
-            isCompressed: frame.compressedBytes * 2 > frame.payload.readableBytes)
+            maxTimestamp: frame.maxTimestamp, payload: payload, checksum: checksum,
+            isCompressed: frame.compressedBytes * 2 > payload.readableBytes)
         // Registered before the proposal: the log may report the flush from inside it.
         let index = log.lastIndex.next
         inFlight.append(
             FrameInFlight(
-                index: index, endOffset: frame.endOffset, bytes: frame.payload.readableBytes, proposedAt: now,
+                index: index, endOffset: frame.endOffset, bytes: payload.readableBytes, proposedAt: now,
                 waiters: frame.waiters))
         batcher.appended()
         do {

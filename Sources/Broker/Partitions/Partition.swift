@@ -14,21 +14,6 @@ package import Replication
 package import Settings
 import Telemetry
 
-/// A frame that producers still add batches to.
-struct OpenFrame {
-    var payload: ByteBuffer
-    let baseOffset: Offset
-    let openedAt: Instant
-    var batches = 0
-    var recordCount: Int32 = 0
-    var maxTimestamp: Int64 = -1
-    /// Bytes in batches that their producers compressed.
-    var compressedBytes = 0
-    var waiters: [ProduceWaiter] = []
-
-    var endOffset: Offset { baseOffset + Int(recordCount) }
-}
-
 /// A frame between proposal and commit.
 struct FrameInFlight {
     let index: LogIndex

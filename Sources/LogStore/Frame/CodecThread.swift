@@ -14,6 +14,8 @@ struct EncodeJob: Sendable {
     let handle: GroupHandle?
     let ticket: UInt64
     let payload: ByteBuffer
+    /// The checksum of `payload`, when it is known.
+    let checksum: UInt32?
     let level: Int32
 }
 
@@ -56,6 +58,8 @@ enum CodecThread {
         let stored = try? compressor?.compress(job.payload.readableBytesSpan, into: &output, ifWithin: limit)
         let (codec, payload): (FrameCodec, ByteBuffer) = stored == nil ? (.none, job.payload) : (.zstd, output)
         metrics.codecBytesOut.increment(by: payload.readableBytes)
-        return EncodedPayload(ticket: job.ticket, codec: codec, payload: payload, crc: CRC32C.checksum(payload))
+        let known = codec == .none ? job.checksum : nil
+        return EncodedPayload(
+            ticket: job.ticket, codec: codec, payload: payload, crc: known ?? CRC32C.checksum(payload))
     }
 }

@@ -42,6 +42,8 @@ public struct FrameDraft: Sendable {
     public var maxTimestamp: Int64
     /// The bytes to store.
     public var payload: ByteBuffer
+    /// The CRC-32C of `payload`, when it is known; nil has it computed.
+    public var checksum: UInt32?
     /// What to do with the bytes on the way.
     public var compression: Compression
     /// Whether the entry begins a new segment.
@@ -68,7 +70,8 @@ public struct FrameDraft: Sendable {
     /// Describes one entry.
     public init(
         kind: FrameKind, term: Term, index: LogIndex, baseOffset: Offset, recordCount: Int32, maxTimestamp: Int64,
-        payload: ByteBuffer, compression: Compression = .auto, segmentStart: SegmentStart = .automatic
+        payload: ByteBuffer, checksum: UInt32? = nil, compression: Compression = .auto,
+        segmentStart: SegmentStart = .automatic
     ) {
         self.kind = kind
         self.term = term
@@ -77,6 +80,7 @@ public struct FrameDraft: Sendable {
         self.recordCount = recordCount
         self.maxTimestamp = maxTimestamp
         self.payload = payload
+        self.checksum = checksum
         self.compression = compression
         self.segmentStart = segmentStart
     }

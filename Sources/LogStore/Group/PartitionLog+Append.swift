@@ -35,7 +35,9 @@ extension PartitionLog {
             let ticket = makeTicket()
             entry.ticket = ticket
             core.codecDepth.wrappingAdd(1, ordering: .relaxed)
-            core.codecQueue.post(EncodeJob(handle: handle, ticket: ticket, payload: draft.payload, level: level))
+            core.codecQueue.post(
+                EncodeJob(
+                    handle: handle, ticket: ticket, payload: draft.payload, checksum: draft.checksum, level: level))
             waiting.append(entry)
         } else if waiting.isEmpty {
             seal(entry)
@@ -85,7 +87,7 @@ extension PartitionLog {
             salt: segments[active].segment.salt, term: draft.term, index: draft.index, baseOffset: draft.baseOffset,
             maxTimestamp: draft.maxTimestamp, recordCount: draft.recordCount,
             storedLength: UInt32(stored.readableBytes), rawLength: UInt32(rawLength(of: draft)), previous: lastChecksum,
-            payloadCRC: entry.encoded?.crc ?? CRC32C.checksum(stored))
+            payloadCRC: entry.encoded?.crc ?? draft.checksum ?? CRC32C.checksum(stored))
         header.codec = entry.encoded?.codec ?? storedCodec(of: draft)
         header.seal()
         lastChecksum = header.checksum
