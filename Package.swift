@@ -119,6 +119,9 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["Model", nioCore], path: "Tests/TestSupport",
             swiftSettings: settings(wrapsC: true)),
+        .target(
+            name: "CrashScenario", dependencies: ["Model", "Records", "RocksKV", "LogStore", nioCore, logging],
+            path: "Tests/CrashScenario", swiftSettings: settings(wrapsC: true)),
         tests("Model", []),
         tests("Raft", ["Model"], resources: [.copy("Scripts")]),
         tests("Records", ["Model", nioCore]),
@@ -126,7 +129,7 @@ let package = Package(
         tests("Telemetry", ["Model", logging]),
         tests("Settings", ["Model"]),
         tests("KafkaProtocol", ["Model", "Records", nioCore], resources: [.copy("Vectors")]),
-        tests("LogStore", ["Model", "Records", "RocksKV", "Telemetry", nioCore, logging]),
+        tests("LogStore", ["Model", "Records", "RocksKV", "Telemetry", "CrashScenario", nioCore, logging]),
         tests("Replication", ["Model", "Raft", "Records", "LogStore", "Telemetry", nioCore, nioPosix, logging]),
         tests(
             "Broker",

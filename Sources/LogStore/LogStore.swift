@@ -3,6 +3,7 @@
 // LogStore.swift
 // One data directory: its lock, its index database, its journal and the threads that write.
 
+internal import Dispatch
 public import Logging
 public import Model
 internal import NIOCore
@@ -60,7 +61,7 @@ public final class LogStore: Sendable {
         _ settings: StoreSettings, system: any FileSystem, metrics registry: MetricRegistry?, logger: Logger,
         tuning: DatabaseOptions = DatabaseOptions()
     ) throws(StoreError) -> LogStore {
-        try system.makeDirectory(settings.directory)
+        try system.makeDirectoryDurably(settings.directory)
         let lock = try system.lock(settings.directory + "/LOCK")
         do throws(StoreError) {
             return try LogStore(settings, system, lock, StoreMetrics(registry), logger, tuning)
@@ -80,7 +81,12 @@ public final class LogStore: Sendable {
         }
         let index = try indexed { () throws(IndexError) in try IndexDatabase(at: root + "/rocksdb", tuning: tuning) }
         try system.makeDirectory(root + "/rocksdb")
+        // Groups are there only when the index is, also after a power failure.
+        if !system.exists(root + "/groups") { try system.syncDirectory(root) }
         try system.makeDirectory(root + "/groups")
+        if settings.journal != .off { try system.makeDirectory(root + "/journal") }
+        // A process that was killed may have left names that are not durable.
+        try system.syncDirectory(root)
         if try indexed({ () throws(IndexError) in try index.storeMeta() }) == nil {
             // Without an identity every group would look like an orphan, and orphans are deleted.
             guard try system.list(root + "/groups").isEmpty else {
@@ -91,6 +97,7 @@ public final class LogStore: Sendable {
         let core = try StoreCore(
             settings: settings, system: system, index: index, metrics: metrics, logger: logger,
             checkpointed: meta.journalApplied.rawValue)
+        if meta.cleanShutdown == nil { try Self.forgetCleanEnds(index) }
         let recovered = try Self.replay(core, meta)
         core.marks.update { $0.checkpointed = recovered.next }
         self.settings = settings
@@ -132,6 +139,22 @@ public final class LogStore: Sendable {
             return StoreMeta(identity: identity, journalApplied: JournalPosition(rawValue: 1), cleanShutdown: nil)
         }
         .checked()
+    }
+
+    /// Removes what was noted when logs were closed, after anything but a clean shutdown.
+    ///
+    /// A log forgets its note when it is opened, but not durably: after a power failure the note is back, and wrong. Should the
+    /// store be closed before that log is opened, the next start would believe it.
+    private static func forgetCleanEnds(_ index: IndexDatabase) throws(StoreError) {
+        try indexed { () throws(IndexError) in
+            var batch = try index.makeBatch()
+            for group in try index.groups() {
+                guard var meta = try index.groupMeta(of: group), meta.closed != nil else { continue }
+                meta.closed = nil
+                batch.putGroupMeta(meta, of: group)
+            }
+            if !batch.isEmpty { try batch.commit(durability: .synced) }
+        }
     }
 
     /// What the blocks of this store's journal carry.
@@ -276,6 +299,13 @@ public final class LogStore: Sendable {
     private func checkOpen() throws(StoreError) {
         if let failure = core.failure { throw failure }
         if isClosed.withLock({ $0 }) { throw .closed }
+    }
+
+    /// Brings everything that was asked for so far to its segments and the index, durably, and waits for it.
+    package func checkpoint() {
+        let done = DispatchSemaphore(value: 0)
+        core.flushQueue.post(.forward(.checkpoint(done)))
+        done.wait()
     }
 
     // MARK: Closing

@@ -31,5 +31,6 @@ extension Database {
         let options = durability == .synced ? syncedWrite : bufferedWrite
         let pointer = batch.handle
         try check("writing to \(path)") { rocksdb_write(handle, options, pointer, $0) }
+        if durability == .synced { didSync?() }
     }
 }

@@ -53,6 +53,7 @@ public final class Database: @unchecked Sendable {
     private let families: [OpaquePointer]
     /// Keeps a file system in memory alive as long as the database on it.
     let storage: DatabaseOptions.Storage
+    let didSync: (@Sendable () -> Void)?
     private let uses = Atomic<UInt64>(0)
     private let released = Atomic<Bool>(false)
     private static let closedBit: UInt64 = 1 << 63
@@ -86,6 +87,7 @@ public final class Database: @unchecked Sendable {
         self.bufferedWrite = bufferedWrite
         self.syncedWrite = syncedWrite
         self.storage = options.storage
+        didSync = options.didSync
     }
 
     deinit { close() }

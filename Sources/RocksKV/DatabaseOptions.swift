@@ -31,6 +31,8 @@ public struct DatabaseOptions: Sendable {
     public var informationLogFile: ByteCount = .mebibytes(1)
     /// Where the files live.
     public var storage: Storage = .directory
+    /// Called on the writing thread after each commit that made everything before it durable: for tests that lose the rest.
+    public var didSync: (@Sendable () -> Void)?
 
     /// Where the files of a database live.
     public enum Storage: Sendable {

@@ -11,6 +11,7 @@ extension Database {
         // A log in memory can only be synced by a write; a log in a file is synced without stopping the writer.
         if case .memory = storage { return try write(makeBatch(), durability: .synced) }
         try writing("syncing the write-ahead log of \(path)") { crocksdb_sync_wal(handle, $0) }
+        didSync?()
     }
 
     /// Writes the memtables of `families` to files, which lets go of the write-ahead log they hold.

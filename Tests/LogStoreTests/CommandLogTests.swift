@@ -3,6 +3,7 @@
 // CommandLogTests.swift
 // The log of commands: appending, restarting, truncating, compacting.
 
+import CrashScenario
 import Dispatch
 import Model
 import NIOCore

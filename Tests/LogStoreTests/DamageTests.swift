@@ -3,6 +3,7 @@
 // DamageTests.swift
 // Damage on the disk: what was durable is reported, never cut; what a crash tore is cut, never reported.
 
+import CrashScenario
 import Model
 import NIOCore
 import Records

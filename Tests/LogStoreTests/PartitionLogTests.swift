@@ -3,6 +3,7 @@
 // PartitionLogTests.swift
 // Appending, reading, restarting, truncating, trimming and retaining, by both ways to durability.
 
+import CrashScenario
 import Model
 import NIOCore
 import Records

@@ -71,3 +71,15 @@ package protocol File: AnyObject, Sendable {
     /// The length of the file.
     func size() throws(StoreError) -> Int
 }
+
+extension FileSystem {
+    /// Makes a directory and what is missing above it, durably.
+    func makeDirectoryDurably(_ path: String) throws(StoreError) {
+        guard !path.isEmpty, path != "/", !exists(path) else { return }
+        let slash = path.lastIndex(of: "/")
+        let parent = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        try makeDirectoryDurably(parent)
+        try makeDirectory(path)
+        try syncDirectory(parent)
+    }
+}

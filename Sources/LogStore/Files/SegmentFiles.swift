@@ -151,6 +151,14 @@ final class SegmentFiles: Sendable {
         try system.remove(path)
     }
 
+    /// Removes a file that holds nothing of a log.
+    ///
+    /// It is closed as well: the next segment of that name is another file.
+    func remove(_ path: String) throws(StoreError) {
+        forget(path)
+        try system.remove(path)
+    }
+
     /// Makes the names in `directory` durable.
     func syncDirectory(_ directory: String) throws(StoreError) {
         if system.exists(directory) { try system.syncDirectory(directory) }

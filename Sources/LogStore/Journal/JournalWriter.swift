@@ -73,11 +73,10 @@ struct JournalWriter: ~Copyable {
         try system.makeDirectory(directory)
         let file = try system.open(Self.path(directory, number), .direct)
         let size = try file.size()
-        if size < fileBytes {
-            try file.allocate(fileBytes)
-            if file.writesAreDurable { try file.flush() }
-            try system.syncDirectory(directory)
-        }
+        if size < fileBytes { try file.allocate(fileBytes) }
+        // Also when it is there: a process that was killed may have made it and not come further.
+        try file.flush()
+        try system.syncDirectory(directory)
         files.append(RingFile(file: file, zeroed: size >= fileBytes ? fileBytes : size))
     }
 

@@ -70,8 +70,10 @@ struct GroupRecovery: ~Copyable {
 
     private mutating func commit() throws(StoreError) {
         batch.putGroupMeta(group.meta, of: id)
+        // A marker that came back after a power failure would be carried out again, on what was appended since.
+        let mustLast = record.meta == nil || record.meta?.cut != nil
         do throws(IndexError) {
-            try batch.commit(durability: record.meta == nil ? .synced : .buffered)
+            try batch.commit(durability: mustLast ? .synced : .buffered)
         } catch {
             throw StoreError(error)
         }
@@ -106,7 +108,7 @@ struct GroupRecovery: ~Copyable {
         var segments: [SegmentInfo] = []
         for base in try core.system.list(directory).compactMap(Segment.base(ofFileName:)).sorted() {
             guard base >= group.meta.firstIndex else {
-                if writes { try core.system.remove(directory + "/" + Segment.fileName(base)) }
+                if writes { try core.files.remove(directory + "/" + Segment.fileName(base)) }
                 continue
             }
             if let info = try describe(base) { segments.append(info) }
@@ -150,7 +152,7 @@ struct GroupRecovery: ~Copyable {
     ) throws(StoreError) -> SegmentInfo? {
         let pointer = try indexed { () throws(IndexError) in try core.index.pointer(at: base, of: id) }
         guard let place = pointer?.place, place.at.segment == base else {
-            if writes { try core.system.remove(path) }
+            if writes { try core.files.remove(path) }
             return nil
         }
         let salt = FrameHeader.salt(group: id, base: base, term: pointer?.term ?? .zero)
@@ -239,6 +241,7 @@ struct GroupRecovery: ~Copyable {
         let proven = record.last.map(\.index) ?? group.meta.firstIndex.previous
         group.maxTimestamp = try lastIndexedTimestamp()
         guard var number = startSegment(found, proven) else { return try nothingFound(proven) }
+        if writes { try nameDurably() }
         group.segments = Array(found[..<number])
         for info in group.segments { group.maxTimestamp = max(group.maxTimestamp, info.maxTimestamp) }
         var tip = startTip(number)
@@ -274,6 +277,12 @@ struct GroupRecovery: ~Copyable {
         }
         try drop(found[min(number, found.count)...], tip, proven)
         note(tip)
+    }
+
+    /// A process that was killed may have left names that are not durable, of files whose frames now count.
+    private func nameDurably() throws(StoreError) {
+        try core.files.syncDirectory(Segment.directory(of: id, root: core.settings.directory))
+        try core.files.syncDirectory(core.settings.directory + "/groups")
     }
 
     /// The segment in which to begin: the one of the last pointer, or of the first entry that was replayed, or the first

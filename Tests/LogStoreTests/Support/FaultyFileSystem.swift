@@ -9,13 +9,15 @@ import Synchronization
 
 @testable import LogStore
 
-/// What a power failure does to bytes and names that were not made durable.
+/// What a crash does to bytes and names that were not made durable.
 enum Loss: String, CaseIterable, Sendable {
-    /// All of them are gone.
+    /// The process ended, the machine did not: all of them are there, and none has become durable by it.
+    case process
+    /// The power failed, and all of them are gone.
     case all
-    /// All of them arrived.
+    /// The power failed, and all of them had arrived.
     case nothing
-    /// Each sector and each name arrived or not, by chance.
+    /// The power failed; each sector and each name had arrived or not, by chance.
     case torn
 }
 
@@ -40,6 +42,7 @@ final class FaultyFileSystem: FileSystem {
         var names: [String: Int] = [:]
         var durableNames: [String: Int] = [:]
         var directories: Set<String> = []
+        var durableDirectories: Set<String> = []
         var operations = 0
         /// All bytes that were written.
         var written = 0
@@ -74,8 +77,16 @@ final class FaultyFileSystem: FileSystem {
         let old = disk.withLock { $0 }
         var random = SeededRandom(seed: seed)
         var new = Disk()
-        new.directories = old.directories
+        if loss == .process {
+            new = old
+            new.crashAt = nil
+            new.operations = 0
+            return FaultyFileSystem(new)
+        }
         new.nextNode = old.nextNode
+        new.directories = old.directories.filter { directory in
+            old.durableDirectories.contains(directory) || loss == .nothing || loss == .torn && random.next() & 1 == 0
+        }
         for (number, node) in old.nodes {
             var bytes = loss == .nothing ? node.bytes : node.durable
             if loss == .torn { for change in node.pending { Self.tear(change, &bytes, &random) } }
@@ -83,7 +94,7 @@ final class FaultyFileSystem: FileSystem {
         }
         switch loss {
         case .all: new.names = old.durableNames
-        case .nothing: new.names = old.names
+        case .nothing, .process: new.names = old.names
         case .torn:
             new.names = old.durableNames
             for path in Set(old.names.keys).union(old.durableNames.keys).sorted()
@@ -91,7 +102,17 @@ final class FaultyFileSystem: FileSystem {
                 new.names[path] = old.names[path]
             }
         }
+        // What lies in a directory that is gone is gone.
+        func isReachable(_ path: String) -> Bool {
+            let parent = Self.parent(path)
+            return new.directories.contains(parent) && (parent == new.directories.min() || isReachable(parent))
+        }
+        let top = old.durableDirectories.min() ?? ""
+        new.directories = new.directories.filter { $0.hasPrefix(top) }
+        new.directories = new.directories.filter { $0 == top || isReachable($0) }
+        new.names = new.names.filter { isReachable($0.key) }
         new.durableNames = new.names
+        new.durableDirectories = new.directories
         return FaultyFileSystem(new)
     }
 
@@ -171,11 +192,13 @@ final class FaultyFileSystem: FileSystem {
 
     func makeDirectory(_ path: String) throws(StoreError) {
         disk.withLock { disk in
-            var path = path
-            while !path.isEmpty {
+            // The first directory is the store's own, which is there for good.
+            if disk.directories.isEmpty {
+                disk.durableDirectories.insert(path)
                 disk.directories.insert(path)
-                path = Self.parent(path)
             }
+            var path = path
+            while disk.directories.insert(path).inserted { path = Self.parent(path) }
         }
     }
 
@@ -194,6 +217,13 @@ final class FaultyFileSystem: FileSystem {
         try change("sync", path) { disk in
             for name in Set(disk.names.keys).union(disk.durableNames.keys) where Self.parent(name) == path {
                 disk.durableNames[name] = disk.names[name]
+            }
+            for name in disk.directories.union(disk.durableDirectories) where Self.parent(name) == path {
+                if disk.directories.contains(name) {
+                    disk.durableDirectories.insert(name)
+                } else {
+                    disk.durableDirectories.remove(name)
+                }
             }
         }
     }

@@ -3,6 +3,7 @@
 // LogFixture.swift
 // A store in a directory of its own, and one partition that a test appends to and reads.
 
+import CrashScenario
 import Dispatch
 import Logging
 import Model
@@ -19,12 +20,14 @@ import RocksKV
 #endif
 
 /// A directory that goes with the value.
-final class ScratchDirectory {
+final class ScratchDirectory: Sendable {
     let path: String
 
-    init() {
+    /// A new directory; in memory, where there is such a file system, when nothing depends on a disk.
+    init(inMemory: Bool = false) {
         var random = SystemRandomNumberGenerator()
-        path = "/tmp/goulette-store-\(getpid())-\(UInt64.random(in: 0...(.max), using: &random))"
+        let parent = inMemory && PosixFileSystem().exists("/dev/shm") ? "/dev/shm" : "/tmp"
+        path = "\(parent)/goulette-store-\(getpid())-\(UInt64.random(in: 0...(.max), using: &random))"
     }
 
     deinit { Self.remove(path) }
@@ -155,11 +158,7 @@ final class LogFixture {
     }
 
     /// Waits until the index has caught up with everything that was asked for so far.
-    func checkpoint() {
-        let done = DispatchSemaphore(value: 0)
-        store.core.flushQueue.post(.forward(.checkpoint(done)))
-        done.wait()
-    }
+    func checkpoint() { store.checkpoint() }
 
     // MARK: Reading
 

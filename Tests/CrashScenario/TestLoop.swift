@@ -3,8 +3,8 @@
 // TestLoop.swift
 // An event loop that the test itself turns, so that completions run on the test's thread when it waits for them.
 
-import Dispatch
-import NIOCore
+public import Dispatch
+public import NIOCore
 import Synchronization
 
 #if canImport(Glibc)
@@ -14,16 +14,22 @@ import Synchronization
 #endif
 
 /// Runs tasks when ``turn(until:)`` is called on the thread that made it.
-final class TestLoop: EventLoop {
+public final class TestLoop: EventLoop {
     private let thread = UInt(pthread_self())
     private let tasks = Mutex<[@Sendable () -> Void]>([])
     private let wake = DispatchSemaphore(value: 0)
 
-    struct TimedOut: Error {}
+    /// Nothing came for so long that the test hangs.
+    public struct TimedOut: Error {}
 
-    var inEventLoop: Bool { UInt(pthread_self()) == thread }
+    /// A loop that the calling thread turns.
+    public init() {}
 
-    func execute(_ task: @escaping @Sendable () -> Void) {
+    /// See the protocol.
+    public var inEventLoop: Bool { UInt(pthread_self()) == thread }
+
+    /// See the protocol.
+    public func execute(_ task: @escaping @Sendable () -> Void) {
         tasks.withLock { $0.append(task) }
         wake.signal()
     }
@@ -31,7 +37,7 @@ final class TestLoop: EventLoop {
     /// Runs tasks until `condition` holds.
     ///
     /// The limit is for a test that hangs, not for timing.
-    func turn(until condition: () -> Bool) throws {
+    public func turn(until condition: () -> Bool) throws {
         precondition(inEventLoop, "turned by another thread")
         while true {
             for task in tasks.withLock({ tasks in
@@ -44,24 +50,28 @@ final class TestLoop: EventLoop {
     }
 
     /// Runs what is there.
-    func turn() {
+    public func turn() {
         for task in tasks.withLock({ tasks in
             defer { tasks = [] }
             return tasks
         }) { task() }
     }
 
-    func scheduleTask<T>(deadline: NIODeadline, _ task: @escaping @Sendable () throws -> T) -> Scheduled<T> {
+    /// See the protocol.
+    public func scheduleTask<T>(deadline: NIODeadline, _ task: @escaping @Sendable () throws -> T) -> Scheduled<T> {
         preconditionFailure("nothing here is timed")
     }
 
-    func scheduleTask<T>(in: TimeAmount, _ task: @escaping @Sendable () throws -> T) -> Scheduled<T> {
+    /// See the protocol.
+    public func scheduleTask<T>(in: TimeAmount, _ task: @escaping @Sendable () throws -> T) -> Scheduled<T> {
         preconditionFailure("nothing here is timed")
     }
 
-    func shutdownGracefully(queue: DispatchQueue, _ callback: @escaping @Sendable ((any Error)?) -> Void) {
+    /// See the protocol.
+    public func shutdownGracefully(queue: DispatchQueue, _ callback: @escaping @Sendable ((any Error)?) -> Void) {
         queue.async { callback(nil) }
     }
 
-    func syncShutdownGracefully() throws {}
+    /// See the protocol.
+    public func syncShutdownGracefully() throws {}
 }
