@@ -3,6 +3,7 @@
 // InspectFixture.swift
 // A store with a partition of several segments and a state machine's log, closed, for the inspector to look at.
 
+import CrashScenario
 import Foundation
 import Model
 import NIOCore
