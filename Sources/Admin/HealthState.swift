@@ -10,13 +10,15 @@ import Telemetry
 public enum HealthStatus: Equatable, Sendable {
     /// It works.
     case healthy
+    /// It works, but not all of it, for a reason an operator understands; the broker is still ready.
+    case degraded(reason: String)
     /// It does not, for a reason an operator understands.
     case unhealthy(reason: String)
 }
 
 /// The named checks behind `/health/ready`.
 ///
-/// A broker is ready when all of them are healthy. Parts either set their status when it changes or register a closure
+/// A broker is ready when none of them is unhealthy. Parts either set their status when it changes or register a closure
 /// that is asked at each request, which must be quick and must not block.
 public final class HealthState: Sendable {
     private enum Check: Sendable {
@@ -62,19 +64,30 @@ public struct HealthReport: Sendable {
     /// Each check with its status, by name.
     public let checks: [(name: String, status: HealthStatus)]
 
-    /// Whether all checks are healthy.
-    public var isReady: Bool { checks.allSatisfy { $0.status == .healthy } }
+    /// Whether no check is unhealthy.
+    public var isReady: Bool {
+        checks.allSatisfy { if case .unhealthy = $0.status { false } else { true } }
+    }
 
-    /// `{"status":"ready","checks":{"storage":{"healthy":true}}}`; unhealthy ones have a `reason`.
+    /// Whether a part does less than it should.
+    public var isDegraded: Bool {
+        checks.contains { if case .degraded = $0.status { true } else { false } }
+    }
+
+    /// `{"status":"ready","checks":{"storage":{"healthy":true}}}`; the status may be `degraded` or `not_ready`, and parts
+    /// that are not well have a `reason`.
     public var json: String {
         let entries = checks.map { name, status in
             switch status {
             case .healthy: JSONText.quoted(name) + ":{\"healthy\":true}"
+            case .degraded(let reason):
+                JSONText.quoted(name) + ":{\"healthy\":true,\"degraded\":true,\"reason\":" + JSONText.quoted(reason)
+                    + "}"
             case .unhealthy(let reason):
                 JSONText.quoted(name) + ":{\"healthy\":false,\"reason\":" + JSONText.quoted(reason) + "}"
             }
         }
-        let status = isReady ? "ready" : "not_ready"
+        let status = !isReady ? "not_ready" : isDegraded ? "degraded" : "ready"
         return "{\"status\":\"\(status)\",\"checks\":{\(entries.joined(separator: ","))}}\n"
     }
 }

@@ -109,7 +109,6 @@ public final class LogStore: Sendable {
         wasClean = meta.cleanShutdown != nil
         replayed = recovered.first
         try Self.removeOrphans(core)
-        try core.sampledFreeBytes(system.freeBytes(at: root))
         threads = try Self.start(core, journalID: Self.journalID(meta.identity), next: recovered.next)
         logger.info(
             "Store opened",
@@ -190,6 +189,9 @@ public final class LogStore: Sendable {
         let journal = try JournalWriter(
             system: core.system, directory: core.settings.directory + "/journal", settings: core.settings,
             journalID: journalID, nextSequence: next)
+        let unallocated = journal.unallocatedBytes
+        core.marks.update { $0.unallocatedBytes = unallocated }
+        try core.sampledFreeBytes(core.system.freeBytes(at: core.settings.directory))
         let flushLoop = OneShot(FlushLoop(core: core, workers: workers, journal: journal))
         let applyLoop = OneShot(try ApplyLoop(core: core, workers: workers, appliedSequence: next))
         return Threads(
@@ -289,6 +291,9 @@ public final class LogStore: Sendable {
     public func groups() throws(StoreError) -> [GroupID] {
         try indexed { () throws(IndexError) in try metadata.groups() }
     }
+
+    /// Why data is refused while everything else goes on; nil while there is room.
+    public var diskFull: StoreError? { core.diskFull(for: 0) }
 
     /// Why the store stopped; nil while it works.
     public var failure: StoreError? { core.failure }

@@ -38,6 +38,8 @@ public struct StoreMetrics: Sendable {
     public let codecBytesOut: Counter
     /// Free bytes of the disk, as of the last sample.
     public let diskFree: Gauge
+    /// 1 while data is refused because the disk reserve is reached.
+    public let diskReserveReached: Gauge
     /// Segment files deleted or recycled.
     public let segmentsDeleted: Counter
 
@@ -73,6 +75,8 @@ public struct StoreMetrics: Sendable {
         codecBytesIn = counter("codec_input_bytes_total", "Payload bytes given to frame compression.")
         codecBytesOut = counter("codec_output_bytes_total", "Payload bytes after frame compression.")
         diskFree = gauge("disk_free_bytes", "Free bytes of the data directory's disk.")
+        diskReserveReached = gauge(
+            "disk_reserve_reached", "1 while data is refused because the disk reserve is reached.")
         segmentsDeleted = counter("segments_deleted_total", "Segment files deleted or recycled.")
     }
 }

@@ -70,6 +70,12 @@ import Testing
             #expect(
                 answer.body == "{\"status\":\"not_ready\",\"checks\":{\"disk\":{\"healthy\":false,\"reason\":"
                     + "\"only 1 \\\"GiB\\\" is free\"},\"storage\":{\"healthy\":true}}}\n")
+            health.register("disk") { .degraded(reason: "produce is refused") }
+            answer = try await self.request(address, "GET /health/ready")
+            #expect(answer.head.hasPrefix("HTTP/1.1 200 "), "what else it does is still served")
+            #expect(
+                answer.body == "{\"status\":\"degraded\",\"checks\":{\"disk\":{\"healthy\":true,\"degraded\":true,"
+                    + "\"reason\":\"produce is refused\"},\"storage\":{\"healthy\":true}}}\n")
             health.remove("disk")
             #expect(try await self.request(address, "GET /health/ready?verbose=1").head.hasPrefix("HTTP/1.1 200 "))
         }

@@ -266,7 +266,9 @@ import Testing
     }
 
     @Test func refusesBelowTheReserve() throws {
-        let fixture = try LogFixture { $0.diskReserve = .gibibytes(1 << 20) }
+        let disk = FaultyFileSystem()
+        disk.arrange { $0.free = 1 << 20 }
+        let fixture = try LogFixture(system: disk) { $0.diskReserve = .gibibytes(1) }
         let log = try fixture.log()
         guard case .diskFull = log.refusal(for: 100) else {
             Issue.record("data is not refused")
@@ -275,8 +277,8 @@ import Testing
         // Raft's own entries and reads go on.
         try log.append(LogFixture.draft(log, kind: .noop))
         try fixture.loop.turn { log.flushedIndex == log.lastIndex }
-        fixture.store.core.sampledFreeBytes(1 << 60)
-        fixture.store.core.sampledFreeBytes(Int.max)
+        disk.arrange { $0.free = 1 << 40 }
+        fixture.store.core.sampledFreeBytes(1 << 40)
         #expect(log.refusal(for: 100) == nil)
     }
 

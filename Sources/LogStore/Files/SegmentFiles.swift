@@ -22,6 +22,7 @@ final class SegmentFiles: Sendable {
         var uses: UInt64 = 0
         var recycled: [String] = []
         var nextRecycled: UInt64 = 0
+        var recycles = true
     }
 
     private struct OpenFile: Sendable {
@@ -127,7 +128,9 @@ final class SegmentFiles: Sendable {
         forget(segment.path)
         guard system.exists(segment.path) else { return }
         let target: String? = state.withLock { state in
-            guard size > 0, size <= Self.recycledBytesMax, state.recycled.count < recycledMax else { return nil }
+            guard state.recycles, size > 0, size <= Self.recycledBytesMax, state.recycled.count < recycledMax else {
+                return nil
+            }
             let number = state.nextRecycled
             state.nextRecycled += 1
             return "\(root)/recycled/\(number)"
@@ -136,6 +139,16 @@ final class SegmentFiles: Sendable {
         try system.makeDirectory(root + "/recycled")
         try system.rename(segment.path, to: target)
         state.withLock { $0.recycled.append(target) }
+    }
+
+    /// Starts or stops to keep files for reuse; what was kept goes when it stops.
+    func setRecycling(_ recycles: Bool) throws(StoreError) {
+        let dropped: [String] = state.withLock { state in
+            state.recycles = recycles
+            defer { if !recycles { state.recycled = [] } }
+            return recycles ? [] : state.recycled
+        }
+        for path in dropped { try removeSlowly(path, size: 0) }
     }
 
     /// Gives the space back in steps: freeing much at once stalls the flushes of others.

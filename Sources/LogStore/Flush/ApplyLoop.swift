@@ -26,8 +26,8 @@ struct ApplyLoop: ~Copyable {
     /// Sealed segments whose pointers can go after the next checkpoint.
     private var redundant: [(group: GroupID, from: LogIndex, upTo: LogIndex)] = []
 
-    /// How often free space is measured.
-    private static let sampleMilliseconds: Int64 = 500
+    /// How often free space is measured while there is something to do; measuring costs microseconds.
+    private static let sampleMilliseconds: Int64 = 10
     /// How long the thread sleeps when nothing comes.
     private static let tickMilliseconds = 250
 
@@ -243,6 +243,8 @@ struct ApplyLoop: ~Copyable {
 
     private func sample() throws(StoreError) {
         core.sampledFreeBytes(try core.system.freeBytes(at: core.settings.directory))
+        // Files kept for reuse are no help where nothing may be written.
+        try core.files.setRecycling(core.diskFull(for: 0) == nil)
     }
 
     /// Makes everything that was applied durable where it belongs, so that the journal before it can be overwritten.

@@ -149,7 +149,11 @@ struct FlushLoop: ~Copyable {
         core.metrics.journalFlushes.increment()
         core.metrics.journalBytes.increment(by: bytes)
         let frameBytes = round.journalBytes
-        core.marks.update { $0.unappliedBytes += frameBytes }
+        let unallocated = journal.unallocatedBytes
+        core.marks.update { marks in
+            marks.unappliedBytes += frameBytes
+            marks.unallocatedBytes = unallocated
+        }
         handOver(journal: sequence, appliedToo: false)
         let checkpointed = core.marks.value.checkpointed
         if journal.isHalfFull(checkpointed: checkpointed) { core.postApply(.checkpointSoon, isUrgent: true) }

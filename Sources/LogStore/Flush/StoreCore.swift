@@ -35,8 +35,13 @@ final class StoreCore: Sendable {
     let pending = Atomic(0)
     /// Jobs that wait for the codec thread.
     let codecDepth = Atomic(0)
-    /// Free bytes below the reserve, or -1 when there is room.
-    private let fullFreeBytes = Atomic(-1)
+    /// Free bytes that nobody has a claim to, when they were sampled last.
+    private let freeAtSample = Atomic(Int.max)
+    /// Bytes that were appended since.
+    private let appendedSinceSample = Atomic(0)
+    private let isReserveReached = Atomic(false)
+    /// Free bytes when most of the reserve is gone as well, or -1.
+    private let spentFreeBytes = Atomic(-1)
     private let state = Mutex(State())
 
     private struct State: Sendable {
@@ -137,23 +142,44 @@ final class StoreCore: Sendable {
 
     /// Notes a sample of the free space.
     ///
-    /// Appends are refused below the reserve, and taken again a tenth above it.
+    /// Data is refused below the reserve, and taken again a tenth above it. What was accepted and is not in its segment
+    /// yet, and what the journal's ring still lacks, will take room of what is free.
     func sampledFreeBytes(_ free: Int) {
         metrics.diskFree.set(free)
+        appendedSinceSample.store(0, ordering: .relaxed)
+        let marks = marks.value
+        let left = free - pending.load(ordering: .relaxed) - marks.unappliedBytes - marks.unallocatedBytes
+        freeAtSample.store(left, ordering: .relaxed)
         let reserve = settings.diskReserve.bytes
-        let wasFull = fullFreeBytes.load(ordering: .relaxed) >= 0
-        let isFull = free < (wasFull ? reserve + reserve / 10 : reserve)
-        fullFreeBytes.store(isFull ? free : -1, ordering: .relaxed)
+        let wasFull = isReserveReached.load(ordering: .relaxed)
+        let isFull = left < (wasFull ? reserve + reserve / 10 : reserve)
+        isReserveReached.store(isFull, ordering: .relaxed)
+        metrics.diskReserveReached.set(isFull ? 1 : 0)
+        spentFreeBytes.store(free < reserve / 8 ? free : -1, ordering: .relaxed)
         if isFull != wasFull {
             logger.warning(
-                "Disk reserve", metadata: ["free_bytes": "\(free)", "refusing_data": "\(isFull)"])
+                "Disk reserve",
+                metadata: ["free_bytes": "\(free)", "unclaimed_bytes": "\(left)", "refusing_data": "\(isFull)"])
         }
+    }
+
+    /// Whether the disk has no room for `byteCount` bytes of data; what came since the last sample counts.
+    func diskFull(for byteCount: Int) -> StoreError? {
+        let left = freeAtSample.load(ordering: .relaxed) - appendedSinceSample.load(ordering: .relaxed)
+        guard isReserveReached.load(ordering: .relaxed) || left - byteCount < settings.diskReserve.bytes
+        else { return nil }
+        return .diskFull(free: ByteCount(max(0, left)), reserve: settings.diskReserve)
+    }
+
+    /// Set while less than an eighth of the reserve is free: somebody else took the rest.
+    var reserveSpent: StoreError? {
+        let free = spentFreeBytes.load(ordering: .relaxed)
+        return free < 0 ? nil : .diskFull(free: ByteCount(free), reserve: settings.diskReserve)
     }
 
     /// Why data should not be appended now.
     func refusal(for byteCount: Int) -> StoreError? {
-        let free = fullFreeBytes.load(ordering: .relaxed)
-        if free >= 0 { return .diskFull(free: ByteCount(free), reserve: settings.diskReserve) }
+        if let error = diskFull(for: byteCount) { return error }
         let waiting = pending.load(ordering: .relaxed)
         if waiting > 0, waiting + byteCount > settings.pendingBytesMax.bytes { return .busy }
         return nil
@@ -163,6 +189,7 @@ final class StoreCore: Sendable {
     func addPending(_ byteCount: Int) {
         let now = pending.wrappingAdd(byteCount, ordering: .relaxed).newValue
         metrics.pendingBytes.set(now)
+        if byteCount > 0 { appendedSinceSample.wrappingAdd(byteCount, ordering: .relaxed) }
     }
 }
 

@@ -76,7 +76,9 @@ public final class CommandLog: GroupLog {
     /// See the type.
     public func refusal(for byteCount: Int) -> StoreError? {
         if let failure { return failure }
-        // Raft and metadata go on when the disk reserve is reached.
+        // Raft and metadata go on when the disk reserve is reached. When little is left of that, what the index database
+        // needs is kept for the controller, whose commands make room: deleted topics, shorter retention.
+        if id != .controller, let error = core.reserveSpent { return error }
         if case .busy = core.refusal(for: byteCount) { return .busy }
         return nil
     }

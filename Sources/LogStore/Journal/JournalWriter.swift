@@ -12,6 +12,8 @@ struct JournalMarks: Sendable {
     var checkpointed: UInt64
     /// Bytes that were handed to the applier and are not in the segments yet.
     var unappliedBytes = 0
+    /// Bytes of the ring that have no place on the disk yet.
+    var unallocatedBytes = 0
     /// Set when the store failed: nobody waits any more.
     var isFailed = false
 }
@@ -38,6 +40,8 @@ struct JournalWriter: ~Copyable {
     private(set) var nextSequence: UInt64
     private var staging: AlignedBuffer
     private var items: UInt32 = 0
+    /// Bytes of the ring that have no place on the disk yet: free space is not free as far as they need it.
+    private(set) var unallocatedBytes: Int
 
     /// What one block can hold.
     let blockBytes: Int
@@ -62,6 +66,7 @@ struct JournalWriter: ~Copyable {
         self.nextSequence = nextSequence
         blockBytes = min(Self.blockBytesMax, settings.journalFile.bytes / 2)
         staging = AlignedBuffer(capacity: blockBytes)
+        unallocatedBytes = settings.journal == .off ? 0 : try Self.missingBytes(system, directory, settings)
         begin()
     }
 
@@ -78,6 +83,20 @@ struct JournalWriter: ~Copyable {
         try file.flush()
         try system.syncDirectory(directory)
         files.append(RingFile(file: file, zeroed: size >= fileBytes ? fileBytes : size))
+        unallocatedBytes -= min(unallocatedBytes, max(0, fileBytes - size))
+    }
+
+    /// What the ring still takes of the disk before it is complete.
+    private static func missingBytes(
+        _ system: any FileSystem, _ directory: String, _ settings: StoreSettings
+    ) throws(StoreError) -> Int {
+        var missing = 0
+        for number in 0..<settings.journalFiles {
+            let path = Self.path(directory, number)
+            let size = system.exists(path) ? try system.open(path, .read).size() : 0
+            missing += max(0, settings.journalFile.bytes - size)
+        }
+        return missing
     }
 
     // MARK: Filling a block

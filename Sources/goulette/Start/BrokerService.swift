@@ -44,6 +44,9 @@ struct BrokerService: Service, CustomStringConvertible {
         let failed = FailureSignal()
         let store = try openStore(registry)
         let broker = try await startBroker(store, registry, loops, threads, failed)
+        health.register("storage") {
+            store.diskFull.map { .degraded(reason: "produce is refused: \($0)") } ?? .healthy
+        }
         let server = try await startServer(broker, registry, loops)
         health.set("broker", .healthy)
         announce(server, admin, logger)

@@ -52,6 +52,8 @@ final class FaultyFileSystem: FileSystem {
         var errors: [String: Int32] = [:]
         /// Bytes that all files may have.
         var capacity = Int.max
+        /// What is said to be free.
+        var free = 1 << 40
         var random = SeededRandom(seed: 0)
         var tearsDirectWrites = false
         var locked: Set<String> = []
@@ -228,7 +230,7 @@ final class FaultyFileSystem: FileSystem {
         }
     }
 
-    func freeBytes(at path: String) throws(StoreError) -> Int { 1 << 40 }
+    func freeBytes(at path: String) throws(StoreError) -> Int { disk.withLock { $0.free } }
 
     func lock(_ path: String) throws(StoreError) -> any FileLock { FaultyLock() }
 
