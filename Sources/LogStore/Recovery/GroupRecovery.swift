@@ -363,6 +363,10 @@ struct GroupRecovery: ~Copyable {
     private mutating func index(
         _ frame: ScannedFrame, _ info: SegmentInfo, isIndexed: Bool, startsTerm: Bool
     ) throws(StoreError) {
+        // Between frames: a crash must not find a pointer whose frame has no place in the other indices.
+        if batch.count > Self.batchCountMax {
+            do throws(IndexError) { try batch.commit(durability: .buffered) } catch { throw StoreError(error) }
+        }
         let header = frame.header
         let at = SegmentPosition(segment: info.segment.base, position: UInt32(frame.position))
         let place = FramePlace(
@@ -371,16 +375,23 @@ struct GroupRecovery: ~Copyable {
         batch.putPointer(
             EntryPointer(term: header.term, kind: header.kind.rawValue, content: .segment(place)), at: header.index,
             of: id)
-        if batch.count > Self.batchCountMax {
-            do throws(IndexError) { try batch.commit(durability: .buffered) } catch { throw StoreError(error) }
-        }
         if startsTerm, let start = knownTerms.last { batch.putTermStart(start, of: id) }
-        guard isIndexed else { return }
+        guard isIndexed, try !isFindable(header) else { return }
         batch.putOffsetIndex(OffsetIndexEntry(offset: header.baseOffset, index: header.index, at: at), of: id)
         guard group.maxTimestamp >= 0 else { return }
         batch.putTimeIndex(
             TimeIndexEntry(
                 maxTimestampSoFar: group.maxTimestamp, offset: header.baseOffset, index: header.index, at: at), of: id)
+    }
+
+    /// Whether the indices have the frame: one that was replayed may be in them, with the newest timestamp up to there, which
+    /// is not known here. An entry without records gives its offset to the one that follows.
+    private func isFindable(_ header: FrameHeader) throws(StoreError) -> Bool {
+        let known = try indexed { () throws(IndexError) in
+            try core.index.offsetIndexFloor(of: id, offset: header.baseOffset)
+        }
+        guard let known else { return false }
+        return known.offset == header.baseOffset && known.index >= header.index
     }
 
     // MARK: The end
