@@ -14,8 +14,9 @@ extension Damage {
         if let offset { owner += ", offset \(offset)" }
         if let index { owner += ", entry \(index)" }
         let place = position.map { "\(file) at byte \($0)" } ?? file
-        return "\(palette.paint("damaged", as: .failed))  \(owner.printable)\n         \(place)\n"
-            + "         \(kind.rawValue): \(reason)\n"
+        let folding = Folding.standardOutput
+        return "\(palette.paint("damaged", as: .failed))  \(folding.cut(owner.printable, taken: 9))\n"
+            + "         \(place)\n         \(folding.fold("\(kind.rawValue): \(reason)".printable, indent: 9))\n"
     }
 
     /// One object.
@@ -41,7 +42,7 @@ extension Skipped {
     /// One object.
     var json: JSONValue {
         .object([
-            ("topic", .optional(label?.topic)),
+            ("kind", .string(kind.rawValue)), ("topic", .optional(label?.topic)),
             ("partition", label.map { .integer($0.partition.rawValue) } ?? .null),
             ("group", group.map { .integer(Int64(clamping: $0.rawValue)) } ?? .null), ("file", .string(file)),
             ("position", .integer(position)), ("bytes", .integer(bytes)), ("reason", .string(reason)),
@@ -53,7 +54,8 @@ extension StoreWarning {
     /// One line.
     func text(_ palette: Palette) -> String {
         let owner = label.map { "\($0): " } ?? ""
-        return "\(palette.paint("warning", as: .degraded))  \(owner.printable)\(text.printable)\n"
+        let sentence = Folding.standardOutput.fold((owner + text).printable, indent: 9)
+        return "\(palette.paint("warning", as: .degraded))  \(sentence)\n"
     }
 
     /// One object.

@@ -66,6 +66,7 @@ struct DirectoryOptions: ParsableArguments {
                 advice: "Restore the directory rocksdb from a copy.", exitCode: .corruptData)
         case .formatVersion: return Failure("not a data directory", place: path, advice: advice)
         case .file(_, let file, 2): return Failure("there is no such directory", place: file, advice: advice)
+        case .file(_, let file, 20): return Failure("not a directory", place: file, advice: advice)
         case .file(let operation, let file, 13):
             return Failure(
                 "not allowed to \(operation) it", place: file,
@@ -99,6 +100,7 @@ struct RangeOptions: ParsableArguments {
     var to: Int64 = .max
 
     @Option(
+        parsing: .unconditional,
         help: "Begin with the first record at or after this time, such as 2026-01-31T12:00:00Z, 1700000000000, -1h.")
     var at: String?
 
@@ -126,12 +128,13 @@ struct RangeOptions: ParsableArguments {
 /// Says on standard error what was left out, and fails with 21 when something was damaged.
 func report(_ findings: WalkFindings, _ options: DirectoryOptions) throws {
     let listed = 20
-    for one in findings.skipped.prefix(listed) {
+    let skipped = findings.skipped.filter { $0.kind == .undecodable }
+    for one in skipped.prefix(listed) {
         try FileOutput.standardError.write(
             "skipped \(one.bytes) bytes of \(one.file) at \(one.position): \(one.reason)\n")
     }
-    if findings.skipped.count > listed {
-        try FileOutput.standardError.write("skipped \(findings.skipped.count - listed) more places\n")
+    if skipped.count > listed {
+        try FileOutput.standardError.write("skipped \(skipped.count - listed) more places\n")
     }
     guard let first = findings.damage.first else { return }
     let count = findings.damageCount == 1 ? "a damaged place was" : "\(findings.damageCount) damaged places were"

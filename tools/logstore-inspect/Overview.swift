@@ -104,7 +104,7 @@ struct OverviewPage {
     func text(_ palette: Palette) -> String {
         var list = FactList()
         let identity = meta.identity
-        list.add("directory", TableCell(directory))
+        list.add("directory", TableCell(Folding.standardOutput.cut(directory, taken: 16)))
         list.add("state", TableCell(state.text, state: state.colour))
         list.add("format", TableCell("\(identity.formatVersion)"))
         list.add("node", TableCell("\(identity.nodeID)"))
@@ -119,7 +119,7 @@ struct OverviewPage {
         text += familyTable.text(palette: palette)
         if !largest.isEmpty { text += "\n" + largestTable.text(palette: palette) }
         if warnings.isEmpty { return text }
-        let listed = warnings.prefix(20).map { "\(palette.paint("warning", as: .degraded))  \($0.text)\n" }
+        let listed = warnings.prefix(20).map { $0.text(palette) }
         text += "\n" + listed.joined()
         if warnings.count > 20 { text += "         and \(warnings.count - 20) more; logstore-inspect verify has all\n" }
         return text
@@ -161,7 +161,10 @@ struct OverviewPage {
     private var largestTable: Table {
         var table = Table([.init("LARGEST PARTITIONS"), .init("SEGMENTS", .right), .init("ON DISK", .right)])
         for one in largest {
-            table.add([TableCell(one.name), .number(one.files), TableCell(Humanised.size(one.bytes))])
+            table.add([
+                TableCell(Folding.standardOutput.cut(one.name, taken: 24)), .number(one.files),
+                TableCell(Humanised.size(one.bytes)),
+            ])
         }
         return table
     }

@@ -103,7 +103,10 @@ struct RaftState: ParsableCommand {
             opening: "{\"group\": \(object),\n\"entries\": [", closing: "]}\n")
         if !options.json {
             var list = FactList()
-            for fact in facts { if let text = fact.text { list.add(fact.key, text) } }
+            for fact in facts {
+                guard let text = fact.text else { continue }
+                list.add(fact.key, TableCell(Folding.standardOutput.cut(text.text, taken: 15), state: text.state))
+            }
             try FileOutput.standardOutput.write(list.text(palette: options.palette) + "\n")
         }
         var isCutShort = false

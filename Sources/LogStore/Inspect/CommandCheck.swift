@@ -45,6 +45,8 @@ struct CommandCheck {
                 report(.command, "the journal goes on with entry \(frame.header.index)")
                 break
             }
+            findings.frames += 1
+            findings.bytes += Int(frame.header.rawLength)
             step(frame.header.index, frame.header.term)
         }
         if let term = terms.first {

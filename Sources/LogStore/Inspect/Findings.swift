@@ -69,6 +69,18 @@ public struct Damage: Sendable, Hashable {
 ///
 /// Not damage by itself: damage that made something undecodable is reported besides.
 public struct Skipped: Sendable, Hashable {
+    /// What the bytes are; the raw value is a name for programs and never changes.
+    public enum Kind: String, Sendable, Hashable, CaseIterable {
+        /// Frames that cannot be trusted, or found, because of damage.
+        case undecodable
+        /// Behind the last durable frame: what a crash left, or a broker is writing.
+        case notDurable = "not_durable"
+        /// Of the file's earlier life, as in every file that was used again.
+        case formerLife = "former_life"
+    }
+
+    /// What the bytes are.
+    public var kind: Kind
     /// The topic and partition; nil for internal groups and for files of the whole store.
     public var label: TopicPartition?
     /// The group; nil for files of the whole store.

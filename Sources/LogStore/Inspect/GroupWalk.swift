@@ -22,7 +22,10 @@ struct GroupWalk {
     var tip: LogTip
     /// The offset is not known behind damage.
     var knowsOffset = true
+    /// The caller has seen enough.
     var isStopped = false
+    /// The log's end was reached; what follows belongs to nothing.
+    var isAtEnd = false
 
     init(_ reader: StoreReader, _ group: InspectedGroup, _ options: WalkOptions) {
         self.reader = reader
@@ -50,8 +53,7 @@ struct GroupWalk {
         try skipToStart(&bases)
         for (place, base) in bases.enumerated() where !isStopped {
             let following = place + 1 < bases.count ? bases[place + 1] : nil
-            try join(base, folder)
-            guard !isStopped else { break }
+            guard try join(base, folder) else { continue }
             var segment = SegmentWalk(base, folder: folder, following: following, reader: reader)
             try walk(&segment, body)
             segments.append(segment.summary)
@@ -74,23 +76,14 @@ struct GroupWalk {
         forgetWhatCameBefore()
     }
 
-    /// Judges how the segment that begins with `base` joins what came before.
-    private mutating func join(_ base: LogIndex, _ folder: String) throws(StoreError) {
-        guard base != tip.nextIndex else { return }
+    /// Judges how the segment that begins with `base` joins what came before; false when it is no part of the log.
+    private mutating func join(_ base: LogIndex, _ folder: String) throws(StoreError) -> Bool {
+        guard base != tip.nextIndex || isAtEnd else { return true }
         let name = reader.relative("\(folder)/\(Segment.fileName(base))")
-        if base < tip.nextIndex {
-            findings.add(
-                group.warning(
-                    .leftoverSegment, file: name, "\(name) begins inside the segment before it; it was left out"))
-            isStopped = true
-            return
-        }
-        guard tip.nextIndex <= provenThrough else {
-            findings.add(
-                group.warning(
-                    .leftoverSegment, file: name, "\(name) lies behind the log's end; the next start removes it"))
-            isStopped = true
-            return
+        if isAtEnd || base < tip.nextIndex || tip.nextIndex > provenThrough {
+            let reason = base < tip.nextIndex ? "begins inside the segment before it" : "lies behind the log's end"
+            findings.add(group.warning(.leftoverSegment, file: name, "\(name) \(reason); it was left out"))
+            return false
         }
         // Damage inside the segment before was reported where it is.
         if segments.last.map({ $0.lastIndex.next == tip.nextIndex }) ?? true {
@@ -99,6 +92,7 @@ struct GroupWalk {
         }
         tip.nextIndex = base
         forgetWhatCameBefore()
+        return true
     }
 
     // MARK: One segment
@@ -119,7 +113,7 @@ struct GroupWalk {
                 continue
             }
             guard tip.nextIndex <= provenThrough else {
-                isStopped = true
+                isAtEnd = true
                 return try leftover(&segment)
             }
             try goOnBehindDamage(&segment)
@@ -151,7 +145,7 @@ struct GroupWalk {
                 .payload, segment.name, segment.position, "the payload of entry \(tip.nextIndex) fails its checksum")
             findings.add(
                 group.skipped(
-                    segment.name, at: segment.position, bytes: header.frameBytes,
+                    .undecodable, segment.name, at: segment.position, bytes: header.frameBytes,
                     "a frame of \(header.recordCount) records that cannot be trusted"))
             segment.position += header.frameBytes
             step(over: header)

@@ -63,8 +63,10 @@ extension InspectedGroup {
     }
 
     /// Bytes of this group that were left out.
-    func skipped(_ file: String, at position: Int, bytes: Int, _ reason: String) -> Skipped {
-        Skipped(label: label, group: id, file: file, position: position, bytes: bytes, reason: reason)
+    func skipped(
+        _ kind: Skipped.Kind, _ file: String, at position: Int, bytes: Int, _ reason: String
+    ) -> Skipped {
+        Skipped(kind: kind, label: label, group: id, file: file, position: position, bytes: bytes, reason: reason)
     }
 
     /// Something unusual about this group.

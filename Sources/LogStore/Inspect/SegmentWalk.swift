@@ -121,7 +121,7 @@ extension GroupWalk {
         if end > segment.position {
             findings.add(
                 group.skipped(
-                    segment.name, at: segment.position, bytes: end - segment.position,
+                    .undecodable, segment.name, at: segment.position, bytes: end - segment.position,
                     found == nil ? "up to the end of the file" : "up to the next whole frame"))
         }
         segment.position = end
@@ -213,15 +213,17 @@ extension GroupWalk {
     mutating func leftover(_ segment: inout SegmentWalk) throws(StoreError) {
         let bytes = try segment.bytes(1 << 20)
         guard bytes.readableBytes > 0, !FrameHeader.isZero(bytes.readableBytesSpan) else { return }
-        var reason = "behind the last durable frame; the next start removes them"
+        var kind = Skipped.Kind.notDurable
         let content = bytes.readableBytesSpan
         let last = bytes.readableBytes - FrameHeader.byteCount
         for place in stride(from: 0, through: last, by: FrameHeader.alignment) {
             guard case .header(let header) = FrameHeader.probe(content, at: place) else { continue }
-            if !segment.isOurs(header, group.id) { reason = "of the file's earlier life" }
+            if !segment.isOurs(header, group.id) { kind = .formerLife }
             break
         }
+        let reason = kind == .formerLife ? "of the file's earlier life" : "behind the last durable frame"
         findings.add(
-            group.skipped(segment.name, at: segment.position, bytes: segment.size - segment.position, reason))
+            group.skipped(
+                kind, segment.name, at: segment.position, bytes: segment.size - segment.position, reason))
     }
 }

@@ -41,7 +41,7 @@ public final class StoreReader {
     public init(_ directory: String, scratch: String) throws(StoreError) {
         let path = directory + "/rocksdb"
         // Says why a directory cannot be read, where asking for one file says only that it is not there.
-        guard system.exists(directory) else { throw .file(operation: "open", path: directory, errno: Self.notThere) }
+        _ = try system.open(directory, .read)
         let names = try system.list(directory)
         guard names.contains("rocksdb"), try system.list(path).contains("CURRENT") else {
             let isLost = !(try system.list(directory + "/groups")).isEmpty

@@ -21,8 +21,12 @@ final class InspectFixture {
     static let label = GroupLabel(
         topicID: TopicID(high: 1, low: 2), topic: "orders", partition: PartitionIndex(rawValue: 0))
 
-    init(journal: StoreSettings.JournalMode = .off, frames: Int = 30, closes: Bool = true) throws {
-        fixture = try LogFixture(journal: journal)
+    /// Closed, or stopped as if the process had been killed; in that case `adjust` may keep everything in the journal.
+    init(
+        journal: StoreSettings.JournalMode = .off, frames: Int = 30, closes: Bool = true,
+        _ adjust: (inout StoreSettings) -> Void = { _ in }
+    ) throws {
+        fixture = try LogFixture(journal: journal, adjust)
         fixture.groupSettings = GroupLogSettings(segmentBytes: 2048, compressesFrames: false)
         let recovered = try fixture.store.recoverPartition(
             Self.group, settings: fixture.groupSettings, label: Self.label)
@@ -45,7 +49,7 @@ final class InspectFixture {
         }
         commands.persist(term: 1)
         try fixture.loop.turn { commands.flushedIndex == commands.lastIndex }
-        fixture.checkpoint()
+        if closes { fixture.checkpoint() }
         if closes {
             log.close()
             commands.close()

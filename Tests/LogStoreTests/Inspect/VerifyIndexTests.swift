@@ -184,4 +184,30 @@ import Testing
             batch.batch.put(key.span, [9, 9].span, in: IndexFamily.raftLog.family)
         }
     }
+
+    @Test(arguments: [StoreSettings.JournalMode.on, .off]) func aRestartAfterAKillLeavesTheIndicesWhole(
+        journal: StoreSettings.JournalMode
+    ) throws {
+        let store = try InspectFixture(journal: journal, closes: false) { $0.checkpointMilliseconds = 1_000_000 }
+        func times() throws -> [TimeIndexEntry] {
+            let reader = try store.reader()
+            defer { reader.close() }
+            var entries: [TimeIndexEntry] = []
+            try reader.timeIndex(of: try #require(try reader.group(group))) {
+                entries.append($0)
+                return true
+            }
+            return entries
+        }
+        let before = try times()
+        #expect(before.count >= 4 && before.map(\.offset) == before.map(\.offset).sorted())
+        for _ in 0..<2 {
+            let again = try LogStore.open(store.fixture.settings, metrics: nil, logger: LogFixture.logger)
+            _ = try again.recoverPartition(group, settings: store.fixture.groupSettings)
+            again.close()
+            #expect(try times() == before)
+            let found = try store.verify()
+            #expect(found.damage == [] && found.warned == [])
+        }
+    }
 }

@@ -43,6 +43,7 @@ import Testing
         #expect(damage.offset == frames[2].header.baseOffset && damage.group == InspectFixture.group)
         #expect(damage.label.map { "\($0)" } == "orders/0")
         #expect(found.skipped.map(\.bytes) == [frames[2].header.frameBytes])
+        #expect(found.skipped.map(\.kind) == [.undecodable])
         // Everything else is still read.
         #expect(found.frames == 34)
         // Headers alone do not show it.
@@ -220,5 +221,50 @@ import Testing
         defer { reader.close() }
         let damage = try #require(try reader.verify(.records).findings.damage.first)
         #expect(damage.kind == .journal && damage.file == "journal/0.jnl" && damage.position == 4096)
+    }
+}
+
+/// What is in a segment file besides the log's frames.
+@Suite struct LeftoverTests {
+    @Test func bytesOfAnEarlierLifeAreTold() throws {
+        let store = try InspectFixture()
+        let path = try #require(store.segments.last)
+        let file = try PosixFileSystem().open(path, .update)
+        let end = try #require(try store.headers(path).last).header.frameBytes * (try store.headers(path).count)
+        // As in a file of another segment that was used again.
+        var old = ByteBuffer()
+        let former = try PosixFileSystem().open(store.segments[0], .read)
+        _ = try former.read(1 << 16, at: 0, into: &old)
+        try file.write(old.readableBytesSpan, at: end)
+        let found = try store.verify()
+        #expect(found.isClean && found.skipped.map(\.kind) == [.formerLife] && found.skipped.first?.position == end)
+        #expect(found.frames == 35)
+    }
+
+    @Test func aTornFrameBehindTheEndIsTold() throws {
+        let store = try InspectFixture(closes: false)
+        let path = try #require(store.segments.last)
+        let end = try #require(try store.headers(path).last).header.frameBytes * (try store.headers(path).count)
+        let file = try PosixFileSystem().open(path, .update)
+        try file.write(ByteBuffer(repeating: 7, count: 100).readableBytesSpan, at: end)
+        let found = try store.verify()
+        #expect(found.isClean && found.skipped.map(\.kind) == [.notDurable] && found.frames == 35)
+    }
+
+    @Test func segmentsOutsideTheLogAreWarnings() throws {
+        let store = try InspectFixture(closes: false)
+        let folder = Segment.directory(of: InspectFixture.group, root: store.root)
+        try FileManager.default.copyItem(
+            atPath: store.segments[0], toPath: folder + "/" + Segment.fileName(LogIndex(900)))
+        #expect(try store.verify().warned == [.leftoverSegment])
+        var meta = try store.meta()
+        let second = try #require(try store.headers(store.segments[1]).first).header
+        meta.firstIndex = second.index
+        meta.firstOffset = second.baseOffset
+        meta.logStartOffset = second.baseOffset
+        meta.previousTerm = Term(1)
+        try store.change { $0.putGroupMeta(meta, of: InspectFixture.group) }
+        let found = try store.verify()
+        #expect(found.isClean && found.warned == [.leftoverSegment, .leftoverSegment], "\(found.damage)")
     }
 }
