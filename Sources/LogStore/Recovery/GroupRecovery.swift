@@ -384,8 +384,10 @@ struct GroupRecovery: ~Copyable {
                 maxTimestampSoFar: group.maxTimestamp, offset: header.baseOffset, index: header.index, at: at), of: id)
     }
 
-    /// Whether the indices have the frame: one that was replayed may be in them, with the newest timestamp up to there, which
-    /// is not known here. An entry without records gives its offset to the one that follows.
+    /// Whether the indices have the frame.
+    ///
+    /// One that was replayed may be in them, with the newest timestamp up to there, which is not known here. An entry
+    /// without records gives its offset to the one that follows.
     private func isFindable(_ header: FrameHeader) throws(StoreError) -> Bool {
         let known = try indexed { () throws(IndexError) in
             try core.index.offsetIndexFloor(of: id, offset: header.baseOffset)
