@@ -129,6 +129,10 @@ let package = Package(
         tests("Telemetry", ["Model", logging]),
         tests("Settings", ["Model"]),
         tests("KafkaProtocol", ["Model", "Records", nioCore], resources: [.copy("Vectors")]),
+        // A process that the tests start and that kills itself; not a product.
+        .executableTarget(
+            name: "crash-child", dependencies: ["CrashScenario", "LogStore", nioCore],
+            path: "Tests/CrashChild", swiftSettings: settings(wrapsC: true)),
         tests("LogStore", ["Model", "Records", "RocksKV", "Telemetry", "CrashScenario", nioCore, logging]),
         tests("Replication", ["Model", "Raft", "Records", "LogStore", "Telemetry", nioCore, nioPosix, logging]),
         tests(

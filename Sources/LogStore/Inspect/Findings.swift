@@ -109,7 +109,7 @@ public struct StoreWarning: Sendable, Hashable {
         case cutPending = "cut_pending"
         /// A term lower than that of the log.
         case hardStateBehind = "hard_state_behind"
-        /// A segment that others follow has no footer yet.
+        /// A segment that others follow has no footer yet, or was not cut behind it.
         case footerPending = "footer_pending"
         /// A segment before the log's start, or behind its end.
         case leftoverSegment = "leftover_segment"

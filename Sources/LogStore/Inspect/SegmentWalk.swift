@@ -163,8 +163,8 @@ extension GroupWalk {
         if segment.summary.frames == 0, tip.checksum == nil, segment.position >= segment.size { return }
         if case .frame(let footer, _) = try segment.peek(), footer.kind == .footer, segment.isOurs(footer, group.id) {
             segment.summary.end = .sealed
-            if let problem = problem(footer, segment) { reportFooter(segment, problem) }
-            return
+            if let problem = problem(footer, segment) { return reportFooter(segment, problem) }
+            return try checkEnd(segment)
         }
         segment.summary.end = .noFooter
         // The pointers of a sealed segment but the last go when its footer is durable.
@@ -175,6 +175,18 @@ extension GroupWalk {
             group.warning(
                 .footerPending, file: segment.name,
                 "\(segment.name) has no footer yet; the next start writes it"))
+    }
+
+    /// The file ends with its footer; before a checkpoint has covered that, a killed process may not have cut it.
+    private mutating func checkEnd(_ segment: SegmentWalk) throws(StoreError) {
+        guard segment.size != segment.position + FrameHeader.byteCount else { return }
+        if try isFooterProven(segment) {
+            return reportFooter(segment, "the file ends at byte \(segment.size), not behind its footer")
+        }
+        findings.add(
+            group.warning(
+                .footerPending, file: segment.name,
+                "\(segment.name) goes on behind its footer; the next start cuts it there"))
     }
 
     private func isFooterProven(_ segment: SegmentWalk) throws(StoreError) -> Bool {
@@ -202,9 +214,6 @@ extension GroupWalk {
         }
         if footer.maxTimestamp < newest {
             return "the footer's newest timestamp is \(footer.maxTimestamp), a frame has \(newest)"
-        }
-        if segment.size != segment.position + FrameHeader.byteCount {
-            return "the file ends at byte \(segment.size), not behind its footer"
         }
         return nil
     }

@@ -262,6 +262,7 @@ struct GroupRecovery: ~Copyable {
             }
             info.end = scanned.position
             info.isSealed = scanned.verdict == .nextSegment
+            if info.isSealed, writes { try endBehindFooter(info) }
             group.segments.append(info)
             if scanned.verdict == .corrupt {
                 return damaged(info, scanned, tip, proven)
@@ -424,6 +425,15 @@ struct GroupRecovery: ~Copyable {
         try file.truncate(to: info.end)
         try file.flush()
         info.segment.state.withLock { $0.allocated = info.end }
+    }
+
+    /// The footer of a segment was written, and the process ended before the file was cut behind it.
+    private func endBehindFooter(_ info: SegmentInfo) throws(StoreError) {
+        let file = try core.files.reading(info.segment)
+        let end = info.end + FrameHeader.byteCount
+        guard try file.size() > end else { return }
+        try file.truncate(to: end)
+        try file.flush()
     }
 
     /// Closes a segment whose footer was lost, although the log goes on in the next one.
