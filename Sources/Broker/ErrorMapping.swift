@@ -41,6 +41,7 @@ enum ErrorMapping {
     static func code(of error: ReplicationError) -> KafkaErrorCode {
         switch error {
         case .logFailed(let error), .notNow(let error): code(of: error)
+        case .tooLarge: .policyViolation
         case .refused(let refusal):
             if case .uncommittedBytes = refusal { .notEnoughReplicas } else { .notLeaderOrFollower }
         }

@@ -65,6 +65,8 @@ extension KafkaErrorCode {
         .unknownMemberID: Row("UNKNOWN_MEMBER_ID", "The group does not know this member."),
         .invalidSessionTimeout: Row("INVALID_SESSION_TIMEOUT", "The session timeout is outside the allowed range."),
         .rebalanceInProgress: Row("REBALANCE_IN_PROGRESS", "The group is forming a new generation: join again."),
+        .invalidCommitOffsetSize: Row(
+            "INVALID_COMMIT_OFFSET_SIZE", "The offsets of one request are too large to be stored together."),
         .topicAuthorizationFailed: Row("TOPIC_AUTHORIZATION_FAILED", "The principal may not do this with the topic."),
         .groupAuthorizationFailed: Row("GROUP_AUTHORIZATION_FAILED", "The principal may not do this with the group."),
         .clusterAuthorizationFailed: Row(

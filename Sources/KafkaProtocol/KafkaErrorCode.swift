@@ -32,6 +32,7 @@ public enum KafkaErrorCode: Int16, Hashable, Sendable, CaseIterable {
     case unknownMemberID = 25
     case invalidSessionTimeout = 26
     case rebalanceInProgress = 27
+    case invalidCommitOffsetSize = 28
     case topicAuthorizationFailed = 29
     case groupAuthorizationFailed = 30
     case clusterAuthorizationFailed = 31

@@ -24,6 +24,13 @@ public enum TopicName {
         return legal ? nil : "Topic name \(name) has characters other than ASCII letters, digits, '.', '_' and '-'"
     }
 
+    /// Whether other brokers keep their own state in a topic of this name.
+    ///
+    /// Here it lies elsewhere, so such a topic could only be made by mistake, and clients would take it for the real one.
+    public static func isReserved(_ name: String) -> Bool {
+        name == "__consumer_offsets" || name == "__transaction_state" || name == "__cluster_metadata"
+    }
+
     /// What two names share when they would collide in metric names, where '.' and '_' are the same.
     public static func collisionKey(_ name: String) -> String {
         String(decoding: name.utf8.map { $0 == UInt8(ascii: ".") ? UInt8(ascii: "_") : $0 }, as: UTF8.self)

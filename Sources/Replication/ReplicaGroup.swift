@@ -120,10 +120,14 @@ public final class ReplicaGroup {
     public func propose(_ content: EntryContent) throws(ReplicationError) -> LogIndex {
         if let failure { throw .logFailed(failure) }
         precondition(!isRunning, "a proposal from inside a directive of \(id)")
-        if let refusal = log.refusal(for: content.payload.readableBytes) { throw .notNow(refusal) }
+        let byteCount = content.payload.readableBytes
+        guard byteCount <= log.payloadBytesMax else {
+            throw .tooLarge(byteCount: byteCount, limit: log.payloadBytesMax)
+        }
+        if let refusal = log.refusal(for: byteCount) { throw .notNow(refusal) }
         let index: LogIndex
         do {
-            index = try core.propose(content, byteCount: content.payload.readableBytes, into: &directives)
+            index = try core.propose(content, byteCount: byteCount, into: &directives)
         } catch {
             throw .refused(error)
         }

@@ -12,6 +12,8 @@ public enum ReplicationError: Error, Sendable {
     case refused(Raft.Refusal)
     /// The log takes no data for now: the disk reserve is reached, or too much waits for the disk.
     case notNow(StoreError)
+    /// No entry may be this large: trying again does not help.
+    case tooLarge(byteCount: Int, limit: Int)
     /// The group's log failed earlier; the group is out of service on this broker.
     case logFailed(StoreError)
 }
@@ -21,6 +23,7 @@ extension ReplicationError: CustomStringConvertible {
     public var description: String {
         switch self {
         case .refused(let refusal): "\(refusal)"
+        case .tooLarge(let byteCount, let limit): "The change takes \(byteCount) bytes, more than \(limit)"
         case .notNow(let error), .logFailed(let error): "\(error)"
         }
     }

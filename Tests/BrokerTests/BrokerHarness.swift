@@ -23,10 +23,13 @@ final class BrokerHarness: Sendable {
     let threads: NIOThreadPool
     let store: LogStore
     let broker: Broker
+    let registry: MetricRegistry
 
     private init(
-        directory: URL, group: MultiThreadedEventLoopGroup, threads: NIOThreadPool, store: LogStore, broker: Broker
+        directory: URL, group: MultiThreadedEventLoopGroup, threads: NIOThreadPool, store: LogStore, broker: Broker,
+        registry: MetricRegistry
     ) {
+        self.registry = registry
         self.directory = directory
         self.group = group
         self.threads = threads
@@ -58,7 +61,8 @@ final class BrokerHarness: Sendable {
         let broker = try await withCheckedThrowingContinuation { done in
             Broker.start(parts) { result in done.resume(with: result.mapError { $0 as any Error }) }
         }
-        return BrokerHarness(directory: directory, group: group, threads: threads, store: store, broker: broker)
+        return BrokerHarness(
+            directory: directory, group: group, threads: threads, store: store, broker: broker, registry: registry)
     }
 
     /// Stops the broker as SIGTERM does; the directory stays.
@@ -87,19 +91,36 @@ final class BrokerHarness: Sendable {
         var writer = WireWriter()
         request.encode(to: &writer, version: version)
         let body = RecordSlices(writer.finish()).contiguous()
-        let header = RequestHeader(
-            apiKey: Request.apiKey.rawValue, version: version, correlationID: 7, clientID: "test")
+        return try? await raw(apiKey: Request.apiKey.rawValue, version: version, body, loop: loop).get()
+    }
+
+    /// Why the broker closed the connection.
+    struct Closed: Error, CustomStringConvertible {
+        var description: String
+    }
+
+    /// Sends whatever bytes, and returns the answer or why the connection was closed.
+    func raw(
+        apiKey: Int16, version: Int16, _ body: ByteBuffer, loop: Int = 0
+    ) async -> Result<ResponseBody?, Closed> {
+        let header = RequestHeader(apiKey: apiKey, version: version, correlationID: 7, clientID: "test")
         let eventLoop = Array(group.makeIterator())[loop]
         return await withCheckedContinuation { done in
             let answer = Answer(
-                send: { done.resume(returning: $0) }, close: { _ in done.resume(returning: nil) },
-                onDisconnect: { _ in })
+                send: { done.resume(returning: .success($0)) },
+                close: { done.resume(returning: .failure(Closed(description: $0))) }, onDisconnect: { _ in })
             let call = Call(
                 header: header, loop: eventLoop,
                 advertised: BrokerAddress(id: NodeID(rawValue: 1), host: "localhost", port: 9092), peer: "127.0.0.1",
                 receivedAt: Clock.system.now(), answer: answer)
             eventLoop.execute { self.broker.handle(call, body: body) }
         }
+    }
+
+    /// The value of a metric's series, named with its labels; 0 when there is none.
+    func metric(_ series: String) -> Double {
+        let line = registry.prometheusText().split(separator: "\n").first { $0.hasPrefix(series + " ") }
+        return line.flatMap { Double($0.dropFirst(series.count + 1)) } ?? 0
     }
 
     // MARK: Short forms

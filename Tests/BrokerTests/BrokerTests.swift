@@ -6,6 +6,7 @@
 import Foundation
 import KafkaProtocol
 import Model
+import NIOCore
 import Records
 import Testing
 
@@ -208,11 +209,40 @@ import Testing
         }
     }
 
-    @Test func requestsThatAreNotServedCloseTheConnection() async throws {
+    /// What has no answer closes the connection with a reason, is counted, and disturbs nobody else.
+    @Test(arguments: [
+        (key: Int16(999), version: Int16(0), "unknown API key 999", "unsupported"),
+        (key: -1, version: 0, "unknown API key -1", "unsupported"),
+        (key: APIKey.produce.rawValue, version: 2, "Produce v2 is not served", "unsupported"),
+        (key: APIKey.produce.rawValue, version: 99, "Produce v99 is not served", "unsupported"),
+        (key: APIKey.metadata.rawValue, version: -1, "Metadata v-1 is not served", "unsupported"),
+        (key: APIKey.metadata.rawValue, version: 5, "malformed Metadata v5", "malformed"),
+        (key: APIKey.joinGroup.rawValue, version: 5, "malformed JoinGroup v5", "malformed"),
+    ])
+    func requestsThatAreNotServedCloseTheConnection(
+        key: Int16, version: Int16, reason: String, counted: String
+    ) async throws {
+        try await withBroker { (broker: BrokerHarness) async throws in
+            let before = broker.metric("goulette_requests_\(counted)_total")
+            switch await broker.raw(apiKey: key, version: version, ByteBuffer(bytes: [0xff, 0xff])) {
+            case .success: Issue.record("answered")
+            case .failure(let closed): #expect(closed.description.contains(reason), "\(closed)")
+            }
+            #expect(broker.metric("goulette_requests_\(counted)_total") == before + 1)
+            let after = try await broker.createTopic("after")
+            #expect(after == .none)
+        }
+    }
+
+    /// A client that is too new learns the versions instead, in version 0 (KIP-511).
+    @Test func apiVersionsIsAnsweredWhateverTheVersion() async throws {
         try await withBroker { broker in
-            let answer = try await broker.raw(
-                ApiVersionsRequest(clientSoftwareName: "t", clientSoftwareVersion: "1"), version: 3)
-            #expect(answer != nil)
+            let answer = await broker.raw(
+                apiKey: APIKey.apiVersions.rawValue, version: 99, ByteBuffer(bytes: [1, 2, 3]))
+            let body = try #require(try answer.get())
+            let decoded = try ResponseDecoder.decode(ApiVersionsResponse.self, from: body.contiguous(), version: 0)
+            #expect(decoded.errorCode == .unsupportedVersion)
+            #expect(decoded.apiKeys.contains { $0.apiKey == APIKey.apiVersions.rawValue && $0.maxVersion == 3 })
         }
     }
 }

@@ -98,6 +98,24 @@ import Testing
         withExtendedLifetime(owner) {}
     }
 
+    @Test func whatIsTooLargeForTheLogIsNotAppended() throws {
+        let log = ScriptedLog()
+        let (group, owner) = Self.leading(log)
+        log.payloadBytesMax = 3
+        do {
+            _ = try group.propose(Self.content("four"))
+            Issue.record("taken")
+        } catch {
+            guard case .tooLarge(4, limit: 3) = error else {
+                Issue.record("\(error)")
+                return
+            }
+        }
+        #expect(log.events.isEmpty)
+        #expect(try group.propose(Self.content("two")) == LogIndex(2))
+        withExtendedLifetime(owner) {}
+    }
+
     @Test(arguments: [true, false]) func aFailedLogIsToldOnceAndNeverWrittenAgain(inAppend: Bool) throws {
         let log = ScriptedLog()
         let (group, owner) = Self.leading(log)

@@ -75,6 +75,27 @@ private struct Document: Sendable, CustomTestStringConvertible {
         }
     }
 
+    /// The first cells of a document's table rows.
+    private static func firstCells(_ text: some StringProtocol) -> Set<String> {
+        let rows = text.split(separator: "\n").filter { $0.hasPrefix("| ") }
+        return Set(rows.compactMap { $0.split(separator: "|").first.map { $0.trimmingCharacters(in: .whitespaces) } })
+    }
+
+    @Test func everyLimitHasItsTestNamed() throws {
+        let limits = Self.firstCells(try #require(Document.contents("docs/LIMITS.md")))
+        let testing = try #require(Document.contents("docs/TESTING.md"))
+        let section = try #require(testing.range(of: "## Limits"))
+        let rest = testing[section.upperBound...]
+        let table = rest[..<(rest.range(of: "\n## ")?.lowerBound ?? rest.endIndex)]
+        let named = Self.firstCells(table)
+        #expect(limits.count > 50)
+        #expect(limits.subtracting(named).isEmpty && named.subtracting(limits).isEmpty)
+        let file = try Regex("`(\\w+/[\\w/+]+\\.(?:swift|py))`", as: (Substring, Substring).self)
+        for match in table.matches(of: file) {
+            #expect(Document.contents("Tests/" + match.output.1) != nil, "\(match.output.1)")
+        }
+    }
+
     @Test func theReadmeNamesEveryServedVersion() throws {
         let readme = try #require(Document.contents("README.md"))
         let registry = try #require(Document.contents("Sources/KafkaProtocol/APIRegistry.swift"))

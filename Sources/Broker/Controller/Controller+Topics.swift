@@ -39,6 +39,9 @@ extension Controller {
         _ request: TopicRequest
     ) throws(AdminRefusal) -> (partitions: Int, configuration: [String: String]) {
         if let problem = TopicName.problem(with: request.name) { throw AdminRefusal(.invalidTopicException, problem) }
+        if TopicName.isReserved(request.name) {
+            throw AdminRefusal(.invalidTopicException, "Topic \(request.name) is kept for brokers and cannot be made")
+        }
         if state.topicIDs[request.name] != nil {
             throw AdminRefusal(.topicAlreadyExists, "Topic \(request.name) already exists")
         }

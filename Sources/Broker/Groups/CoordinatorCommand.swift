@@ -147,3 +147,13 @@ extension CoordinatorCommand {
         }
     }
 }
+
+extension CoordinatorCommand {
+    /// Commands that together do the same, each with at most `offsetsMax` expired offsets.
+    func parts(offsetsMax: Int) -> [CoordinatorCommand] {
+        guard case .expireOffsets(let group, let offsets) = self, offsets.count > offsetsMax else { return [self] }
+        return stride(from: 0, to: offsets.count, by: offsetsMax).map { start in
+            .expireOffsets(group: group, offsets: Array(offsets[start..<min(start + offsetsMax, offsets.count)]))
+        }
+    }
+}

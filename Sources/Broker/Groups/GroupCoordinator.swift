@@ -199,10 +199,13 @@ final class GroupCoordinator: StateMachineLogic {
     func expire() {
         guard let table else { return }
         for command in table.expirations(state: state, now: now.wallTime) {
-            machine.propose(command.encoded()) { _ in }
+            for part in command.parts(offsetsMax: Self.expiredOffsetsMax) { machine.propose(part.encoded()) { _ in } }
         }
         metrics.groups.set(state.groups.count)
     }
+
+    /// Offsets that one command expires: it must stay below the limit of a command.
+    private static let expiredOffsetsMax = 1000
 
     /// Drops the offsets of a deleted topic.
     func forget(topic: String) {
@@ -220,6 +223,7 @@ final class GroupCoordinator: StateMachineLogic {
             machine.propose(command.encoded()) { result in
                 switch result {
                 case .success: then(.success(refused))
+                case .failure(.tooLarge): then(.failure(.invalidCommitOffsetSize))
                 case .failure: then(.failure(.coordinatorNotAvailable))
                 }
             }
@@ -260,7 +264,13 @@ final class GroupCoordinator: StateMachineLogic {
         machine.propose(command.encoded()) { [self] result in
             switch result {
             case .success: table?.persisted(group: group, sequence: sequence, now: now, into: &directives)
-            case .failure: table?.persistFailed(group: group, sequence: sequence, now: now, into: &directives)
+            case .failure(let error):
+                // Clients try again with the one, and give up with the other, which would fail again.
+                let answer: GroupError =
+                    if case .tooLarge = error { .unknownServerError } else { .coordinatorNotAvailable }
+                logger.warning("Group cannot be stored", metadata: ["group": "\(group)", "error": "\(error)"])
+                table?.persistFailed(
+                    group: group, sequence: sequence, error: answer, now: now, into: &directives)
             }
             carryOut()
         }

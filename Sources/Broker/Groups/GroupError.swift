@@ -27,6 +27,8 @@ enum GroupError: Int16, Error, Hashable, Sendable, CaseIterable {
     case invalidSessionTimeout = 26
     /// A rebalance is under way: the member has to join again.
     case rebalanceInProgress = 27
+    /// The offsets of one request are more than one command can hold.
+    case invalidCommitOffsetSize = 28
     /// The group still has members.
     case nonEmptyGroup = 68
     /// There is no such group.

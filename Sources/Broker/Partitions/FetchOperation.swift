@@ -85,7 +85,7 @@ package final class FetchOperation {
             }
             var call = target.call
             let gathered = limits.bytesMax - budget
-            call.bytesMax = gathered > 0 ? min(call.bytesMax, budget) : max(1, call.bytesMax)
+            call.bytesMax = gathered > 0 ? min(call.bytesMax, budget) : max(1, min(call.bytesMax, budget))
             if gathered > 0, budget <= 0 { call.bytesMax = 0 }
             var answeredAtOnce = false
             var isInside = true

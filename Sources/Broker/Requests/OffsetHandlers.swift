@@ -31,132 +31,105 @@ final class Gathering<Element: Sendable>: Sendable {
 }
 
 extension Broker {
-    func listOffsets(_ request: ListOffsetsRequest, _ call: Call) {
-        typealias Answer = ListOffsetsResponse.Partition
-        let shape = request.topics.map { ($0.name, $0.partitions) }
-        let asked = shape.reduce(0) { $0 + $1.1.count }
-        let gathering = Gathering<Answer>(count: asked) { answers in
+    /// One topic of a request, with a question for each of its partitions.
+    private typealias Asked<Question> = (name: String, questions: [Question])
+
+    /// Asks the partitions of a request on their shards, and passes on the answers in the order and shape of the request.
+    ///
+    /// - Parameters:
+    ///   - index: the partition that a question is for.
+    ///   - refuse: the answer to a question that no partition gets.
+    ///   - ask: puts the question to a partition, on its loop; answers once.
+    private func gather<Question: Sendable, Answer: Sendable>(
+        _ topics: [Asked<Question>], _ call: Call, refusingRepeats: Bool = false,
+        index: (Question) -> Int32, refuse: @escaping @Sendable (Question, KafkaErrorCode) -> Answer,
+        ask: @escaping @Sendable (Partition, Question, _ then: @escaping @Sendable (Answer) -> Void) -> Void,
+        finish: @escaping @Sendable ([(name: String, answers: [Answer])]) -> Void
+    ) {
+        let shape = topics.map { (name: $0.name, count: $0.questions.count) }
+        let gathering = Gathering<Answer>(count: shape.reduce(0) { $0 + $1.count }) { answers in
             var rest = answers[...]
-            call.respond(
-                ListOffsetsResponse(
-                    topics: shape.map { name, partitions in
-                        let mine = rest.prefix(partitions.count)
-                        rest = rest.dropFirst(partitions.count)
-                        return .init(name: name, partitions: Array(mine))
-                    }))
+            finish(
+                shape.map { name, count in
+                    defer { rest = rest.dropFirst(count) }
+                    return (name, Array(rest.prefix(count)))
+                })
         }
         let image = shards.shard(on: call.loop).image
-        var slot = 0
-        for (name, partitions) in shape {
+        var next = 0
+        for (name, questions) in topics {
             var seen = Set<Int32>()
-            for partition in partitions {
-                let position = slot
-                slot += 1
-                guard seen.insert(partition.index).inserted else {
-                    gathering.set(position, Answer(index: partition.index, errorCode: .invalidRequest))
+            for question in questions {
+                let slot = next
+                next += 1
+                if refusingRepeats, !seen.insert(index(question)).inserted {
+                    gathering.set(slot, refuse(question, .invalidRequest))
                     continue
                 }
-                guard let handle = image.topics[name]?.partition(partition.index) else {
-                    gathering.set(position, Answer(index: partition.index, errorCode: .unknownTopicOrPartition))
+                guard let handle = image.topics[name]?.partition(index(question)) else {
+                    gathering.set(slot, refuse(question, .unknownTopicOrPartition))
                     continue
                 }
-                askOffset(handle, partition) { gathering.set(position, $0) }
+                shards.execute(on: handle.shard) { shard in
+                    guard let partition = shard.partitions[handle.group] else {
+                        return gathering.set(slot, refuse(question, .unknownTopicOrPartition))
+                    }
+                    ask(partition, question) { gathering.set(slot, $0) }
+                }
             }
         }
     }
 
-    private func askOffset(
-        _ handle: PartitionHandle, _ question: ListOffsetsRequest.Partition,
-        then: @escaping @Sendable (ListOffsetsResponse.Partition) -> Void
-    ) {
-        shards.execute(on: handle.shard) { shard in
-            guard let partition = shard.partitions[handle.group] else {
-                return then(.init(index: question.index, errorCode: .unknownTopicOrPartition))
-            }
-            if let refusal = partition.refusal ?? partition.epochRefusal(question.currentLeaderEpoch) {
-                return then(.init(index: question.index, errorCode: refusal))
-            }
-            partition.listOffset(question.timestamp) { error, offset, timestamp, epoch in
-                then(
-                    .init(
-                        index: question.index, errorCode: error, timestamp: timestamp, offset: offset,
-                        leaderEpoch: epoch))
-            }
-        }
+    func listOffsets(_ request: ListOffsetsRequest, _ call: Call) {
+        typealias Answer = ListOffsetsResponse.Partition
+        gather(
+            request.topics.map { ($0.name, $0.partitions) }, call, refusingRepeats: true, index: \.index,
+            refuse: { Answer(index: $0.index, errorCode: $1) },
+            ask: { partition, question, then in
+                if let refusal = partition.refusal ?? partition.epochRefusal(question.currentLeaderEpoch) {
+                    return then(Answer(index: question.index, errorCode: refusal))
+                }
+                partition.listOffset(question.timestamp) { error, offset, timestamp, epoch in
+                    then(
+                        Answer(
+                            index: question.index, errorCode: error, timestamp: timestamp, offset: offset,
+                            leaderEpoch: epoch))
+                }
+            },
+            finish: { topics in
+                call.respond(ListOffsetsResponse(topics: topics.map { .init(name: $0.name, partitions: $0.answers) }))
+            })
     }
 
     func offsetForLeaderEpoch(_ request: OffsetForLeaderEpochRequest, _ call: Call) {
         typealias Answer = OffsetForLeaderEpochResponse.Partition
-        let shape = request.topics.map { ($0.name, $0.partitions) }
-        let gathering = Gathering<Answer>(count: shape.reduce(0) { $0 + $1.1.count }) { answers in
-            var rest = answers[...]
-            call.respond(
-                OffsetForLeaderEpochResponse(
-                    topics: shape.map { name, partitions in
-                        let mine = rest.prefix(partitions.count)
-                        rest = rest.dropFirst(partitions.count)
-                        return .init(name: name, partitions: Array(mine))
-                    }))
-        }
-        let image = shards.shard(on: call.loop).image
-        var slot = 0
-        for (name, partitions) in shape {
-            for question in partitions {
-                let position = slot
-                slot += 1
-                guard let handle = image.topics[name]?.partition(question.index) else {
-                    gathering.set(position, Answer(errorCode: .unknownTopicOrPartition, index: question.index))
-                    continue
+        gather(
+            request.topics.map { ($0.name, $0.partitions) }, call, index: \.index,
+            refuse: { Answer(errorCode: $1, index: $0.index) },
+            ask: { partition, question, then in
+                if let refusal = partition.refusal ?? partition.epochRefusal(question.currentLeaderEpoch) {
+                    return then(Answer(errorCode: refusal, index: question.index))
                 }
-                shards.execute(on: handle.shard) { shard in
-                    let partition = shard.partitions[handle.group]
-                    let refusal = partition.map { $0.refusal ?? $0.epochRefusal(question.currentLeaderEpoch) }
-                    guard let partition, refusal == .some(nil) else {
-                        let code = (refusal ?? nil) ?? .unknownTopicOrPartition
-                        return gathering.set(position, Answer(errorCode: code, index: question.index))
-                    }
-                    let end = partition.epochEnd(question.leaderEpoch)
-                    gathering.set(
-                        position,
-                        Answer(errorCode: .none, index: question.index, leaderEpoch: end.epoch, endOffset: end.offset))
-                }
-            }
-        }
+                let end = partition.epochEnd(question.leaderEpoch)
+                then(Answer(errorCode: .none, index: question.index, leaderEpoch: end.epoch, endOffset: end.offset))
+            },
+            finish: { topics in
+                call.respond(
+                    OffsetForLeaderEpochResponse(topics: topics.map { .init(name: $0.name, partitions: $0.answers) }))
+            })
     }
 
     func deleteRecords(_ request: DeleteRecordsRequest, _ call: Call) {
         typealias Answer = DeleteRecordsResponse.Partition
-        let shape = request.topics.map { ($0.name, $0.partitions) }
-        let gathering = Gathering<Answer>(count: shape.reduce(0) { $0 + $1.1.count }) { answers in
-            var rest = answers[...]
-            call.respond(
-                DeleteRecordsResponse(
-                    topics: shape.map { name, partitions in
-                        let mine = rest.prefix(partitions.count)
-                        rest = rest.dropFirst(partitions.count)
-                        return .init(name: name, partitions: Array(mine))
-                    }))
-        }
-        let image = shards.shard(on: call.loop).image
-        var slot = 0
-        for (name, partitions) in shape {
-            for question in partitions {
-                let position = slot
-                slot += 1
-                guard let handle = image.topics[name]?.partition(question.index) else {
-                    gathering.set(
-                        position, Answer(index: question.index, lowWatermark: -1, errorCode: .unknownTopicOrPartition))
-                    continue
-                }
-                shards.execute(on: handle.shard) { shard in
-                    let result =
-                        shard.partitions[handle.group]?.deleteRecords(before: question.offset)
-                        ?? (.unknownTopicOrPartition, -1)
-                    gathering.set(
-                        position,
-                        Answer(index: question.index, lowWatermark: result.lowWatermark, errorCode: result.error))
-                }
-            }
-        }
+        gather(
+            request.topics.map { ($0.name, $0.partitions) }, call, index: \.index,
+            refuse: { Answer(index: $0.index, lowWatermark: -1, errorCode: $1) },
+            ask: { partition, question, then in
+                let result = partition.deleteRecords(before: question.offset)
+                then(Answer(index: question.index, lowWatermark: result.lowWatermark, errorCode: result.error))
+            },
+            finish: { topics in
+                call.respond(DeleteRecordsResponse(topics: topics.map { .init(name: $0.name, partitions: $0.answers) }))
+            })
     }
 }

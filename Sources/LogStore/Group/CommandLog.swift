@@ -74,6 +74,9 @@ public final class CommandLog: GroupLog {
     public var logEndOffset: Offset { .zero }
 
     /// See the type.
+    public var payloadBytesMax: Int { Self.commandBytesMax }
+
+    /// See the type.
     public func refusal(for byteCount: Int) -> StoreError? {
         if let failure { return failure }
         // Raft and metadata go on when the disk reserve is reached. When little is left of that, what the index database

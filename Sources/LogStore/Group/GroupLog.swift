@@ -54,6 +54,8 @@ public protocol GroupLog: AnyObject {
     /// Called once when the store failed.
     var onFailed: ((StoreError) -> Void)? { get set }
 
+    /// The largest payload that can ever be appended; asked for before an entry gets its index.
+    var payloadBytesMax: Int { get }
     /// Why data of `byteCount` bytes should not be appended now; nil when it may.
     func refusal(for byteCount: Int) -> StoreError?
     /// Appends an entry at `lastIndex + 1`.
@@ -78,6 +80,8 @@ public protocol GroupLog: AnyObject {
 }
 
 extension GroupLog {
+    /// Frames of records may be as large as a batch may.
+    public var payloadBytesMax: Int { .max }
     /// A log of records keeps them: it drops whole segments when retention says so.
     public func compact(upTo index: LogIndex) throws(StoreError) {}
 }

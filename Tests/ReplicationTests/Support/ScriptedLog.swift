@@ -29,6 +29,7 @@ final class ScriptedLog: GroupLog {
     var appendError: StoreError?
     /// What the next proposal is refused with.
     var refusal: StoreError?
+    var payloadBytesMax = Int.max
     private(set) var entries: [StoredEntry] = []
     private var votes: [() -> Void] = []
     private var reads: [() -> Void] = []
