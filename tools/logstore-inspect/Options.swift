@@ -129,17 +129,14 @@ struct RangeOptions: ParsableArguments {
 func report(_ findings: WalkFindings, _ options: DirectoryOptions) throws {
     let listed = 20
     let skipped = findings.skipped.filter { $0.kind == .undecodable }
-    for one in skipped.prefix(listed) {
-        try FileOutput.standardError.write(
-            "skipped \(one.bytes) bytes of \(one.file) at \(one.position): \(one.reason)\n")
-    }
+    for one in skipped.prefix(listed) { try FileOutput.standardError.write(one.text(.standardError)) }
     if skipped.count > listed {
         try FileOutput.standardError.write("skipped \(skipped.count - listed) more places\n")
     }
     guard let first = findings.damage.first else { return }
     let count = findings.damageCount == 1 ? "a damaged place was" : "\(findings.damageCount) damaged places were"
     throw Failure(
-        "\(count) left out", place: "\(first.file) at byte \(first.position ?? 0): \(first.reason)",
+        "\(count) left out, the first a \(first.kind.rawValue)", place: "\(first.file) at byte \(first.position ?? 0)",
         advice: "Run logstore-inspect verify \(options.directory).", exitCode: .corruptData)
 }
 
