@@ -29,6 +29,10 @@ public final class LogStore: Sendable {
     public let identity: StoreIdentity
     /// Whether the store was closed properly before.
     public let wasClean: Bool
+    /// Whether the index database held less than was durable before: votes, log starts or truncations may be forgotten.
+    ///
+    /// Every group that was there carries the mark from then on; see ``GroupMeta/isAmnesiac``.
+    public let isAmnesiac: Bool
 
     let core: StoreCore
     private let lock: any FileLock
@@ -80,13 +84,12 @@ public final class LogStore: Sendable {
             throw .formatVersion(found: "groups without an index database", supported: Self.formatVersion)
         }
         let index = try indexed { () throws(IndexError) in try IndexDatabase(at: root + "/rocksdb", tuning: tuning) }
+        let openedAt = try indexed { () throws(IndexError) in try index.latestSequence() }
         try system.makeDirectory(root + "/rocksdb")
         // Groups are there only when the index is, also after a power failure.
         if !system.exists(root + "/groups") { try system.syncDirectory(root) }
         try system.makeDirectory(root + "/groups")
         if settings.journal != .off { try system.makeDirectory(root + "/journal") }
-        // A process that was killed may have left names that are not durable.
-        try system.syncDirectory(root)
         if try indexed({ () throws(IndexError) in try index.storeMeta() }) == nil {
             // Without an identity every group would look like an orphan, and orphans are deleted.
             guard try system.list(root + "/groups").isEmpty else {
@@ -97,7 +100,11 @@ public final class LogStore: Sendable {
         let core = try StoreCore(
             settings: settings, system: system, index: index, metrics: metrics, logger: logger,
             checkpointed: meta.journalApplied.rawValue)
-        if meta.cleanShutdown == nil { try Self.forgetCleanEnds(index) }
+        var past = try IndexPast(core, meta, openedAt: openedAt)
+        // A process that was killed may have left names that are not durable.
+        try system.syncDirectory(root)
+        wasClean = meta.cleanShutdown != nil && !past.isAmnesiac
+        try past.settle(core, wasClean: wasClean)
         let recovered = try Self.replay(core, meta)
         core.marks.update { $0.checkpointed = recovered.next }
         self.settings = settings
@@ -106,10 +113,12 @@ public final class LogStore: Sendable {
         self.lock = lock
         metadata = index
         identity = meta.identity
-        wasClean = meta.cleanShutdown != nil
+        isAmnesiac = past.isAmnesiac
         replayed = recovered.first
-        try Self.removeOrphans(core)
-        threads = try Self.start(core, journalID: Self.journalID(meta.identity), next: recovered.next)
+        // What an index that forgets does not know may be there all the same.
+        if !isAmnesiac { try Self.removeOrphans(core) }
+        threads = try Self.start(
+            core, journalID: Self.journalID(meta.identity), next: recovered.next, mark: past.mark)
         logger.info(
             "Store opened",
             metadata: [
@@ -140,22 +149,6 @@ public final class LogStore: Sendable {
         .checked()
     }
 
-    /// Removes what was noted when logs were closed, after anything but a clean shutdown.
-    ///
-    /// A log forgets its note when it is opened, but not durably: after a power failure the note is back, and wrong. Should the
-    /// store be closed before that log is opened, the next start would believe it.
-    private static func forgetCleanEnds(_ index: IndexDatabase) throws(StoreError) {
-        try indexed { () throws(IndexError) in
-            var batch = try index.makeBatch()
-            for group in try index.groups() {
-                guard var meta = try index.groupMeta(of: group), meta.closed != nil else { continue }
-                meta.closed = nil
-                batch.putGroupMeta(meta, of: group)
-            }
-            if !batch.isEmpty { try batch.commit(durability: .synced) }
-        }
-    }
-
     /// What the blocks of this store's journal carry.
     static func journalID(_ identity: StoreIdentity) -> UInt64 {
         var random = SeededRandom(seed: UInt64(bitPattern: identity.createdAt.milliseconds))
@@ -184,7 +177,9 @@ public final class LogStore: Sendable {
         }
     }
 
-    private static func start(_ core: StoreCore, journalID: UInt64, next: UInt64) throws(StoreError) -> Threads {
+    private static func start(
+        _ core: StoreCore, journalID: UInt64, next: UInt64, mark: SyncedMark
+    ) throws(StoreError) -> Threads {
         let workers = FlushWorkers(count: core.settings.flushThreads)
         let journal = try JournalWriter(
             system: core.system, directory: core.settings.directory + "/journal", settings: core.settings,
@@ -193,7 +188,7 @@ public final class LogStore: Sendable {
         core.marks.update { $0.unallocatedBytes = unallocated }
         try core.sampledFreeBytes(core.system.freeBytes(at: core.settings.directory))
         let flushLoop = OneShot(FlushLoop(core: core, workers: workers, journal: journal))
-        let applyLoop = OneShot(try ApplyLoop(core: core, workers: workers, appliedSequence: next))
+        let applyLoop = OneShot(try ApplyLoop(core: core, workers: workers, appliedSequence: next, mark: mark))
         return Threads(
             flush: WorkerThread("store-flush") { flushLoop.consume { $0.run() } },
             apply: WorkerThread("store-apply") { applyLoop.consume { $0.run() } },

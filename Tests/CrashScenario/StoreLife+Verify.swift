@@ -31,6 +31,8 @@ extension StoreLife {
     public func verify() throws -> Findings {
         let store = try open()
         var findings = Findings()
+        // A crash loses nothing that was synced.
+        if store.isAmnesiac { findings.problems.append("A9: the store takes itself for amnesiac") }
         let present = Set(try store.groups())
         for (id, promise) in promise.groups.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
             guard present.contains(id) else {

@@ -14,6 +14,8 @@ struct ApplyLoop: ~Copyable {
     private let core: StoreCore
     private let workers: FlushWorkers
     private var batch: IndexBatch
+    /// What is durable of the index, noted outside of it.
+    private var mark: SyncedMark
     private var writer = FrameWriter()
     /// Segments with bytes that were not flushed.
     private var dirty: [ObjectIdentifier: Segment] = [:]
@@ -31,10 +33,11 @@ struct ApplyLoop: ~Copyable {
     /// How long the thread sleeps when nothing comes.
     private static let tickMilliseconds = 250
 
-    init(core: StoreCore, workers: FlushWorkers, appliedSequence: UInt64) throws(StoreError) {
+    init(core: StoreCore, workers: FlushWorkers, appliedSequence: UInt64, mark: SyncedMark) throws(StoreError) {
         self.core = core
         self.workers = workers
         self.appliedSequence = appliedSequence
+        self.mark = mark
         batch = try indexed { () throws(IndexError) in try core.index.makeBatch() }
         lastCheckpoint = core.settings.clock.now()
         lastSample = lastCheckpoint
@@ -260,7 +263,9 @@ struct ApplyLoop: ~Copyable {
         core.metrics.segmentFlushes.increment(by: files.count)
         try core.files.nameDurably(segments)
         batch.putJournalApplied(JournalPosition(rawValue: appliedSequence))
+        let committed = try indexed { () throws(IndexError) in try core.index.latestSequence() }
         try commit(.synced)
+        try mark.note(committed)
         dirty.removeAll(keepingCapacity: true)
         hasUnsynced = false
         let sequence = appliedSequence

@@ -68,6 +68,8 @@ public final class CommandLog: GroupLog {
     public var firstIndex: LogIndex { meta.firstIndex }
     /// See the type.
     public var termBeforeFirst: Term { meta.previousTerm }
+    /// As in ``PartitionLog/isAmnesiac``.
+    public var isAmnesiac: Bool { meta.isAmnesiac }
     /// See the type.
     public var flushedIndex: LogIndex { progress.flushed }
     /// Before everything.

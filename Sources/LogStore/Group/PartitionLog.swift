@@ -158,6 +158,10 @@ public final class PartitionLog: GroupLog {
         return (term, after == termStarts.count ? logEndOffset : termStarts[after].firstOffset)
     }
 
+    /// Whether the replica may have forgotten a vote or an entry it acknowledged; such a replica must not vote or lead before it
+    /// has matched a leader in a newer term.
+    public var isAmnesiac: Bool { meta.isAmnesiac }
+
     // MARK: Hard state
 
     /// See the type.
