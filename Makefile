@@ -2,14 +2,16 @@
 #
 # make run     build and start a broker on 127.0.0.1:9092
 # make test    everything CI checks: style, unit tests, and real Kafka clients against the built broker
+# make simulate   clusters of consensus cores under faults, for a minute; make mutations plants bugs in them
 # make bench   the end-to-end benchmark suite; writes Benchmarks/results/
 
 SWIFT_FLAGS ?=
 DATA ?= goulette-data
 ARGS ?=
+SOAK_SECONDS ?= 60
 BIN = .build/release
 
-.PHONY: run build test unit integration lint bench clean
+.PHONY: run build test unit integration lint simulate mutations bench clean
 
 run: build
 	exec $(BIN)/goulette start --data $(DATA) $(ARGS)
@@ -19,7 +21,7 @@ build:
 	swift build -c release $(SWIFT_FLAGS) --product goulette
 	swift build -c release $(SWIFT_FLAGS) --product logstore-inspect
 
-test: lint unit integration
+test: lint unit simulate integration
 
 lint:
 	tools/setup --tests
@@ -29,6 +31,14 @@ unit:
 	tools/setup --tests
 	swift build --build-tests $(SWIFT_FLAGS)
 	swift test --skip-build $(SWIFT_FLAGS) --parallel
+
+simulate:
+	swift build -c release $(SWIFT_FLAGS) --product simulator
+	$(BIN)/simulator soak --count 1000000 --seconds $(SOAK_SECONDS)
+
+mutations:
+	GOULETTE_MUTATIONS=1 swift build -c release $(SWIFT_FLAGS) --scratch-path .build/mutations --product simulator
+	.build/mutations/release/simulator mutations
 
 integration: build
 	tools/setup --tests

@@ -21,6 +21,9 @@ func settings(wrapsC: Bool = false) -> [SwiftSetting] {
         settings.append(.strictMemorySafety())
         settings.append(.treatWarning("StrictMemorySafety", as: .error))
     }
+    // Deliberate bugs for the simulator: in debug builds, or on request; never in a product.
+    settings.append(.define("MUTATIONS", .when(configuration: .debug)))
+    if Context.environment["GOULETTE_MUTATIONS"] != nil { settings.append(.define("MUTATIONS")) }
     if Context.environment["GOULETTE_WARNINGS_AS_ERRORS"] != nil {
         settings.append(.treatAllWarnings(as: .error))
     }
@@ -82,6 +85,7 @@ let package = Package(
         // Libraries, each knowing only those above it
         library("Model", []),
         library("Raft", ["Model", collections]),
+        library("Simulation", ["Model", "Raft"]),
         library("Records", ["Model", "CCodecs", nioCore], wrapsC: true),
         library("RocksKV", ["Model", "CRocksDB"], wrapsC: true),
         library("Telemetry", ["Model", logging]),
@@ -114,6 +118,9 @@ let package = Package(
             dependencies: ["Model", "Raft", "Records", "LogStore", "Terminal", nioCore, arguments],
             path: "tools/logstore-inspect",
             swiftSettings: settings()),
+        .executableTarget(
+            name: "simulator", dependencies: ["Raft", "Simulation", arguments], path: "tools/simulator",
+            swiftSettings: settings()),
 
         // Tests
         .target(
@@ -124,6 +131,7 @@ let package = Package(
             path: "Tests/CrashScenario", swiftSettings: settings(wrapsC: true)),
         tests("Model", []),
         tests("Raft", ["Model"], resources: [.copy("Scripts")]),
+        tests("Simulation", ["Model", "Raft"], resources: [.copy("mutations.txt")]),
         tests("Records", ["Model", nioCore]),
         tests("RocksKV", ["Model"]),
         tests("Telemetry", ["Model", logging]),

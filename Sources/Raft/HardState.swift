@@ -12,9 +12,10 @@ extension Raft {
         ///
         /// Never goes back.
         public var term: Term
-        /// Whom it voted for in that term.
+        /// Whom it voted for in that term, or followed as its leader without having voted.
         ///
-        /// Never changes within a term once set.
+        /// Never changes within a term once set. Following counts, because the leader of a term is the only one that a
+        /// late vote could harmlessly go to: a replica that lost its disk and started anew cannot vote against it.
         public var votedFor: NodeID?
 
         /// Makes a hard state; the default is that of a replica that has seen nothing.

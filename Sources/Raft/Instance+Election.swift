@@ -18,9 +18,9 @@ extension Raft {
 }
 
 extension Raft.Instance {
-    /// Asks the voters.
+    /// Begins to ask the voters.
     ///
-    /// The replica's own vote counts once its hard state is durable.
+    /// A candidate asks, and counts its own vote, once its hard state is durable.
     mutating func poll(_ campaign: Raft.Campaign, into directives: inout Directives) {
         precondition(role != .leader && mayLead, "node \(id) may not campaign as \(role), \(standing)")
         let isPreVote = campaign == .preVote
@@ -35,14 +35,28 @@ extension Raft.Instance {
             directives.append(.becameCandidate(hardState.term))
         }
         leader = nil
-        votes.removeAll()
+        if !mutates(.votesKept) { votes.removeAll() }
         resetElectionTimer()
-        let request = Raft.VoteRequest(isPreVote: isPreVote, last: log.lastPosition, isTransfer: campaign == .transfer)
+        isTransferCampaign = campaign == .transfer
+        if isPreVote {
+            requestVotes(into: &directives)
+            recordVote(of: id, isGranted: true, into: &directives)
+        } else if mutates(.ownVoteUndurable) {
+            recordVote(of: id, isGranted: true, into: &directives)
+        }
+    }
+
+    /// Asks every other voter for what the role needs: votes, or pre-votes for the term to come.
+    ///
+    /// A candidate does so when its own vote is durable. Then nothing is held back, so that no request can fall victim
+    /// to the limit on held messages: without all of them there might never be a leader.
+    mutating func requestVotes(into directives: inout Directives) {
+        let isPreVote = role == .preCandidate
+        let request = Raft.VoteRequest(isPreVote: isPreVote, last: log.lastPosition, isTransfer: isTransferCampaign)
         let candidacy = isPreVote ? hardState.term.next : hardState.term
         for voter in configuration.members where voter != id && configuration.isVoter(voter) {
             send(.voteRequest(request), to: voter, term: candidacy, into: &directives)
         }
-        if isPreVote { recordVote(of: id, isGranted: true, into: &directives) }
     }
 
     /// Whether a message asks for votes while this replica has reason to believe in its leader.
@@ -56,12 +70,15 @@ extension Raft.Instance {
         _ request: Raft.VoteRequest, of candidate: NodeID, term: Term, into directives: inout Directives
     ) {
         // An amnesiac may have voted before: its silence is the only safe answer.
-        guard standing != .amnesiac else { return }
+        guard standing != .amnesiac || mutates(.amnesiacVotes) else { return }
+        // One that never was a member may be one that was wiped and has voted before, and nobody needs its vote.
+        let isMember = !configuration.voters.isEmpty || mutates(.strangerVotes)
         let isFree = hardState.votedFor == nil && leader == nil
         let isFuture = request.isPreVote && term > hardState.term
         let mayVote = hardState.votedFor == candidate || isFree || isFuture
-        let isGranted = mayVote && request.last.isAtLeastAsUpToDate(as: log.lastPosition)
-        if isGranted && !request.isPreVote {
+        let isCurrent = request.last.isAtLeastAsUpToDate(as: log.lastPosition) || mutates(.voteWithoutLog)
+        let isGranted = isMember && mayVote && isCurrent
+        if isGranted && !request.isPreVote && !mutates(.forgetVote) {
             hardState.votedFor = candidate
             resetElectionTimer()
         }
@@ -85,7 +102,7 @@ extension Raft.Instance {
     /// Counts one answer; the first of each voter stands.
     mutating func recordVote(of voter: NodeID, isGranted: Bool, into directives: inout Directives) {
         if !votes.contains(where: { $0.node == voter }) { votes.append((voter, isGranted)) }
-        let result = configuration.poll { node in votes.first { $0.node == node }?.isGranted }
+        let result = deciding.poll { node in votes.first { $0.node == node }?.isGranted }
         switch (result, role) {
         case (.won, .preCandidate): poll(.election, into: &directives)
         case (.won, .candidate): becomeLeader(into: &directives)
@@ -105,7 +122,7 @@ extension Raft.Instance {
         termStart = log.last.next
         directives.append(.becameLeader(hardState.term))
         reconcilePeers(into: &directives)
-        appendAsLeader([(.noop, 0)], into: &directives)
+        if !mutates(.noEmptyEntry) { appendAsLeader([(.noop, 0)], into: &directives) }
     }
 
     /// Gives up what only a leader has.
@@ -130,7 +147,7 @@ extension Raft.Instance {
                 node == id ? true : peers.first { $0.id == node }.map { $0.isRecentlyActive && $0.isTrusted }
             }
             for index in peers.indices { peers[index].isRecentlyActive = false }
-            if result != .won {
+            if result != .won && !mutates(.noCheckQuorum) {
                 becomeFollower(hardState.term, leader: nil, into: &directives)
                 return
             }

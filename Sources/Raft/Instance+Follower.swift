@@ -10,15 +10,19 @@ extension Raft.Instance {
     mutating func accept(_ append: Raft.Append<Payload>, from leader: NodeID, into directives: inout Directives) {
         // While a snapshot replaces the log, nothing is added to it: the leader tries again.
         guard installing == nil else { return }
+        session = max(session, append.session)
         // What is committed here equals the leader's log, whatever the message says.
         let skipped = min(max(0, log.committed - append.previous.index), append.entries.count)
         let previous = append.previous.index + skipped
-        if previous >= log.committed && skipped == 0 && log.term(at: previous) != append.previous.term {
+        let isUnchecked = mutates(.acceptUnchecked) && previous <= log.last
+        if previous >= log.committed && skipped == 0 && log.term(at: previous) != append.previous.term && !isUnchecked {
             reject(append.previous, from: leader, into: &directives)
             return
         }
         var fresh = append.entries[skipped...]
-        while let entry = fresh.first, log.term(at: entry.index) == entry.term { fresh.removeFirst() }
+        while let entry = fresh.first, log.term(at: entry.index) == entry.term, !mutates(.cutAlways) {
+            fresh.removeFirst()
+        }
         if let first = fresh.first {
             if first.index <= log.last {
                 guard log.canTruncate else { return }
@@ -28,17 +32,20 @@ extension Raft.Instance {
         }
         verified = max(verified, append.previous.index + append.entries.count)
         precondition(verified <= log.last, "verified \(verified) of \(log.last)")
-        let committed = min(append.committed, verified)
+        let committed = min(append.committed, mutates(.commitUnverified) ? log.last : verified)
         if committed > log.committed { advanceCommit(to: committed, into: &directives) }
         // New entries are acknowledged when they are flushed; without any, the answer is known now.
-        if fresh.isEmpty { acknowledge(into: &directives) }
+        if fresh.isEmpty || mutates(.confirmUnflushed) { acknowledge(into: &directives) }
     }
 
     private mutating func cut(from index: LogIndex, into directives: inout Directives) {
         precondition(index > verified, "cutting \(index), which the leader has confirmed up to \(verified)")
         let before = history.current
         log.truncate(from: index)
-        history.truncate(from: index)
+        if !mutates(.configurationKept) { history.truncate(from: index) }
+        #if MUTATIONS
+            if mutates(.forgetFences) { log.forgetFences() }
+        #endif
         issueHardState(into: &directives)
         directives.append(.truncate(from: index))
         if history.current != before {
@@ -74,18 +81,22 @@ extension Raft.Instance {
 
     private func response(_ rejection: Raft.AppendResponse.Rejection?) -> Raft.AppendResponse {
         var flushed = min(log.flushed, verified)
-        if case .corrupt(let from) = standing { flushed = min(flushed, from.previous) }
+        if mutates(.confirmUnflushed) { flushed = verified }
+        if case .corrupt(let from) = standing, !mutates(.corruptConfirms) { flushed = min(flushed, from.previous) }
         return Raft.AppendResponse(
-            appended: verified, flushed: flushed, rejection: rejection, isTrusted: standing != .amnesiac)
+            appended: verified, flushed: flushed, rejection: rejection, isTrusted: standing != .amnesiac,
+            session: session)
     }
 
     /// Takes a sign of life, and the commit index that comes with it.
     mutating func accept(_ heartbeat: Raft.Heartbeat, from leader: NodeID, into directives: inout Directives) {
+        session = max(session, heartbeat.session)
         if installing == nil {
             let committed = min(heartbeat.committed, verified)
             if committed > log.committed { advanceCommit(to: committed, into: &directives) }
         }
-        let response = Raft.HeartbeatResponse(round: heartbeat.round, isTrusted: standing != .amnesiac)
+        let response = Raft.HeartbeatResponse(
+            round: heartbeat.round, isTrusted: standing != .amnesiac, session: session)
         send(.heartbeatResponse(response), to: leader, into: &directives)
     }
 }

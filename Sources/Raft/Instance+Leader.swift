@@ -81,7 +81,7 @@ extension Raft.Instance {
     ///
     /// Entries that were compacted meanwhile lead to a snapshot, others are asked for again later.
     public mutating func entriesUnavailable(_ request: Raft.EntriesRequest, into directives: inout Directives) {
-        if let index = openLoad(request) {
+        if !mutates(.loadOnce), let index = openLoad(request) {
             let next = peers[index].next
             if log.term(at: next.previous) == nil {
                 requestSnapshot(index, into: &directives)
@@ -170,7 +170,8 @@ extension Raft.Instance {
         let last = previous + entries.count
         peers[index].commitSent = max(peers[index].commitSent, min(log.committed, last))
         let append = Raft.Append(
-            previous: Raft.Position(index: previous, term: term), entries: entries, committed: log.committed)
+            previous: Raft.Position(index: previous, term: term), entries: entries, committed: log.committed,
+            session: peers[index].session)
         send(.append(append), to: peers[index].id, into: &directives)
     }
 
@@ -189,23 +190,32 @@ extension Raft.Instance {
     /// Tells every peer that the leader is alive.
     mutating func broadcastHeartbeat(into directives: inout Directives) {
         for peer in peers {
-            let heartbeat = Raft.Heartbeat(committed: min(peer.match, log.committed), round: heartbeatRound)
+            let heartbeat = Raft.Heartbeat(
+                committed: min(peer.match, log.committed), round: heartbeatRound, session: peer.session)
             send(.heartbeat(heartbeat), to: peer.id, into: &directives)
         }
     }
 
     // MARK: - Answers
 
+    /// The place of a peer that answered in its present session; nil for answers of an earlier membership, which may
+    /// speak of a disk that has been replaced since.
+    private func peer(_ id: NodeID, session: UInt64) -> Int? {
+        guard role == .leader else { return nil }
+        return peers.firstIndex { $0.id == id && ($0.session == session || mutates(.sessionIgnored)) }
+    }
+
     /// Takes a peer's report of its log.
     mutating func receive(_ response: Raft.AppendResponse, from id: NodeID, into directives: inout Directives) {
-        guard role == .leader, let index = peers.firstIndex(where: { $0.id == id }) else { return }
+        guard let index = peer(id, session: response.session) else { return }
         peers[index].isRecentlyActive = true
-        peers[index].setTrusted(response.isTrusted)
+        peers[index].setTrusted(response.isTrusted || mutates(.amnesiacCounts))
         if let rejection = response.rejection {
             reconsider(index, after: rejection)
         } else {
             guard response.appended <= log.last else { return }
-            let moved = peers[index].confirm(appended: response.appended, flushed: response.flushed)
+            let moved = peers[index].confirm(
+                appended: response.appended, flushed: response.flushed, freesWindow: !mutates(.windowLeak))
             leaveDoubt(index)
             if moved { advanceLeaderCommit(into: &directives) }
         }
@@ -241,12 +251,13 @@ extension Raft.Instance {
 
     /// Takes a peer's answer to a heartbeat: it lives, so whatever was lost is sent again.
     mutating func receive(_ response: Raft.HeartbeatResponse, from id: NodeID, into directives: inout Directives) {
-        guard role == .leader, let index = peers.firstIndex(where: { $0.id == id }) else { return }
+        guard let index = peer(id, session: response.session) else { return }
         peers[index].isRecentlyActive = true
-        peers[index].setTrusted(response.isTrusted)
+        peers[index].setTrusted(response.isTrusted || mutates(.amnesiacCounts))
         peers[index].heartbeatRound = max(peers[index].heartbeatRound, min(response.round, heartbeatRound))
         switch peers[index].state {
         case .probe:
+            if mutates(.probeOnce) { break }
             peers[index].isProbeSent = peers[index].next > log.last
             if peers[index].isProbeSent { sendEmptyAppend(index, into: &directives) }
         case .replicate:
@@ -269,11 +280,14 @@ extension Raft.Instance {
 
     /// Commits what a quorum has flushed, if it ends in an entry of this term (paper 3.6.2), and spreads the news.
     mutating func advanceLeaderCommit(into directives: inout Directives) {
-        let reached = configuration.reached { node in
-            if node == id { return log.flushed }
-            return peers.first { $0.id == node }.map { $0.isTrusted ? $0.match : .zero } ?? .zero
+        let reached = deciding.reached { node in
+            if node == id { return mutates(.countOwnUnflushed) ? log.last : log.flushed }
+            guard let peer = peers.first(where: { $0.id == node }), peer.isTrusted else { return .zero }
+            return mutates(.countAppended) ? peer.appended : peer.match
         }
-        if let reached, reached > log.committed, log.term(at: reached) == hardState.term {
+        if let reached, reached > log.committed,
+            log.term(at: reached) == hardState.term || mutates(.commitOldTerm)
+        {
             let wasConfirmed = isTermConfirmed
             advanceCommit(to: reached, into: &directives)
             if !wasConfirmed { startReads(into: &directives) }

@@ -23,10 +23,12 @@ extension Raft.Instance {
         if let transfer { throw .transferInProgress(to: transfer.target) }
         // Without an own entry committed, an older leader's change might still come into effect beside this one.
         guard isTermConfirmed else { throw .termNotConfirmed }
-        guard !configuration.isJoint, configurationIndex <= log.committed else { throw .changeInProgress }
+        guard (!configuration.isJoint && configurationIndex <= log.committed) || mutates(.changesOverlap) else {
+            throw .changeInProgress
+        }
         let target = try checkedTarget(voters: voters, learners: learners)
         let next =
-            target.voters == configuration.voters
+            target.voters == configuration.voters || mutates(.skipJoint)
             ? target
             : Raft.Configuration(
                 voters: target.voters, outgoing: configuration.voters, learners: target.learners)
@@ -71,19 +73,24 @@ extension Raft.Instance {
 
     private func isCaughtUp(_ node: NodeID) -> Bool {
         guard let peer = peers.first(where: { $0.id == node }), peer.isTrusted else { return false }
+        // It must hold the configuration that brought it: without one it does not vote.
         return peer.state == .replicate && log.last - peer.match <= settings.promotionLagEntriesMax
+            && peer.match.rawValue >= peer.session
     }
 
     /// Leaves a joint configuration that is committed.
     mutating func advanceMembership(into directives: inout Directives) {
-        guard role == .leader, configuration.isJoint, configurationIndex <= log.committed else { return }
+        guard role == .leader, configuration.isJoint else { return }
+        guard configurationIndex <= log.committed || mutates(.leaveJointEarly) else { return }
         let target = Raft.Configuration(voters: configuration.voters, learners: configuration.learners)
         appendAsLeader([(.configuration(target), 0)], into: &directives)
     }
 
     /// Ends the leadership of a replica that the committed configuration does not let vote.
     mutating func stepDownIfRemoved(into directives: inout Directives) {
-        guard role == .leader, configurationIndex <= log.committed, !configuration.isVoter(id) else { return }
+        guard role == .leader, configurationIndex <= log.committed, !configuration.isVoter(id),
+            !mutates(.removedLeads)
+        else { return }
         nudgeSuccessor(into: &directives)
         becomeFollower(hardState.term, leader: nil, into: &directives)
     }
@@ -96,7 +103,9 @@ extension Raft.Instance {
                 reconciled.append(known)
             } else {
                 // Probing begins with an entry that exists or is about to, so that there is something to send.
-                var peer = Raft.Progress(id: node, next: max(termStart, configurationIndex), settings: settings)
+                var peer = Raft.Progress(
+                    id: node, session: configurationIndex.rawValue, next: max(termStart, configurationIndex),
+                    settings: settings)
                 peer.isRecentlyActive = true
                 reconciled.append(peer)
             }

@@ -55,7 +55,7 @@ extension Raft.Instance {
 
     /// Begins a round of heartbeats for the waiting reads, unless one is under way.
     mutating func startReads(into directives: inout Directives) {
-        guard isTermConfirmed, reads.batch == nil, !reads.waiting.isEmpty else { return }
+        guard isTermConfirmed || mutates(.readUnconfirmed), reads.batch == nil, !reads.waiting.isEmpty else { return }
         heartbeatRound += 1
         reads.batch = Raft.ReadQueue.Batch(round: heartbeatRound, index: log.committed, reads: reads.waiting)
         reads.waiting.removeAll()
@@ -71,7 +71,7 @@ extension Raft.Instance {
             if node == id { return heartbeatRound }
             return peers.first { $0.id == node }.map { $0.isTrusted ? $0.heartbeatRound : 0 } ?? 0
         }
-        guard let confirmed, confirmed >= batch.round else { return }
+        guard let confirmed, confirmed >= batch.round || mutates(.readWithoutRound) else { return }
         reads.batch = nil
         directives.append(.readReady(batch.reads, at: batch.index))
         startReads(into: &directives)

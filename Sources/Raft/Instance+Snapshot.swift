@@ -34,7 +34,7 @@ extension Raft.Instance {
     /// Asks again for snapshots that have led to nothing: offers are lost like any message.
     mutating func tickSnapshots(into directives: inout Directives) {
         for index in peers.indices {
-            guard case .snapshot = peers[index].state else { continue }
+            guard case .snapshot = peers[index].state, !mutates(.snapshotOnce) else { continue }
             peers[index].snapshotTicks += 1
             if peers[index].snapshotTicks >= settings.electionTicks {
                 peers[index].snapshotTicks = 0
@@ -59,7 +59,7 @@ extension Raft.Instance {
     /// Whether the log already holds what the snapshot stands for; its position is then known to be committed.
     private mutating func take(_ info: Raft.SnapshotInfo, into directives: inout Directives) -> Bool {
         if info.position.index <= log.committed { return true }
-        guard log.term(at: info.position.index) == info.position.term else { return false }
+        guard log.term(at: info.position.index) == info.position.term, !mutates(.staleSnapshot) else { return false }
         verified = max(verified, info.position.index)
         advanceCommit(to: info.position.index, into: &directives)
         return true

@@ -79,7 +79,8 @@ extension Raft.Instance {
     /// One that its latest configuration leaves out still may while that is not known to be committed: it can be the
     /// only one that holds the entry, and then nobody else could be elected (paper 4.2.2).
     var mayLead: Bool {
-        guard standing == .sound, installing == nil else { return false }
+        guard standing == .sound || (standing != .amnesiac && mutates(.corruptLeads)), installing == nil
+        else { return false }
         if configuration.isVoter(id) { return true }
         let settled = history.element(at: log.committed).index
         return history.elements.contains { $0.index >= settled && $0.configuration.isVoter(id) }
@@ -108,7 +109,7 @@ extension Raft.Instance {
         _ body: Raft.Message<Payload>.Body, to peer: NodeID, term: Term? = nil, into directives: inout Directives
     ) {
         let message = Raft.Message(from: id, to: peer, term: term ?? hardState.term, body: body)
-        if persistedHardState == hardState {
+        if persistedHardState == hardState || mutates(.revealUndurable) {
             directives.append(.send(message))
         } else {
             if held.count >= settings.heldMessagesMax { held.removeFirst() }
@@ -125,11 +126,13 @@ extension Raft.Instance {
             hardState = Raft.HardState(term: newTerm)
             held.removeAll()
         }
+        if hardState.votedFor == nil && !mutates(.leaderForgotten) { hardState.votedFor = newLeader }
         role = .follower
         leader = newLeader
         votes.removeAll()
-        verified = isNews ? log.committed : verified
+        verified = isNews && !mutates(.verifiedKept) ? log.committed : verified
         reportedFlushed = isNews ? .zero : reportedFlushed
+        session = isNews ? 0 : session
         resetElectionTimer()
         if isNews { directives.append(.becameFollower(newTerm, leader: newLeader)) }
     }

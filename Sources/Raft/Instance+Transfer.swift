@@ -71,7 +71,7 @@ extension Raft.Instance {
         current.elapsed += 1
         transfer = current
         let limit = current.phase == .preparing ? settings.transferPrepareTicks : settings.transferBlockTicks
-        if current.elapsed > limit { endTransfer(.timedOut, into: &directives) }
+        if current.elapsed > limit && !mutates(.transferForever) { endTransfer(.timedOut, into: &directives) }
     }
 
     /// Ends the transfer; the leader goes on leading.

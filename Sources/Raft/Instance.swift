@@ -61,6 +61,8 @@ extension Raft {
 
         // Candidates: the answers so far.
         var votes: [(node: NodeID, isGranted: Bool)] = []
+        /// Whether the leader asked for the campaign under way.
+        var isTransferCampaign = false
 
         // Leaders.
         var peers: [Progress] = []
@@ -78,6 +80,8 @@ extension Raft {
         var verified: LogIndex
         /// What the leader was last told to be flushed here.
         var reportedFlushed = LogIndex.zero
+        /// The latest session in which the leader has spoken to this replica.
+        var session: UInt64 = 0
         var fetching: SnapshotInfo?
         var installing: SnapshotInfo?
 
@@ -149,7 +153,10 @@ extension Raft {
             if isNewer && persistedHardState == hardState {
                 for message in held { directives.append(.send(message)) }
                 held.removeAll()
-                if role == .candidate { recordVote(of: id, isGranted: true, into: &directives) }
+                if role == .candidate {
+                    requestVotes(into: &directives)
+                    recordVote(of: id, isGranted: true, into: &directives)
+                }
             }
             settle(into: &directives)
         }
@@ -160,7 +167,8 @@ extension Raft {
         /// The term tells a report of entries that were cut and overwritten since from one of the present ones. When
         /// that cannot be told (the same entry was cut and appended again), the report counts only up to the cut.
         public mutating func persisted(_ index: LogIndex, term: Term, into directives: inout Directives) {
-            if log.persisted(index, term: term) {
+            let named = mutates(.ignoreReportTerm) ? log.term(at: index) ?? term : term
+            if log.persisted(index, term: named) {
                 if role == .leader {
                     advanceLeaderCommit(into: &directives)
                 } else if installing == nil, min(log.flushed, verified) > reportedFlushed {
@@ -244,7 +252,8 @@ extension Raft {
         private mutating func answerStale(_ message: Message<Payload>, into directives: inout Directives) {
             switch message.body {
             case .append, .heartbeat, .snapshot:
-                let nothing = AppendResponse(appended: .zero, flushed: .zero, isTrusted: standing != .amnesiac)
+                let nothing = AppendResponse(
+                    appended: .zero, flushed: .zero, isTrusted: standing != .amnesiac, session: 0)
                 send(.appendResponse(nothing), to: message.from, into: &directives)
             case .voteRequest(let request):
                 let refusal = VoteResponse(isPreVote: request.isPreVote, isGranted: false)

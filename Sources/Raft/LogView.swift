@@ -196,6 +196,11 @@ extension Raft {
             if done > 0 { slots.removeFirst(done) }
         }
 
+        #if MUTATIONS
+            /// A deliberate bug: reports of what was cut are believed.
+            mutating func forgetFences() { fences.removeAll() }
+        #endif
+
         private mutating func addFence(from index: LogIndex) {
             guard index <= last, flushed < last else { return }
             precondition(canTruncate, "\(fences.count) superseded writes unreported")

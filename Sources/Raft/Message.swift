@@ -91,12 +91,15 @@ extension Raft {
         public let entries: [Entry<Payload>]
         /// The leader's commit index.
         public let committed: LogIndex
+        /// The session of the peer, as the leader numbers them; answers carry it back.
+        public let session: UInt64
 
         /// Makes an append.
-        public init(previous: Position, entries: [Entry<Payload>], committed: LogIndex) {
+        public init(previous: Position, entries: [Entry<Payload>], committed: LogIndex, session: UInt64) {
             self.previous = previous
             self.entries = entries
             self.committed = committed
+            self.session = session
         }
     }
 
@@ -110,6 +113,8 @@ extension Raft {
         public let rejection: Rejection?
         /// Whether the sender may count in quorums; false for an amnesiac.
         public let isTrusted: Bool
+        /// The session in which the leader last spoke.
+        public let session: UInt64
 
         /// Why an append did not fit, with a hint where to try next.
         public struct Rejection: Hashable, Sendable {
@@ -126,11 +131,14 @@ extension Raft {
         }
 
         /// Makes an answer.
-        public init(appended: LogIndex, flushed: LogIndex, rejection: Rejection? = nil, isTrusted: Bool) {
+        public init(
+            appended: LogIndex, flushed: LogIndex, rejection: Rejection? = nil, isTrusted: Bool, session: UInt64
+        ) {
             self.appended = appended
             self.flushed = flushed
             self.rejection = rejection
             self.isTrusted = isTrusted
+            self.session = session
         }
     }
 
@@ -140,11 +148,14 @@ extension Raft {
         public let committed: LogIndex
         /// Counts up with every leadership check; answered as it is.
         public let round: UInt64
+        /// The session of the peer, as the leader numbers them; answers carry it back.
+        public let session: UInt64
 
         /// Makes a heartbeat.
-        public init(committed: LogIndex, round: UInt64) {
+        public init(committed: LogIndex, round: UInt64, session: UInt64) {
             self.committed = committed
             self.round = round
+            self.session = session
         }
     }
 
@@ -154,11 +165,14 @@ extension Raft {
         public let round: UInt64
         /// Whether the sender may count in quorums.
         public let isTrusted: Bool
+        /// The session in which the leader last spoke.
+        public let session: UInt64
 
         /// Makes an answer.
-        public init(round: UInt64, isTrusted: Bool) {
+        public init(round: UInt64, isTrusted: Bool, session: UInt64) {
             self.round = round
             self.isTrusted = isTrusted
+            self.session = session
         }
     }
 

@@ -24,6 +24,9 @@ extension Raft {
     struct Progress: Sendable {
         /// The peer.
         let id: NodeID
+        /// Tells this membership of the peer from earlier ones in the same term: the index of the configuration that
+        /// brought it.
+        let session: UInt64
         /// The last entry the peer has flushed and that equals ours.
         ///
         /// What quorums count. Never goes back while trusted.
@@ -52,8 +55,9 @@ extension Raft {
         var snapshotTicks = 0
 
         /// A peer of which nothing is known; probing begins at `next`.
-        init(id: NodeID, next: LogIndex, settings: Settings) {
+        init(id: NodeID, session: UInt64 = 0, next: LogIndex, settings: Settings) {
             self.id = id
+            self.session = session
             self.next = next
             inflights = Inflights(messagesMax: settings.windowMessagesMax, bytesMax: settings.windowBytesMax)
         }
@@ -82,14 +86,14 @@ extension Raft {
         /// Notes what the peer confirms.
         ///
         /// Returns whether `match` moved.
-        mutating func confirm(appended newAppended: LogIndex, flushed: LogIndex) -> Bool {
+        mutating func confirm(appended newAppended: LogIndex, flushed: LogIndex, freesWindow: Bool = true) -> Bool {
             precondition(flushed <= newAppended, "node \(id) flushed \(flushed) of \(newAppended)")
             let moved = flushed > match
             match = max(match, flushed)
             appended = max(appended, newAppended)
             if case .snapshot = state {} else { next = max(next, newAppended.next) }
             next = max(next, match.next)
-            inflights.free(through: match)
+            if freesWindow { inflights.free(through: match) }
             return moved
         }
 

@@ -43,6 +43,10 @@ extension Raft {
         public var pendingReadsMax = 4096
         /// Replies that wait for the hard state; older ones are dropped, which senders must survive anyway.
         public var heldMessagesMax = 256
+        #if MUTATIONS
+            /// A deliberate bug.
+            package var mutation: Mutation?
+        #endif
 
         /// The defaults, good for ticks of 50 to 100 milliseconds.
         public init() {}

@@ -64,7 +64,7 @@ private func append(after previous: UInt64, _ previousTerm: UInt64, _ terms: [UI
     return .append(
         Raft.Append(
             previous: Raft.Position(index: LogIndex(previous), term: Term(previousTerm)), entries: entries,
-            committed: LogIndex(commit)))
+            committed: LogIndex(commit), session: 0))
 }
 
 @Suite struct ElectionTests {
@@ -137,7 +137,7 @@ private func append(after previous: UInt64, _ previousTerm: UInt64, _ terms: [UI
 
     @Test func aLiveLeaderIsProtected() {
         let bench = Bench(terms: [1])
-        _ = bench.receive(.heartbeat(Raft.Heartbeat(committed: .zero, round: 0)), from: 3, term: 1)
+        _ = bench.receive(.heartbeat(Raft.Heartbeat(committed: .zero, round: 0, session: 0)), from: 3, term: 1)
         let last = Raft.Position(index: LogIndex(9), term: Term(9))
         for isPreVote in [true, false] {
             let request = Raft.VoteRequest(isPreVote: isPreVote, last: last, isTransfer: false)
@@ -150,7 +150,7 @@ private func append(after previous: UInt64, _ previousTerm: UInt64, _ terms: [UI
     }
 
     @Test func anAmnesiacNeitherVotesNorCampaigns() {
-        let bench = Bench(terms: [1], standing: .amnesiac)
+        let bench = Bench(terms: [1], vote: 2, standing: .amnesiac)
         let request = Raft.VoteRequest(
             isPreVote: true, last: Raft.Position(index: LogIndex(9), term: Term(9)), isTransfer: false)
         #expect(bench.receive(.voteRequest(request), term: 9) == [])
@@ -190,7 +190,7 @@ private func append(after previous: UInt64, _ previousTerm: UInt64, _ terms: [UI
 
 @Suite struct FollowerTests {
     @Test func entriesAreAcknowledgedWhenFlushed() {
-        let bench = Bench(terms: [1])
+        let bench = Bench(terms: [1], vote: 2)
         #expect(
             bench.receive(append(after: 1, 1, [1, 1], commit: 1), term: 1) == [
                 "follows 2 in term 1", "write [2/1 n, 3/1 n]", "commit 1",
@@ -202,7 +202,7 @@ private func append(after previous: UInt64, _ previousTerm: UInt64, _ terms: [UI
     @Test func commitFollowsOnlyWhatIsVerified() {
         let bench = Bench(terms: [1, 1, 1])
         // The heartbeat's commit index says nothing about entries that the leader has not confirmed.
-        _ = bench.receive(.heartbeat(Raft.Heartbeat(committed: LogIndex(3), round: 0)), term: 2)
+        _ = bench.receive(.heartbeat(Raft.Heartbeat(committed: LogIndex(3), round: 0, session: 0)), term: 2)
         #expect(bench.raft.committedIndex == .zero)
         _ = bench.persistHardState()
         #expect(
@@ -214,11 +214,11 @@ private func append(after previous: UInt64, _ previousTerm: UInt64, _ terms: [UI
     @Test func conflictsCutTheLog() {
         let bench = Bench(terms: [1, 1, 1], committed: 1)
         let lines = bench.receive(append(after: 1, 1, [1, 2], commit: 1), term: 2)
-        #expect(lines == ["follows 2 in term 2", "persist term 2, vote -", "truncate from 3", "write [3/2 n]"])
+        #expect(lines == ["follows 2 in term 2", "persist term 2, vote 2", "truncate from 3", "write [3/2 n]"])
     }
 
     @Test func entriesBelowTheCommitIndexAreSkipped() {
-        let bench = Bench(terms: [1, 1, 1], committed: 3)
+        let bench = Bench(terms: [1, 1, 1], vote: 2, committed: 3)
         #expect(
             bench.receive(append(after: 0, 0, [1, 1], commit: 3), term: 1) == [
                 "follows 2 in term 1", "-> 2 t1 append ok to 3, flushed 3",
@@ -234,24 +234,25 @@ private func append(after previous: UInt64, _ previousTerm: UInt64, _ terms: [UI
     ]
 
     @Test(arguments: hints) func refusalsCarryAHint(log: [UInt64], previous: UInt64, term: UInt64, hint: String) {
-        let bench = Bench(terms: log, term: 9)
+        let bench = Bench(terms: log, term: 9, vote: 2)
         let lines = bench.receive(append(after: previous, term, [9], commit: 0), term: 9)
         #expect(lines.last == "-> 2 t9 append refused at \(previous), try \(hint)")
     }
 
     @Test func corruptionLimitsWhatIsConfirmed() {
-        let bench = Bench(terms: [1, 1, 1], standing: .corrupt(from: LogIndex(2)))
+        let bench = Bench(terms: [1, 1, 1], vote: 2, standing: .corrupt(from: LogIndex(2)))
         #expect(bench.receive(append(after: 3, 1, [], commit: 0), term: 1).last == "-> 2 t1 append ok to 3, flushed 1")
         #expect(bench.run { $0.setStanding(.sound, into: &$1) } == ["-> 2 t1 append ok to 3, flushed 3"])
     }
 
     @Test func oldLeadersAreToldTheNewTerm() {
         let bench = Bench(terms: [1], term: 5)
-        let heartbeat = Raft.Heartbeat(committed: .zero, round: 1)
+        let heartbeat = Raft.Heartbeat(committed: .zero, round: 1, session: 0)
         #expect(bench.receive(.heartbeat(heartbeat), term: 4) == ["-> 2 t5 append ok to 0, flushed 0"])
         #expect(
             bench.receive(
-                .appendResponse(Raft.AppendResponse(appended: .zero, flushed: .zero, isTrusted: true)), term: 4) == [])
+                .appendResponse(Raft.AppendResponse(appended: .zero, flushed: .zero, isTrusted: true, session: 0)),
+                term: 4) == [])
     }
 }
 
@@ -285,10 +286,10 @@ private func append(after previous: UInt64, _ previousTerm: UInt64, _ terms: [UI
     @Test func entriesOfOldTermsCommitOnlyWithOneOfThisTerm() {
         let bench = Bench(terms: [1, 1])
         bench.elect()
-        let old = Raft.AppendResponse(appended: LogIndex(2), flushed: LogIndex(2), isTrusted: true)
+        let old = Raft.AppendResponse(appended: LogIndex(2), flushed: LogIndex(2), isTrusted: true, session: 0)
         _ = bench.receive(.appendResponse(old), term: 2)
         #expect(bench.raft.committedIndex == .zero && !bench.raft.isTermConfirmed)
-        let new = Raft.AppendResponse(appended: LogIndex(3), flushed: LogIndex(3), isTrusted: true)
+        let new = Raft.AppendResponse(appended: LogIndex(3), flushed: LogIndex(3), isTrusted: true, session: 0)
         #expect(bench.receive(.appendResponse(new), term: 2) == [])
         #expect(
             bench.run { $0.persisted(LogIndex(3), term: Term(2), into: &$1) }.prefix(2) == [
@@ -301,7 +302,7 @@ private func append(after previous: UInt64, _ previousTerm: UInt64, _ terms: [UI
         let bench = Bench()
         bench.elect()
         _ = bench.run { $0.persisted(LogIndex(1), term: Term(1), into: &$1) }
-        let inMemory = Raft.AppendResponse(appended: LogIndex(1), flushed: .zero, isTrusted: true)
+        let inMemory = Raft.AppendResponse(appended: LogIndex(1), flushed: .zero, isTrusted: true, session: 0)
         _ = bench.receive(.appendResponse(inMemory), term: 1)
         #expect(bench.raft.committedIndex == .zero)
     }
@@ -310,7 +311,8 @@ private func append(after previous: UInt64, _ previousTerm: UInt64, _ terms: [UI
         let bench = Bench(terms: [1, 1, 1])
         bench.elect()
         let rejection = Raft.AppendResponse.Rejection(previous: LogIndex(3), hint: .zero)
-        let refusal = Raft.AppendResponse(appended: .zero, flushed: .zero, rejection: rejection, isTrusted: true)
+        let refusal = Raft.AppendResponse(
+            appended: .zero, flushed: .zero, rejection: rejection, isTrusted: true, session: 0)
         var request: Raft.EntriesRequest?
         let message = Message(
             from: NodeID(rawValue: 2), to: NodeID(rawValue: 1), term: Term(2), body: .appendResponse(refusal))
@@ -327,7 +329,7 @@ private func append(after previous: UInt64, _ previousTerm: UInt64, _ terms: [UI
         #expect(bench.run { $0.entriesLoaded(request, entries: [], into: &$1) } == [], "the request is closed")
         #expect(bench.raft.peerStatus[0].state == .probe)
         // The peer's next sign of life opens another one.
-        let alive = Raft.HeartbeatResponse(round: 0, isTrusted: true)
+        let alive = Raft.HeartbeatResponse(round: 0, isTrusted: true, session: 0)
         #expect(bench.receive(.heartbeatResponse(alive), term: 2) == ["load 1...3 for 2"])
     }
 
@@ -336,7 +338,8 @@ private func append(after previous: UInt64, _ previousTerm: UInt64, _ terms: [UI
         bench.raft.compacted(through: LogIndex(3))
         bench.elect()
         let rejection = Raft.AppendResponse.Rejection(previous: LogIndex(3), hint: .zero)
-        let refusal = Raft.AppendResponse(appended: .zero, flushed: .zero, rejection: rejection, isTrusted: true)
+        let refusal = Raft.AppendResponse(
+            appended: .zero, flushed: .zero, rejection: rejection, isTrusted: true, session: 0)
         #expect(bench.receive(.appendResponse(refusal), term: 2) == ["provide snapshot for 2"])
         let old = Raft.SnapshotInfo(
             position: Raft.Position(index: LogIndex(2), term: Term(1)), configuration: bench.raft.configuration)
@@ -368,7 +371,7 @@ private func append(after previous: UInt64, _ previousTerm: UInt64, _ terms: [UI
         await #expect(processExitsWith: .failure) {
             let bench = Bench()
             bench.elect()
-            _ = bench.receive(.heartbeat(Raft.Heartbeat(committed: .zero, round: 0)), term: 1)
+            _ = bench.receive(.heartbeat(Raft.Heartbeat(committed: .zero, round: 0, session: 0)), term: 1)
         }
     }
 

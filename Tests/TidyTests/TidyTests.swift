@@ -79,7 +79,8 @@ struct SourceFile: Sendable {
 
     @Test func targetsKnowOnlyThoseAbove() {
         let order = [
-            "Model", "Raft", "Records", "RocksKV", "Telemetry", "Settings", "KafkaProtocol", "LogStore", "Replication",
+            "Model", "Raft", "Simulation", "Records", "RocksKV", "Telemetry", "Settings", "KafkaProtocol", "LogStore",
+            "Replication",
             "Broker", "KafkaServer", "Admin", "KafkaClient", "Terminal", "goulette",
         ]
         let never = ["KafkaServer": ["Broker"], "Raft": ["Records", "LogStore"], "LogStore": ["KafkaProtocol"]]

@@ -54,13 +54,16 @@ struct Script {
 ///     campaign N | tick N [COUNT] | resign N | status | log N
 ///     propose N TEXT [bytes=B] [count=C] | read N ID | transfer N TARGET
 ///     change N voters=1,2 learners=3 | cancel N
-///     deliver|drop|duplicate|reverse [from=N] [to=N] [kind=WORD] [count=C]     selects messages on the network
+///     deliver|drop|duplicate|reverse|hold [from=N] [to=N] [kind=WORD] [count=C]     selects messages on the network
 ///     persist N [COUNT] | persist-late N (appends are reported later) | report N [COUNT]
-///     fetch N | crash N [keep=C] | restart N | wipe N | corrupt N INDEX | compact N INDEX
+///     fetch N | crash N [keep=C] | restart N | tear N ENTRIES | compact N INDEX
+///     wipe N (an empty disk, and it knows) | recreate N (an empty disk, as if new) | corrupt N INDEX | repair N
+///     release (what was held back comes)
 ///     isolate N | heal | stabilize | wait N...
 ///     quiet COMMAND...                     runs a command without its transcript
 final class Interpreter {
     let cluster = TestCluster()
+    private var heldBack: [Message] = []
 
     func run(_ line: String) -> [String] {
         var words = line.split(separator: " ").map(String.init)
@@ -84,7 +87,10 @@ final class Interpreter {
         case "set": apply(arguments)
         case "add-nodes", "start-node": addNodes(arguments)
         case "status", "log": report(arguments)
-        case "deliver", "drop", "duplicate", "reverse": handleNetwork(arguments)
+        case "deliver", "drop", "duplicate", "reverse", "hold": handleNetwork(arguments)
+        case "release":
+            cluster.network += heldBack
+            heldBack = []
         case "stabilize": cluster.stabilize()
         case "heal": cluster.isolated = []
         case "wait": wait(arguments)
@@ -107,6 +113,9 @@ final class Interpreter {
         case "crash": cluster.crash(id, keep: arguments.number("keep") ?? 0)
         case "restart": cluster.start(id)
         case "wipe": wipe(id)
+        case "recreate": recreate(id)
+        case "tear": cluster.tear(id, entries: arguments.count(1, else: 0))
+        case "repair": repair(id)
         case "corrupt": corrupt(id, from: LogIndex(rawValue: UInt64(arguments.count(1, else: 0))))
         default: try request(arguments, of: id)
         }
@@ -150,6 +159,9 @@ final class Interpreter {
             case "transfer-lag": cluster.settings.transferLagEntriesMax = number
             case "transfer-prepare": cluster.settings.transferPrepareTicks = number
             case "promotion-lag": cluster.settings.promotionLagEntriesMax = number
+            case "held-messages": cluster.settings.heldMessagesMax = number
+            case "transfer-block": cluster.settings.transferBlockTicks = number
+            case "election-ticks": cluster.settings.electionTicks = number
             case "pending-reads": cluster.settings.pendingReadsMax = number
             default: preconditionFailure("unknown setting \(key)")
             }
@@ -188,6 +200,21 @@ final class Interpreter {
         cluster.start(id)
     }
 
+    /// The replica comes back empty and takes itself for a new one, as after leaving the group.
+    private func recreate(_ id: NodeID) {
+        cluster.crash(id)
+        let node = cluster.node(id)
+        node.disk = DiskImage(baseConfiguration: .empty)
+        node.standing = .sound
+        cluster.invariants.forget(id)
+        cluster.start(id)
+    }
+
+    private func repair(_ id: NodeID) {
+        cluster.node(id).standing = .sound
+        cluster.run(id) { $0.setStanding(.sound, into: &$1) }
+    }
+
     private func corrupt(_ id: NodeID, from index: LogIndex) {
         cluster.node(id).standing = .corrupt(from: index)
         cluster.run(id) { $0.setStanding(.corrupt(from: index), into: &$1) }
@@ -213,6 +240,8 @@ final class Interpreter {
                 let message = cluster.network.remove(at: index - done)
                 cluster.trace("\(message.to): lost \(message.from) \(describe(message))")
             }
+        case "hold":
+            for (done, index) in indices.enumerated() { heldBack.append(cluster.network.remove(at: index - done)) }
         case "duplicate":
             for index in indices { cluster.network.append(cluster.network[index]) }
         default:

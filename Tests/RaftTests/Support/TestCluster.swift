@@ -158,6 +158,15 @@ final class TestCluster {
         node.snapshotRequests = []
     }
 
+    /// Stops a replica in the middle of its oldest pending append: only its first entries survive.
+    func tear(_ id: NodeID, entries: Int) {
+        let node = node(id)
+        if case .append(let all)? = node.pending.first, entries > 0 {
+            node.disk.apply(.append(Array(all.prefix(entries))))
+        }
+        crash(id)
+    }
+
     // MARK: - Events
 
     /// Calls an entry point and carries out what it asks for.

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// World+Network.swift
+// Messages between processes: lost, repeated, late, out of order, and cut off in either direction.
+
+internal import Model
+internal import Raft
+
+extension World {
+    /// Puts a message on its way.
+    func send(_ message: Message, group: Int) {
+        let (from, to) = (Int(message.from.rawValue) - 1, Int(message.to.rawValue) - 1)
+        statistics.sent += 1
+        guard to >= 0, to < nodes.count else {
+            fail("A0: a message to node \(message.to), which does not exist")
+            return
+        }
+        if blocked[from][to] || (isFaulty && chance(plan.lossPermille, &networkRandom)) {
+            statistics.lost += 1
+            trace("\(message.to)/\(group): lost \(message.from) \(describe(message))")
+            return
+        }
+        schedule(message, group: group, from: from, to: to)
+        if isFaulty && chance(plan.duplicatePermille, &networkRandom) {
+            schedule(message, group: group, from: from, to: to)
+        }
+    }
+
+    private func schedule(_ message: Message, group: Int, from: Int, to: Int) {
+        var arrival = now + Int.random(in: plan.latency(isFaulty: isFaulty), using: &networkRandom)
+        if isFaulty && chance(plan.spikePermille, &networkRandom) {
+            // From a little late to so late that nobody remembers the question.
+            let scale = [2, 20, 200][Int.random(in: 0..<3, using: &networkRandom)]
+            arrival += Int.random(in: 1...scale * plan.tick, using: &networkRandom)
+        } else if !plan.faults.contains(.reordering) {
+            arrival = max(arrival, lastArrival[from][to])
+            lastArrival[from][to] = arrival
+        }
+        queue.add(.deliver(Packet(group: group, message: message)), at: arrival)
+    }
+
+    /// A message arrives.
+    func deliver(_ packet: Packet) {
+        let receiver = node(packet.message.to)
+        if receiver.isUp && receiver.pausedUntil > now {
+            queue.add(.deliver(packet), at: receiver.pausedUntil)
+            return
+        }
+        guard receiver.isUp, !isBlocked(node(packet.message.from), receiver) else {
+            statistics.lost += 1
+            trace("\(packet.message.to)/\(packet.group): lost \(packet.message.from) \(describe(packet.message))")
+            return
+        }
+        trace("\(packet.message.to)/\(packet.group): <- \(packet.message.from) \(describe(packet.message))")
+        digest = mix(digest, mix(UInt64(packet.message.to.rawValue), packet.message.term.rawValue))
+        run(receiver, packet.group) { $0.step(packet.message, into: &$1) }
+    }
+
+    /// Whether messages from one node to another are lost now.
+    func isBlocked(_ from: Node, _ to: Node) -> Bool { blocked[from.number][to.number] }
+
+    /// Cuts the cluster in two, in one direction or both, or cuts off one node.
+    func partition(alone chosen: Node? = nil) {
+        var side = nodes.map { _ in Bool.random(using: &faultRandom) }
+        if chosen != nil || Bool.random(using: &faultRandom) {
+            let leaders = leaders(of: Int.random(in: 0..<plan.groups, using: &faultRandom))
+            let alone = (chosen ?? leaders.first)?.number ?? Int.random(in: 0..<nodes.count, using: &faultRandom)
+            side = nodes.map { $0.number == alone }
+        }
+        let isOneWay =
+            plan.faults.contains(.oneWay)
+            && (!plan.faults.contains(.partition) || Bool.random(using: &faultRandom))
+        let direction = Bool.random(using: &faultRandom)
+        for from in nodes.indices {
+            for to in nodes.indices where side[from] != side[to] {
+                if !isOneWay || side[from] == direction { blocked[from][to] = true }
+            }
+        }
+        trace("partition " + (isOneWay ? "from \(direction) " : "") + side.map { $0 ? "1" : "0" }.joined())
+        isPartitioned = true
+        queue.add(.heal, at: now + Int.random(in: 1...60 * plan.tick, using: &faultRandom))
+    }
+
+    /// All links work again.
+    func healLinks() {
+        guard isPartitioned else { return }
+        trace("links healed")
+        isPartitioned = false
+        for from in nodes.indices { for to in nodes.indices { blocked[from][to] = false } }
+    }
+}
