@@ -52,7 +52,6 @@ struct CommandCheck {
         if let term = terms.first {
             report(.termStart, "term \(term.term) is noted from entry \(term.firstIndex), behind the log's end")
         }
-        checkSnapshot()
         checkApplied()
     }
 
@@ -95,38 +94,26 @@ struct CommandCheck {
         next = index.next
     }
 
-    /// What was compacted away must be described by a snapshot.
-    private mutating func checkSnapshot() {
-        let first = group.meta.firstIndex
-        do throws(IndexError) {
-            let manifest = try reader.index.snapshotManifest(of: group.id)
-            guard first > LogIndex(1) else { return }
-            guard let manifest else {
-                return report(.state, "the entries before \(first) were dropped, and no snapshot stands for them")
-            }
-            guard manifest.index.next >= first else {
-                return report(.state, "the snapshot ends with entry \(manifest.index), the log begins with \(first)")
-            }
-        } catch {
-            report(.database, "the snapshot cannot be read: \(error)")
-        }
-    }
-
-    /// Rule R7: the applied state ends at or before the last entry, and not before the first.
+    /// Rule R7: the applied state ends at or before the last entry, and not before the first; it stands for what was
+    /// compacted away.
     private mutating func checkApplied() {
+        let first = group.meta.firstIndex
+        var hasState = false
         for family in StateFamily.allCases {
             do throws(IndexError) {
                 guard let applied = try reader.index.applied(in: family, of: group.id) else { continue }
+                hasState = true
                 if applied.index >= next {
                     report(.state, "the state has entry \(applied.index) applied, the log ends with \(next.previous)")
-                } else if applied.index.next < group.meta.firstIndex {
-                    report(
-                        .state,
-                        "the state ends with entry \(applied.index), the log begins with \(group.meta.firstIndex)")
+                } else if applied.index.next < first {
+                    report(.state, "the state ends with entry \(applied.index), the log begins with \(first)")
                 }
             } catch {
-                report(.database, "the applied state cannot be read: \(error)")
+                return report(.database, "the applied state cannot be read: \(error)")
             }
+        }
+        if !hasState, first > LogIndex(1) {
+            report(.state, "the entries before \(first) were dropped, and no state stands for them")
         }
     }
 }
