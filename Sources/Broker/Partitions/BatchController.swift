@@ -66,7 +66,8 @@ package struct BatchController: Sendable {
         precondition(batches > 0, "an open frame holds at least one batch")
         if inFlight == 0 { return .close }
         if inFlight >= limits.framesInFlightMax { return .hold }
-        if bytes >= targetBytes || batches >= limits.batchesMax { return .close }
+        // One more batch like these would not fit: nothing is gained by waiting for it.
+        if bytes + bytes / batches > targetBytes || batches >= limits.batchesMax { return .close }
         if now.nanoseconds(since: openedAt) >= limits.waitMax { return .close }
         return .holdUntil(Instant(nanoseconds: openedAt.nanoseconds + limits.waitMax))
     }

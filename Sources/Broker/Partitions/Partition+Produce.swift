@@ -150,13 +150,21 @@ extension Partition {
     /// Asks the batcher about the open frame, at the end of an event-loop turn or when its time is up.
     package func decideOpenFrame(now: Instant) {
         isListedForClosing = false
-        guard let frame = open else { return }
-        let decision = batcher.decide(
-            bytes: frame.payload.readableBytes, batches: frame.batches, openedAt: frame.openedAt, now: now)
+        guard let decision = decision(now: now) else { return }
         switch decision {
         case .close: close(now: now)
         case .hold: break
         case .holdUntil(let instant): environment.closeAt(self, instant)
+        }
+    }
+
+    /// What the batcher says of the open frame.
+    ///
+    /// Apart, so that no copy of the frame lives on while it is closed.
+    private func decision(now: Instant) -> BatchController.Decision? {
+        open.map { frame in
+            batcher.decide(
+                bytes: frame.payload.readableBytes, batches: frame.batches, openedAt: frame.openedAt, now: now)
         }
     }
 
