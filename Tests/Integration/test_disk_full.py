@@ -236,9 +236,12 @@ def test_the_last_byte_is_taken_from_outside(disk, new_broker):
         filler.produce(2)
     check_refusing(broker, filler)
     # What is left is for the index database: offsets wait too, with an error that clients retry.
+    # What checkpoints give back may let some through.
     coordinator_not_available = 15
+    codes = set()
     for _ in range(20):
-        assert commits(broker, TOPIC.encode(), 1000) == {coordinator_not_available}
+        codes |= commits(broker, TOPIC.encode(), 1000)
+    assert coordinator_not_available in codes and codes <= {0, coordinator_not_available}
     check_acknowledged(broker, filler)
     # A topic can be deleted, which is a way out.
     admin.delete_topics(["spare"])["spare"].result(20)
