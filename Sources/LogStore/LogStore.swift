@@ -39,6 +39,8 @@ public final class LogStore: Sendable {
     private let replayed: [GroupID: LogIndex]
     private let threads: Threads
     private let isClosed = Mutex(false)
+    /// Groups whose logs were opened in this run.
+    private let opened = Mutex<Set<GroupID>>([])
 
     private struct Threads: Sendable {
         let flush: WorkerThread
@@ -210,6 +212,7 @@ public final class LogStore: Sendable {
         _ id: GroupID, settings: GroupLogSettings = GroupLogSettings(), label: GroupLabel? = nil
     ) throws(StoreError) -> RecoveredGroup {
         try checkOpen()
+        settle(id)
         var record = try indexed { () throws(IndexError) in try metadata.loadGroup(id) }
         if record.meta == nil { record.meta = try create(id, label) }
         let recovery = try GroupRecovery(
@@ -230,6 +233,7 @@ public final class LogStore: Sendable {
     /// Recovers a group whose entries are commands, creating it when it does not exist.
     public func recoverCommandLog(_ id: GroupID) throws(StoreError) -> RecoveredGroup {
         try checkOpen()
+        settle(id)
         let record = try indexed { () throws(IndexError) in try metadata.loadGroup(id) }
         var meta: GroupMeta
         if let known = record.meta { meta = known } else { meta = try create(id, nil) }
@@ -249,6 +253,11 @@ public final class LogStore: Sendable {
             group.hardState = HardStateRecord(term: group.lastTerm, votedFor: nil)
         }
         return group
+    }
+
+    /// What a log that was open before in this run still has in the threads' queues comes before it is read again.
+    private func settle(_ id: GroupID) {
+        if !opened.withLock({ $0.insert(id).inserted }) { checkpoint() }
     }
 
     /// A group exists durably before its first frame: replay tells deleted groups by their missing facts.

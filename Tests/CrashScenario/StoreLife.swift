@@ -184,19 +184,23 @@ public final class StoreLife {
     }
 
     /// Appends a little to every log that is there: what recovery found must carry what comes after it.
-    public func goOn() throws {
+    ///
+    /// With `closing` the logs are closed again, as they must be before the store is.
+    public func goOn(closing: Bool = false) throws {
         guard let store else { return }
         for id in try store.groups() where id != Self.deleted {
             if id == .controller {
                 let log = try commands(store)
                 try vote(log, log.hardState.term.rawValue + 1, by: 1)
                 try command(log, 2, term: log.hardState.term.rawValue)
+                if closing { log.close() }
             } else {
                 let log = try partition(id, store)
                 guard log.damage == nil else { continue }
                 try vote(log, log.hardState.term.rawValue + 1, by: nil)
                 try append(log, 1, term: log.hardState.term.rawValue)
                 try append(log, 1, term: log.hardState.term.rawValue, bytes: 40_000)
+                if closing { log.close() }
             }
         }
     }

@@ -177,6 +177,8 @@ struct GroupRecovery: ~Copyable {
 
     /// Whether the files are those that were closed; what is not sealed ends in the segment that was noted.
     private func fits(_ closed: CleanEnd, _ segments: [SegmentInfo]) -> Bool {
+        // A pointer proves a later entry: the note is an old one.
+        if let last = record.last, last.index > closed.lastIndex { return false }
         let kept = segments.filter { $0.segment.base <= closed.lastIndex }
         guard kept.dropLast().allSatisfy(\.isSealed), let last = kept.last else {
             return closed.lastIndex < group.meta.firstIndex

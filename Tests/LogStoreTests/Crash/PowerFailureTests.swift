@@ -102,4 +102,22 @@ import Testing
         try fixture.restart(cleanly: false)
         #expect(try fixture.log().lastIndex == LogIndex(3))
     }
+
+    /// A log that is opened again in the same run finds what it was closed with, although the store's threads lag behind.
+    @Test func aLogIsOpenedAgainBehindItsEnd() throws {
+        let fixture = try LogFixture(journal: .auto)
+        for round in 1...20 {
+            try fixture.append(2)
+            fixture.closeLog()
+            #expect(try fixture.log().lastIndex == LogIndex(UInt64(2 * round)))
+        }
+        // Dropped without being closed: the store must not believe what was noted before.
+        try fixture.append(2)
+        fixture.forgetLogs()
+        fixture.store.close()
+        fixture.store = try LogStore.open(fixture.settings, metrics: nil, logger: LogFixture.logger)
+        #expect(try fixture.log().lastIndex == LogIndex(42))
+        fixture.crash()
+        fixture.store.close()
+    }
 }

@@ -86,6 +86,18 @@ final class LogFixture {
         return log
     }
 
+    /// Closes the first log at once, whatever is under way.
+    func closeLog() {
+        loop.turn()
+        logs.removeValue(forKey: Self.group)?.close()
+    }
+
+    /// Lets go of logs without closing them.
+    func forgetLogs() {
+        loop.turn()
+        logs = [:]
+    }
+
     func closeLogs() throws {
         loop.turn()
         for log in logs.values { log.close() }
