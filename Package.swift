@@ -121,6 +121,9 @@ let package = Package(
         .executableTarget(
             name: "simulator", dependencies: ["Raft", "Simulation", arguments], path: "tools/simulator",
             swiftSettings: settings()),
+        .executableTarget(
+            name: "raft-benchmark", dependencies: ["Model", "Raft"], path: "Benchmarks/raft",
+            exclude: ["allocations.c"], swiftSettings: settings()),
 
         // Tests
         .target(

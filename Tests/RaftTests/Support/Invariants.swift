@@ -37,6 +37,9 @@ final class Invariants {
         }
     }
 
+    /// Records a problem that somebody else saw.
+    func note(_ text: String) { violations.append(text) }
+
     /// A disk was destroyed: its replica's promises are void, and what was flushed on a quorum may no longer be.
     func forget(_ id: NodeID) {
         terms[id] = nil

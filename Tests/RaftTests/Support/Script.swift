@@ -32,8 +32,11 @@ struct Script {
     }
 
     /// Runs all commands and returns the whole file as it should read.
-    func replayed() -> (text: String, violations: [String]) {
+    func replayed(mutation: Raft.Mutation? = nil) -> (text: String, violations: [String]) {
         let interpreter = Interpreter()
+        #if MUTATIONS
+            interpreter.cluster.settings.mutation = mutation
+        #endif
         var lines: [String] = []
         for item in items {
             switch item {
