@@ -189,6 +189,8 @@ extension Raft {
         /// A leader that is not sound steps down.
         public mutating func setStanding(_ newStanding: Standing, into directives: inout Directives) {
             standing = newStanding
+            // What waits was said by a replica that did not know of the damage: losing it is allowed, sending it is not.
+            if newStanding != .sound { held.removeAll() }
             if role != .follower && newStanding != .sound {
                 becomeFollower(hardState.term, leader: nil, into: &directives)
             }

@@ -14,7 +14,8 @@ import Testing
         10,  // requests for votes fell victim to the limit on held messages
         77, 230,  // the same, with a deaf leader
         4250, 8532,  // a replica without a configuration had been made a voter and refused to vote
-        35, 92, 187, 1268, 1769, 3649, 4710, 8122,  // bugs of the simulator itself
+        506_736,  // a confirmation that waited was sent after its entries were found damaged
+        35, 92, 187, 1268, 1769, 3649, 4710, 8122, 503_464,  // bugs of the simulator itself
     ]
 
     /// `SEEDS=n` runs that many fresh seeds.

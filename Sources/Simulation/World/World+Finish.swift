@@ -32,7 +32,9 @@ extension World {
     /// Simulated time that all elections, repairs and changes of a healthy cluster fit into.
     private var patience: Int {
         let flush = plan.flush.upperBound + plan.latency.upperBound
-        return 40 * plan.settings.electionTicks * plan.tick + 200 * flush
+        // Clients choose groups at random: each needs its turn.
+        let turns = 20 * plan.groups * plan.operationInterval
+        return 40 * plan.settings.electionTicks * plan.tick + 200 * flush + turns
     }
 
     /// Runs until the condition holds, for a limited simulated time.
