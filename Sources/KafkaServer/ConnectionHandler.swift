@@ -23,7 +23,10 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private var instance: ConnectionInstance
     private var decoder: FrameDecoder
     private var writer: ResponseWriter
+    private let buffers: ReceiveBuffers
     private var context: ChannelHandlerContext?
+    /// How many bytes the kernel gathers before it tells of them.
+    private var lowWater = 1
     /// What was read while the connection stood still; at most what one read burst delivers.
     private var backlog: [ByteBuffer] = []
     private var isReadWanted = false
@@ -36,7 +39,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private var throttledUntil: NIODeadline?
     private var disconnectActions: [UInt64: @Sendable () -> Void] = [:]
 
-    init(context: RequestContext, loop: ConnectionLoop, allocator: ByteBufferAllocator) {
+    init(context: RequestContext, loop: ConnectionLoop, allocator: ByteBufferAllocator, buffers: ReceiveBuffers) {
+        self.buffers = buffers
         self.id = context.connectionID
         self.requestContext = context
         self.loop = loop
@@ -95,6 +99,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         }
         if chunk.readableBytes > 0 && !isClosed { backlog.append(chunk) }
         instance.received(byteCount, isPartial: decoder.isPartial, at: now)
+        buffers.limit(to: backlog.isEmpty ? decoder.nextReadBytes : 0)
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
@@ -208,10 +213,19 @@ final class ConnectionHandler: ChannelDuplexHandler {
         isBusy = false
         guard !isClosed else { return }
         if instance.pauses.contains(.closing), instance.isQuiet { return closeAfterFlush(context) }
+        setLowWater(backlog.isEmpty ? decoder.lowWater : 1, context)
         if isReadWanted && mayRead {
             isReadWanted = false
             context.read()
         }
+    }
+
+    /// Has the kernel wake this connection once for a large request instead of once for each piece of it.
+    private func setLowWater(_ byteCount: Int, _ context: ChannelHandlerContext) {
+        guard byteCount != lowWater else { return }
+        lowWater = byteCount
+        // Where there is no such option every piece wakes us, as before.
+        try? context.channel.syncOptions?.setOption(SocketTuning.lowWater, value: byteCount)
     }
 
     private func sendReady(_ context: ChannelHandlerContext) {
@@ -297,6 +311,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
     }
 
     func checkTimers(now: Instant) {
+        // A slow client is to be seen making progress, however little.
+        if lowWater > 1, let context { setLowWater(1, context) }
         guard let reason = instance.expired(at: now) else { return }
         shared.logger.debug(
             "connection is given up",

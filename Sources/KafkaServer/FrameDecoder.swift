@@ -2,7 +2,8 @@
 //
 // FrameDecoder.swift
 // Cuts the stream of a connection into requests: a pure value, fed with what the socket delivers.
-// A request that lies whole in what was read is a slice of it; one that spans reads is copied once into a buffer of its own.
+// A request that lies whole in what was read is a slice of it. One that spans reads is put together in a buffer of its own:
+// in that of its first bytes when there is room behind them, with a copy otherwise.
 
 import NIOCore
 
@@ -22,12 +23,19 @@ struct FrameDecoder: Sendable {
     /// Larger requests grow by doubling as they arrive, so that a size alone claims no memory.
     static let allocationMax = 2 << 20
 
+    /// From this size on a request is worth a read of its own.
+    static let largeBytesMin = 64 << 10
+    private static let prefixLength = 4
+
     private let bytesMax: Int
     private let allocator: ByteBufferAllocator
     private var prefix: UInt32 = 0
     private var prefixBytes = 0
     private var partial: ByteBuffer?
     private var missing = 0
+    /// The size of a request of which no byte has come.
+    private var announced: Int?
+    private var wasLarge = false
     private var isFirst = true
 
     init(bytesMax: Int, allocator: ByteBufferAllocator) {
@@ -36,7 +44,20 @@ struct FrameDecoder: Sendable {
     }
 
     /// Whether a request has begun and is not complete.
-    var isPartial: Bool { prefixBytes > 0 || partial != nil }
+    var isPartial: Bool { prefixBytes > 0 || partial != nil || announced != nil }
+
+    /// What the next read should take at most, so that it ends where a request ends; 0 when that is not known or not worth it.
+    var nextReadBytes: Int {
+        guard let rest = rest else { return wasLarge && prefixBytes == 0 ? Self.prefixLength : 0 }
+        guard rest >= Self.largeBytesMin else { return 0 }
+        return rest > Self.allocationMax ? Self.allocationMax : rest + Self.prefixLength
+    }
+
+    /// How many bytes should be there before a read is worth while; never more than are still to come.
+    var lowWater: Int { rest.map { $0 >= Self.largeBytesMin ? min($0, Self.allocationMax) : 1 } ?? 1 }
+
+    /// The bytes that the begun request lacks.
+    private var rest: Int? { partial == nil ? announced : missing }
 
     /// Bytes held for a request that is not complete.
     var partialBytes: Int { partial?.readableBytes ?? 0 }
@@ -44,8 +65,23 @@ struct FrameDecoder: Sendable {
     /// The next request in what was kept and `chunk`, without its size; nil when `chunk` is used up.
     mutating func next(from chunk: inout ByteBuffer) throws(FrameError) -> ByteBuffer? {
         if partial != nil { return continuePartial(from: &chunk) }
-        guard let size = try readSize(from: &chunk) else { return nil }
-        if let frame = chunk.readSlice(length: size) { return frame }
+        let known = announced.take()
+        guard let size = known == nil ? try readSize(from: &chunk) : known else { return nil }
+        if let frame = chunk.readSlice(length: size) {
+            wasLarge = size >= Self.largeBytesMin
+            return frame
+        }
+        if chunk.readableBytes == 0 {
+            announced = size
+            return nil
+        }
+        wasLarge = size >= Self.largeBytesMin
+        missing = size - chunk.readableBytes
+        if chunk.readableBytes >= Self.largeBytesMin, chunk.writableBytes >= missing {
+            partial = chunk
+            chunk = ByteBuffer()
+            return nil
+        }
         missing = size
         partial = allocator.buffer(capacity: min(size, Self.allocationMax))
         return continuePartial(from: &chunk)

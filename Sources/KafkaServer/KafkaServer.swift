@@ -139,8 +139,8 @@ public final class KafkaServer: Sendable {
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.socketOption(.so_keepalive), value: 1)
-            .childChannelOption(.maxMessagesPerRead, value: 2)
-            .childChannelOption(.recvAllocator, value: SocketTuning.receiveBuffers)
+            // A second read in a row would find the first pieces of a request instead of all of it.
+            .childChannelOption(.maxMessagesPerRead, value: 1)
             .childChannelOption(
                 .writeBufferWaterMark,
                 value: .init(low: settings.responseBacklogBytesMax / 2, high: settings.responseBacklogBytesMax)
@@ -180,7 +180,9 @@ public final class KafkaServer: Sendable {
         let context = RequestContext(
             connectionID: nextConnectionID.wrappingAdd(1, ordering: .relaxed).oldValue, listener: listener,
             peerAddress: peer, eventLoop: channel.eventLoop)
-        let handler = ConnectionHandler(context: context, loop: loop, allocator: channel.allocator)
+        let buffers = ReceiveBuffers()
+        try channel.syncOptions?.setOption(.recvAllocator, value: buffers)
+        let handler = ConnectionHandler(context: context, loop: loop, allocator: channel.allocator, buffers: buffers)
         try channel.pipeline.syncOperations.addHandler(handler)
     }
 

@@ -18,6 +18,10 @@ enum SocketTuning {
     /// every connection keeps one.
     static let receiveBuffers = AdaptiveRecvByteBufferAllocator(minimum: 4 << 10, initial: 16 << 10, maximum: 256 << 10)
 
+    /// How many bytes make a socket readable.
+    static let lowWater = ChannelOptions.Types.SocketOption(
+        level: SocketOptionLevel(SOL_SOCKET), name: SocketOptionName(SO_RCVLOWAT))
+
     /// Leaves IPv4 to the socket that listens on it.
     static let onlyIPv6 = ChannelOptions.Types.SocketOption(
         level: SocketOptionLevel(IPPROTO_IPV6), name: SocketOptionName(IPV6_V6ONLY))

@@ -51,6 +51,38 @@ import Testing
         #expect(!decoder.isPartial)
     }
 
+    /// A socket that delivers `stream` by `share` of what each read asks for.
+    @Test(arguments: [1.0, 0.7, 0.3, 0.01]) func largeRequestsGetReadsOfTheirOwn(share: Double) throws {
+        var stream = ByteBuffer()
+        let sizes = [100, 300_000, 65_536, 1_000_000, 10, 3 << 20, 700_000, 0, 200_000]
+        for (number, size) in sizes.enumerated() {
+            stream.writeInteger(Int32(size))
+            stream.writeRepeatingByte(UInt8(number), count: size)
+        }
+        var decoder = FrameDecoder(bytesMax: 8 << 20, allocator: ByteBufferAllocator())
+        let buffers = ReceiveBuffers()
+        var frames: [ByteBuffer] = []
+        var places = 0
+        while stream.readableBytes > 0 {
+            var chunk = buffers.buffer(allocator: ByteBufferAllocator())
+            let count = min(stream.readableBytes, max(1, Int(Double(chunk.writableBytes) * share)))
+            let capacity = chunk.storageCapacity
+            if var piece = stream.readSlice(length: count) { chunk.writeBuffer(&piece) }
+            #expect(chunk.storageCapacity == capacity)
+            while let frame = try decoder.next(from: &chunk) {
+                frames.append(frame)
+                if frame.readableBytes >= 100_000, frame.storageCapacity <= 2 << 20 { places += 1 }
+            }
+            #expect(chunk.readableBytes == 0)
+            #expect(decoder.lowWater >= 1 && (decoder.lowWater == 1 || decoder.lowWater <= stream.readableBytes))
+            buffers.limit(to: decoder.nextReadBytes)
+        }
+        #expect(frames.map(\.readableBytes) == sizes && places == 4)
+        for (number, frame) in frames.enumerated() {
+            #expect(frame == ByteBuffer(repeating: UInt8(number), count: sizes[number]))
+        }
+    }
+
     @Test(arguments: [
         (Int32(-1), FrameError.negativeSize(-1)), (.min, .negativeSize(.min)), (1001, .tooLarge(1001, limit: 1000)),
         (0x4745_5420, .foreignProtocol("HTTP")), (0x1603_0102, .foreignProtocol("TLS")),
