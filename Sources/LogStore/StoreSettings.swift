@@ -43,6 +43,8 @@ public struct StoreSettings: Sendable {
     public var clock = Clock.system
     /// Runs of frames from this length on are written around the page cache; at least one block of 4 KiB.
     package var unbufferedBytesMin = 64 << 10
+    /// Payloads from this length on are placed so that they can be written from where they are in memory.
+    package var leadBytesMin = 256 << 10
 
     /// The defaults for `directory`.
     public init(directory: String) { self.directory = directory }

@@ -173,13 +173,15 @@ extension StoreLife {
             let name = String(repeating: "0", count: 20 - digits.count) + digits
             let path = "\(settings.directory)/groups/\(id.rawValue)/\(name).seg"
             var bytes = ByteBuffer()
-            let length = 96 + Int(place.storedLength)
+            let stored = Int(place.storedLength)
             guard let file = try? system.open(path, .read),
-                try file.read(length, at: Int(place.at.position), into: &bytes) == length,
+                try file.read(96, at: Int(place.at.position), into: &bytes) == 96,
+                let lead = bytes.getInteger(at: 76, endianness: .little, as: UInt16.self).map({ Int($0) }),
+                try file.read(lead + stored, at: Int(place.at.position) + 96, into: &bytes) == lead + stored,
                 bytes.getInteger(at: 8, endianness: .little, as: UInt64.self) == id.rawValue,
                 bytes.getInteger(at: 32, endianness: .little, as: UInt64.self) == index.rawValue,
                 bytes.getInteger(at: 72, endianness: .little, as: UInt32.self) == place.payloadCRC,
-                let payload = bytes.getSlice(at: 96, length: Int(place.storedLength)),
+                let payload = bytes.getSlice(at: 96 + lead, length: stored),
                 CRC32C.checksum(payload) == place.payloadCRC
             else {
                 findings.problems.append(

@@ -62,6 +62,7 @@ public final class StoreLife {
         settings.recycledSegments = 2
         settings.flushThreads = 2
         settings.unbufferedBytesMin = 4096
+        settings.leadBytesMin = 8192
         settings.checkpointMilliseconds = 1_000_000
         return settings
     }

@@ -110,7 +110,8 @@ struct ConnectionHarness {
         let context = RequestContext(
             connectionID: 1, listener: ListenerAddress(name: "test", advertisedHost: "here", advertisedPort: 1),
             peerAddress: "192.0.2.1", eventLoop: channel.eventLoop)
-        self.handler = ConnectionHandler(context: context, loop: connections, allocator: channel.allocator, buffers: ReceiveBuffers())
+        self.handler = ConnectionHandler(
+            context: context, loop: connections, allocator: channel.allocator, buffers: ReceiveBuffers())
         try channel.pipeline.syncOperations.addHandler(counter)
         try channel.pipeline.syncOperations.addHandler(self.handler)
         channel.connect(to: try SocketAddress(ipAddress: "192.0.2.1", port: 1), promise: nil)

@@ -13,7 +13,7 @@
 ///
 /// Safe to use: every access is checked here.
 @safe
-struct AlignedBuffer: ~Copyable {
+package struct AlignedBuffer: ~Copyable {
     /// What disks and file systems ask of direct writes.
     static let alignment = 4096
 

@@ -62,6 +62,8 @@ package protocol File: AnyObject, Sendable {
     func read(_ count: Int, at position: Int, into buffer: inout ByteBuffer) throws(StoreError) -> Int
     /// Writes all of `bytes` at `position`.
     func write(_ bytes: RawSpan, at position: Int) throws(StoreError)
+    /// Writes all of `pieces`, one behind the other, from `position` on.
+    func write(_ pieces: [WritePiece], _ staging: borrowing AlignedBuffer, at position: Int) throws(StoreError)
     /// Makes the file's bytes durable.
     func flush() throws(StoreError)
     /// Reserves space and gives the file at least `size` bytes; new bytes read as zeros.
@@ -81,5 +83,40 @@ extension FileSystem {
         try makeDirectoryDurably(parent)
         try makeDirectory(path)
         try syncDirectory(parent)
+    }
+}
+
+/// A part of a write that is gathered from several places.
+package enum WritePiece: Sendable {
+    /// A range of the staging buffer.
+    case staged(Range<Int>)
+    /// The readable bytes of a buffer.
+    case memory(ByteBuffer)
+
+    var byteCount: Int {
+        switch self {
+        case .staged(let range): range.count
+        case .memory(let buffer): buffer.readableBytes
+        }
+    }
+}
+
+extension File {
+    /// One write for each piece.
+    package func write(
+        _ pieces: [WritePiece], _ staging: borrowing AlignedBuffer, at position: Int
+    ) throws(StoreError) {
+        var position = position
+        for piece in pieces {
+            switch piece {
+            case .staged(let range):
+                let position = position
+                try staging.withBytes { bytes throws(StoreError) in
+                    try write(bytes.extracting(range), at: position)
+                }
+            case .memory(let buffer): try write(buffer.readableBytesSpan, at: position)
+            }
+            position += piece.byteCount
+        }
     }
 }

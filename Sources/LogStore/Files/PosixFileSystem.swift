@@ -179,6 +179,69 @@ private final class PosixFile: File {
         guard code == 0 else { throw .file(operation: "write", path: path, errno: code) }
     }
 
+    func write(_ pieces: [WritePiece], _ staging: borrowing AlignedBuffer, at position: Int) throws(StoreError) {
+        let total = pieces.reduce(0) { $0 + $1.byteCount }
+        var vectors = unsafe [iovec]()
+        unsafe vectors.reserveCapacity(pieces.count)
+        let code: CInt = staging.withBytes { bytes in
+            // The staged bytes stay where they are while the closure runs.
+            unsafe bytes.withUnsafeBytes { staged in
+                unsafe gather(pieces[...], staged, &vectors) { vectors in
+                    unsafe writeVectors(&vectors, total, at: position)
+                }
+            }
+        }
+        guard code == 0 else { throw .file(operation: "write", path: path, errno: code) }
+    }
+
+    /// Collects where the pieces are, nested so that all of them stay there while `body` runs.
+    private func gather(
+        _ pieces: ArraySlice<WritePiece>, _ staged: UnsafeRawBufferPointer, _ vectors: inout [iovec],
+        _ body: (inout [iovec]) -> CInt
+    ) -> CInt {
+        switch pieces.first {
+        case nil: return unsafe body(&vectors)
+        case .staged(let range):
+            // The system reads from the memory only.
+            let start = unsafe UnsafeMutableRawPointer(mutating: staged.baseAddress?.advanced(by: range.lowerBound))
+            unsafe vectors.append(iovec(iov_base: start, iov_len: range.count))
+            return unsafe gather(pieces.dropFirst(), staged, &vectors, body)
+        case .memory(let buffer):
+            return unsafe buffer.withUnsafeReadableBytes { bytes in
+                unsafe vectors.append(
+                    iovec(iov_base: UnsafeMutableRawPointer(mutating: bytes.baseAddress), iov_len: bytes.count))
+                return unsafe gather(pieces.dropFirst(), staged, &vectors, body)
+            }
+        }
+    }
+
+    /// Writes all vectors; returns 0 or the error's number.
+    private func writeVectors(_ vectors: inout [iovec], _ total: Int, at position: Int) -> CInt {
+        var done = 0
+        var next = 0
+        while done < total {
+            // The vectors point to memory that lives as long as the caller's closure.
+            let step = unsafe vectors[next...].withUnsafeBufferPointer { rest in
+                unsafe pwritev(file, rest.baseAddress, CInt(rest.count), off_t(position + done))
+            }
+            if step < 0 && errno == EINTR { continue }
+            if step < 0 && errno == EINVAL && stopDirect() { continue }
+            if step <= 0 { return step == 0 ? EIO : errno }
+            done += step
+            var rest = step
+            while unsafe next < vectors.count && rest >= vectors[next].iov_len {
+                rest -= unsafe vectors[next].iov_len
+                next += 1
+            }
+            if rest > 0 {
+                // Inside the vector: fewer bytes were written than it has.
+                unsafe vectors[next].iov_base = vectors[next].iov_base?.advanced(by: rest)
+                unsafe vectors[next].iov_len -= rest
+            }
+        }
+        return 0
+    }
+
     /// Takes the direct flag away; returns whether it was there.
     private func stopDirect() -> Bool {
         let flags = fcntl(file, F_GETFL)

@@ -236,9 +236,10 @@ struct FrameWriter {
             }
             if staged.readableBytes == 0 { start = Int(frame.position) }
             stage(frame.header)
+            staged.writeRepeatingByte(0, count: Int(frame.header.lead))
             if frame.payload.readableBytes >= Self.gatheredBytesMax {
                 try flush(to: file)
-                let position = Int(frame.position) + FrameHeader.byteCount
+                let position = Int(frame.position) + frame.header.payloadStart
                 let payload = frame.payload
                 try file.write(payload.readableBytesSpan, at: position)
                 start = position + frame.payload.readableBytes

@@ -50,8 +50,8 @@ struct FrameCursor {
         guard header.frameBytes <= Self.frameBytesMax, position + header.frameBytes <= end else {
             return .damagedPayload(header)
         }
-        try load(FrameHeader.byteCount + Int(header.storedLength))
-        let start = position - chunkStart + FrameHeader.byteCount
+        try load(header.payloadStart + Int(header.storedLength))
+        let start = position - chunkStart + header.payloadStart
         let stored = Int(header.storedLength)
         guard let payload = chunk.getSlice(at: chunk.readerIndex + start, length: stored),
             CRC32C.checksum(payload) == header.payloadCRC
@@ -103,6 +103,6 @@ extension FrameHeader {
         StoredEntry(
             kind: kind, term: term, index: index, baseOffset: baseOffset, recordCount: recordCount,
             maxTimestamp: maxTimestamp, codec: codec, rawLength: Int(rawLength),
-            startsSegment: flags.contains(.startsSegment), payload: payload)
+            lead: lead, startsSegment: flags.contains(.startsSegment), payload: payload)
     }
 }

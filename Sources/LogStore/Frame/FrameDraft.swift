@@ -44,6 +44,8 @@ public struct FrameDraft: Sendable {
     public var payload: ByteBuffer
     /// The CRC-32C of `payload`, when it is known; nil has it computed.
     public var checksum: UInt32?
+    /// The zeros before the payload as the leader decided, so that segments are alike on all replicas; nil lets the log decide.
+    public var lead: UInt16?
     /// What to do with the bytes on the way.
     public var compression: Compression
     /// Whether the entry begins a new segment.
@@ -107,6 +109,8 @@ public struct StoredEntry: Sendable {
     public let codec: FrameCodec
     /// The length of the payload when it is unpacked.
     public let rawLength: Int
+    /// The zeros before the payload in a segment.
+    public var lead: UInt16 = 0
     /// Whether it was the first entry of its segment.
     public let startsSegment: Bool
     /// The stored bytes.
@@ -114,9 +118,11 @@ public struct StoredEntry: Sendable {
 
     /// The draft that stores the same entry on another replica.
     public var draft: FrameDraft {
-        FrameDraft(
+        var draft = FrameDraft(
             kind: kind, term: term, index: index, baseOffset: baseOffset, recordCount: recordCount,
             maxTimestamp: maxTimestamp, payload: payload, compression: .stored(codec, rawLength: rawLength),
             segmentStart: .decided(startsSegment))
+        draft.lead = lead
+        return draft
     }
 }

@@ -12,7 +12,7 @@
 //     48  max timestamp 8
 //     56  record count 4 │ stored length 4
 //     64  raw length 4 │ previous frame's checksum 4
-//     72  payload crc 4 │ zero 4
+//     72  payload crc 4 │ lead 2 │ zero 2
 //     80  zero 8
 //     88  zero 4 │ header crc 4          (CRC32C of the 92 bytes before it; it is the frame's checksum)
 
@@ -21,7 +21,7 @@ internal import Records
 
 /// One frame's description.
 ///
-/// ``checksum`` covers everything: the header, the chain before it and, through its CRC, the payload.
+/// The payload begins ``lead`` zeros behind the header. ``checksum`` covers everything: the header, the chain before it and, through its CRC, the payload.
 struct FrameHeader: Hashable, Sendable {
     /// The bytes of a header.
     static let byteCount = 96
@@ -31,6 +31,8 @@ struct FrameHeader: Hashable, Sendable {
     static let version: UInt8 = 1
     /// Frames begin at multiples of this.
     static let alignment = 8
+    /// Leads are shorter than this, the size of a disk's block.
+    static let leadMax = 4096
 
     /// What may be set in the flags byte.
     struct Flags: OptionSet, Hashable, Sendable {
@@ -53,19 +55,23 @@ struct FrameHeader: Hashable, Sendable {
     var rawLength: UInt32
     var previous: UInt32
     var payloadCRC: UInt32
+    /// Zeros between header and payload: they put the payload where memory and disk have their blocks at the same bytes.
+    var lead: UInt16 = 0
     /// Filled in by ``seal()`` and by parsing.
     var checksum: UInt32 = 0
 
     /// The bytes from this frame's start to the next one's.
-    var frameBytes: Int { Self.frameBytes(storedLength: Int(storedLength)) }
+    var frameBytes: Int { Self.frameBytes(storedLength: Int(storedLength), lead: Int(lead)) }
+    /// Where the payload begins, from the frame's start.
+    var payloadStart: Int { Self.byteCount + Int(lead) }
     /// The zeros behind the payload.
-    var paddingBytes: Int { frameBytes - Self.byteCount - Int(storedLength) }
+    var paddingBytes: Int { frameBytes - payloadStart - Int(storedLength) }
     /// The offset after the last record.
     var endOffset: Offset { baseOffset + Int(recordCount) }
 
-    /// The bytes a frame takes whose payload is stored in `storedLength` bytes.
-    static func frameBytes(storedLength: Int) -> Int {
-        (byteCount + storedLength + alignment - 1) / alignment * alignment
+    /// The bytes a frame takes whose payload is stored in `storedLength` bytes behind `lead` zeros.
+    static func frameBytes(storedLength: Int, lead: Int = 0) -> Int {
+        (byteCount + lead + storedLength + alignment - 1) / alignment * alignment
     }
 
     /// The salt of the segment that begins with the entry `base` of `term`.
@@ -94,7 +100,7 @@ struct FrameHeader: Hashable, Sendable {
         words[6] = UInt64(bitPattern: maxTimestamp)
         words[7] = UInt64(UInt32(bitPattern: recordCount)) | UInt64(storedLength) << 32
         words[8] = UInt64(rawLength) | UInt64(previous) << 32
-        words[9] = UInt64(payloadCRC)
+        words[9] = UInt64(payloadCRC) | UInt64(lead) << 32
         words[11] = UInt64(checksum) << 32
         for position in words.indices { words[position] = words[position].littleEndian }
         return words
@@ -136,6 +142,7 @@ extension FrameHeader {
         else { return .foreign }
         let counts = word(area, 56)
         let lengths = word(area, 64)
+        let payload = word(area, 72)
         return .header(
             FrameHeader(
                 kind: kind, codec: codec, flags: Flags(rawValue: UInt8(truncatingIfNeeded: first >> 56)),
@@ -145,7 +152,8 @@ extension FrameHeader {
                 recordCount: Int32(bitPattern: UInt32(truncatingIfNeeded: counts)),
                 storedLength: UInt32(truncatingIfNeeded: counts >> 32),
                 rawLength: UInt32(truncatingIfNeeded: lengths), previous: UInt32(truncatingIfNeeded: lengths >> 32),
-                payloadCRC: UInt32(truncatingIfNeeded: word(area, 72)), checksum: checksum))
+                payloadCRC: UInt32(truncatingIfNeeded: payload), lead: UInt16(truncatingIfNeeded: payload >> 32),
+                checksum: checksum))
     }
 
     /// The little-endian word at `position`, which must be inside.

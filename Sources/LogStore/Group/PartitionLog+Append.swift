@@ -78,7 +78,8 @@ extension PartitionLog {
     private func seal(_ entry: WaitingEntry) {
         let draft = entry.draft
         let stored = entry.encoded?.payload ?? draft.payload
-        let frameBytes = FrameHeader.frameBytes(storedLength: stored.readableBytes)
+        let leadMax = stored.readableBytes >= core.settings.leadBytesMin ? FrameHeader.leadMax : 0
+        let frameBytes = FrameHeader.frameBytes(storedLength: stored.readableBytes, lead: leadMax)
         let starts = prepareSegment(for: draft, frameBytes: frameBytes)
         let active = segments.count - 1
         let position = segments[active].end
@@ -89,6 +90,7 @@ extension PartitionLog {
             storedLength: UInt32(stored.readableBytes), rawLength: UInt32(rawLength(of: draft)), previous: lastChecksum,
             payloadCRC: entry.encoded?.crc ?? draft.checksum ?? CRC32C.checksum(stored))
         header.codec = entry.encoded?.codec ?? storedCodec(of: draft)
+        header.lead = draft.lead ?? lead(of: stored, at: position)
         header.seal()
         lastChecksum = header.checksum
         let isIndexed = extend(active, header, position)
@@ -100,6 +102,12 @@ extension PartitionLog {
                     handle: handle, generation: progress.generation, segment: segments[active].segment,
                     position: UInt32(position), header: header, payload: stored, isIndexed: isIndexed,
                     maxTimestampSoFar: maxTimestamp, startsTerm: entry.startsTerm, meta: entry.meta)))
+    }
+
+    /// Large payloads are placed so that they are written without a copy.
+    private func lead(of stored: ByteBuffer, at position: Int) -> UInt16 {
+        guard stored.readableBytes >= core.settings.leadBytesMin else { return 0 }
+        return UInt16(stored.lead(at: position + FrameHeader.byteCount))
     }
 
     private func storedCodec(of draft: FrameDraft) -> FrameCodec {

@@ -153,7 +153,7 @@ extension JournalItem {
             UInt64(littleEndian: expected[1]) == FrameHeader.word(bytes, position + 8),
             UInt64(littleEndian: expected[2]) == FrameHeader.word(bytes, position + 16)
         else { return nil }
-        let payloadStart = start + FrameHeader.byteCount
+        let payloadStart = start + header.payloadStart
         let end = payloadStart + Int(header.storedLength)
         guard CRC32C.checksum(bytes.extracting(payloadStart..<end)) == header.payloadCRC,
             let payload = block.getSlice(at: block.readerIndex + payloadStart, length: Int(header.storedLength))

@@ -128,6 +128,7 @@ struct JournalWriter: ~Copyable {
             base: frame.segment?.base, position: frame.position, checksum: frame.header.checksum)
         staging.append(prefix)
         staging.append(frame.header.words)
+        staging.pad(upTo: staging.count + Int(frame.header.lead))
         let payload = frame.payload
         staging.append(payload.readableBytesSpan)
         staging.pad(to: FrameHeader.alignment)

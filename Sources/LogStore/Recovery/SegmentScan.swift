@@ -100,7 +100,7 @@ struct SegmentScan {
     /// Whether a sector inside the frame was never written.
     private func hasEmptySector(_ header: FrameHeader, _ position: Int, _ size: Int) throws(StoreError) -> Bool {
         let end = min(size, position + header.frameBytes)
-        if end < position + FrameHeader.byteCount + Int(header.storedLength) { return true }
+        if end < position + header.payloadStart + Int(header.storedLength) { return true }
         var sector = (position / Self.sectorBytes + 1) * Self.sectorBytes
         while sector < end {
             if try isZero(from: sector, upTo: min(end, sector + Self.sectorBytes)) { return true }
