@@ -73,7 +73,9 @@ public final class LogStore: Sendable {
             return try LogStore(settings, system, lock, StoreMetrics(registry), logger, tuning)
         } catch {
             lock.unlock()
-            throw error
+            guard error.isNoSpace, let free = try? system.freeBytes(at: settings.directory) else { throw error }
+            logger.error("The disk is full", metadata: ["error": "\(error)"])
+            throw .diskFull(free: ByteCount(free), reserve: settings.diskReserve)
         }
     }
 
@@ -85,6 +87,7 @@ public final class LogStore: Sendable {
         if !system.exists(root + "/rocksdb"), system.exists(root + "/groups") {
             throw .formatVersion(found: "groups without an index database", supported: Self.formatVersion)
         }
+        let ballast = try Ballast(system: system, settings: settings)
         let index = try indexed { () throws(IndexError) in try IndexDatabase(at: root + "/rocksdb", tuning: tuning) }
         let openedAt = try indexed { () throws(IndexError) in try index.latestSequence() }
         try system.makeDirectory(root + "/rocksdb")
@@ -101,7 +104,7 @@ public final class LogStore: Sendable {
         let meta = try Self.storeMeta(index, settings)
         let core = try StoreCore(
             settings: settings, system: system, index: index, metrics: metrics, logger: logger,
-            checkpointed: meta.journalApplied.rawValue)
+            ballast: ballast, checkpointed: meta.journalApplied.rawValue)
         var past = try IndexPast(core, meta, openedAt: openedAt)
         // A process that was killed may have left names that are not durable.
         try system.syncDirectory(root)
@@ -212,7 +215,7 @@ public final class LogStore: Sendable {
         _ id: GroupID, settings: GroupLogSettings = GroupLogSettings(), label: GroupLabel? = nil
     ) throws(StoreError) -> RecoveredGroup {
         try checkOpen()
-        settle(id)
+        try settle(id)
         var record = try indexed { () throws(IndexError) in try metadata.loadGroup(id) }
         if record.meta == nil { record.meta = try create(id, label) }
         let recovery = try GroupRecovery(
@@ -233,7 +236,7 @@ public final class LogStore: Sendable {
     /// Recovers a group whose entries are commands, creating it when it does not exist.
     public func recoverCommandLog(_ id: GroupID) throws(StoreError) -> RecoveredGroup {
         try checkOpen()
-        settle(id)
+        try settle(id)
         let record = try indexed { () throws(IndexError) in try metadata.loadGroup(id) }
         var meta: GroupMeta
         if let known = record.meta { meta = known } else { meta = try create(id, nil) }
@@ -256,8 +259,10 @@ public final class LogStore: Sendable {
     }
 
     /// What a log that was open before in this run still has in the threads' queues comes before it is read again.
-    private func settle(_ id: GroupID) {
-        if !opened.withLock({ $0.insert(id).inserted }) { checkpoint() }
+    private func settle(_ id: GroupID) throws(StoreError) {
+        guard !opened.withLock({ $0.insert(id).inserted }) else { return }
+        checkpoint()
+        if core.marks.value.deferredFrom != nil { throw core.noSpace }
     }
 
     /// A group exists durably before its first frame: replay tells deleted groups by their missing facts.
@@ -299,6 +304,9 @@ public final class LogStore: Sendable {
     /// Why data is refused while everything else goes on; nil while there is room.
     public var diskFull: StoreError? { core.diskFull(for: 0) }
 
+    /// Whether the ballast of the disk reserve is given back, because the disk was nearly full.
+    public var isBallastReleased: Bool { core.ballast.isReleased }
+
     /// Why the store stopped; nil while it works.
     public var failure: StoreError? { core.failure }
 
@@ -339,7 +347,8 @@ public final class LogStore: Sendable {
         core.postApply(.stop, isUrgent: true)
         threads.apply.join()
         threads.workers.stop()
-        if core.failure == nil { markClean() }
+        // What still waits for space is in the journal only; the next start replays it.
+        if core.failure == nil, core.marks.value.deferredFrom == nil { markClean() }
         metadata.close()
         lock.unlock()
     }

@@ -69,6 +69,15 @@ extension Corruption: CustomStringConvertible {
     }
 }
 
+extension StoreError {
+    /// Whether the operating system had no space to give, or no room for one more name.
+    package var isNoSpace: Bool {
+        // ENOSPC, which has the same number everywhere.
+        if case .file(_, _, 28) = self { return true }
+        return false
+    }
+}
+
 extension StoreError: CustomStringConvertible {
     /// The value as people read it.
     public var description: String {

@@ -40,6 +40,10 @@ public struct StoreMetrics: Sendable {
     public let diskFree: Gauge
     /// 1 while data is refused because the disk reserve is reached.
     public let diskReserveReached: Gauge
+    /// Bytes held in the ballast file.
+    public let ballastBytes: Gauge
+    /// Bytes in the journal that wait for room in their segments.
+    public let deferredBytes: Gauge
     /// Segment files deleted or recycled.
     public let segmentsDeleted: Counter
 
@@ -77,6 +81,9 @@ public struct StoreMetrics: Sendable {
         diskFree = gauge("disk_free_bytes", "Free bytes of the data directory's disk.")
         diskReserveReached = gauge(
             "disk_reserve_reached", "1 while data is refused because the disk reserve is reached.")
+        ballastBytes = gauge(
+            "ballast_bytes", "Bytes held in a file, to be let go when the disk is full; 0 when they were.")
+        deferredBytes = gauge("deferred_bytes", "Bytes in the journal that wait for room in their segments.")
         segmentsDeleted = counter("segments_deleted_total", "Segment files deleted or recycled.")
     }
 }

@@ -29,6 +29,8 @@ public struct StoreSettings: Sendable {
     public var recycledSegments = 8
     /// Free space below which data is refused.
     public var diskReserve: ByteCount = .gibibytes(1)
+    /// The most of the reserve that is held in a file, to be let go when the disk is full; at most an eighth of the reserve.
+    public var ballastMax: ByteCount = .mebibytes(128)
     /// The zstd level of frames; 0 turns compression off.
     public var compressionLevel: Int32 = 1
     /// Payloads below this size are stored as they are: the gain does not pay for the way to the codec thread.

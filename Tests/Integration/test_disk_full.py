@@ -191,10 +191,17 @@ def test_retention_makes_room(disk, new_broker):
     broker.verify()
 
 
-def fill_with_ballast(disk, leave=0):
+def wait_for_ballast(broker, expected):
+    deadline = time.monotonic() + 20
+    while broker.metric("goulette_store_ballast_bytes") != expected:
+        assert time.monotonic() < deadline, broker.log_tail()
+        time.sleep(0.05)
+
+
+def fill_from_outside(disk, leave=0):
     """Takes the space from outside, as another program on the disk would."""
-    ballast = pathlib.Path(disk) / "ballast"
-    with open(ballast, "wb") as file:
+    foreign = pathlib.Path(disk) / "foreign"
+    with open(foreign, "ab") as file:
         while free_bytes(disk) > leave:
             try:
                 file.write(bytes(min(MIB, free_bytes(disk) - leave)))
@@ -202,22 +209,22 @@ def fill_with_ballast(disk, leave=0):
                 os.fsync(file.fileno())
             except OSError:
                 break
-    return ballast
+    return foreign
 
 
-def test_a_ballast_file_is_removed(disk, new_broker):
+def test_a_foreign_file_is_removed(disk, new_broker):
     broker, _ = start(new_broker)
     filler = Filler(broker)
     filler.produce(500)
     assert not filler.errors
-    ballast = fill_with_ballast(disk, leave=RESERVE // 4)
+    foreign = fill_from_outside(disk, leave=RESERVE // 4)
     deadline = time.monotonic() + 20
     while not filler.errors:
         assert time.monotonic() < deadline
         filler.produce(10)
     check_refusing(broker, filler)
     check_acknowledged(broker, filler)
-    ballast.unlink()
+    foreign.unlink()
     filler.until_taken()
     filler.produce(200)
     assert not filler.errors
@@ -229,7 +236,11 @@ def test_the_last_byte_is_taken_from_outside(disk, new_broker):
     admin.create_topics([NewTopic("spare", 1, 1)])["spare"].result(20)
     filler = Filler(broker)
     filler.produce(500)
-    ballast = fill_with_ballast(disk)
+    wait_for_ballast(broker, RESERVE // 8)
+    assert "degraded" not in broker.get("/health/ready")[1]
+    foreign = fill_from_outside(disk)
+    wait_for_ballast(broker, 0)
+    assert "ballast" in broker.get("/health/ready")[1]
     deadline = time.monotonic() + 20
     while not filler.errors:
         assert time.monotonic() < deadline
@@ -246,6 +257,31 @@ def test_the_last_byte_is_taken_from_outside(disk, new_broker):
     # A topic can be deleted, which is a way out.
     admin.delete_topics(["spare"])["spare"].result(20)
     assert broker.process.poll() is None, broker.log_tail()
-    ballast.unlink()
+    foreign.unlink()
     filler.until_taken()
+    wait_for_ballast(broker, RESERVE // 8)
+    finish(broker, filler)
+
+
+def test_the_ballast_is_what_a_start_lives_on(disk, new_broker):
+    broker, admin = start(new_broker)
+    admin.create_topics([NewTopic("spare", 1, 1)])["spare"].result(20)
+    filler = Filler(broker)
+    filler.produce(2000)
+    assert not filler.errors
+    wait_for_ballast(broker, RESERVE // 8)
+    broker.kill()
+    foreign = fill_from_outside(disk)
+    broker.start()
+    assert broker.metric("goulette_store_ballast_bytes") == 0
+    acknowledged, filler = filler.acknowledged, Filler(broker)
+    filler.acknowledged = acknowledged
+    filler.produce(2)
+    check_refusing(broker, filler)
+    check_acknowledged(broker, filler)
+    # A way out is open.
+    admin.delete_topics(["spare"])["spare"].result(20)
+    foreign.unlink()
+    filler.until_taken()
+    wait_for_ballast(broker, RESERVE // 8)
     finish(broker, filler)

@@ -17,6 +17,7 @@ import Testing
         try LogFixture(system: disk) { settings in
             settings.diskReserve = .mebibytes(80)
             settings.journalFile = .mebibytes(1)
+            settings.ballastMax = ByteCount(0)
             settings.recycledSegments = 4
             settings.checkpointMilliseconds = 1_000_000
         }

@@ -90,17 +90,15 @@ final class SegmentFiles: Sendable {
             do throws(StoreError) {
                 try file.allocate(size)
                 state.allocated = size
-            } catch .file(_, _, let code) where code == noSpace && size > end {
+            } catch {
                 // The generous step does not fit; what is needed may.
+                guard error.isNoSpace, size > end else { throw error }
                 try file.allocate(end)
                 state.allocated = end
             }
         }
         return file
     }
-
-    /// ENOSPC, which has the same number everywhere.
-    private let noSpace: Int32 = 28
 
     private func make(_ segment: Segment) throws(StoreError) {
         try system.makeDirectory(segment.directory)

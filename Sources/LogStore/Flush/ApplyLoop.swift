@@ -4,6 +4,7 @@
 // The thread behind the flush: writes journaled frames to their segments, keeps the index, checkpoints, deletes.
 
 internal import Dispatch
+internal import Logging
 internal import Model
 internal import RocksKV
 internal import Synchronization
@@ -21,6 +22,9 @@ struct ApplyLoop: ~Copyable {
     private var dirty: [ObjectIdentifier: Segment] = [:]
     /// The sequence after the last block that was applied.
     private var appliedSequence: UInt64
+    /// What waits for space.
+    private var deferred = DeferredWrites()
+    private var lastRetry: Instant
     private var hasUnsynced = false
     private var wantsCheckpoint = false
     private var lastCheckpoint: Instant
@@ -30,6 +34,8 @@ struct ApplyLoop: ~Copyable {
 
     /// How often free space is measured while there is something to do; measuring costs microseconds.
     private static let sampleMilliseconds: Int64 = 10
+    /// How often writes that wait for space are tried again: asking for space that is not there can be slow.
+    private static let retryMilliseconds: Int64 = 250
     /// How long the thread sleeps when nothing comes.
     private static let tickMilliseconds = 250
 
@@ -41,6 +47,7 @@ struct ApplyLoop: ~Copyable {
         batch = try indexed { () throws(IndexError) in try core.index.makeBatch() }
         lastCheckpoint = core.settings.clock.now()
         lastSample = lastCheckpoint
+        lastRetry = lastCheckpoint
     }
 
     /// Runs until it is told to stop.
@@ -77,6 +84,7 @@ struct ApplyLoop: ~Copyable {
                 sequence = nil
             }
             if case .stop = item {
+                guarded("write what waits for space") { loop throws(StoreError) in try loop.retry() }
                 guarded("checkpoint") { loop throws(StoreError) in try loop.checkpoint() }
                 return false
             }
@@ -100,30 +108,112 @@ struct ApplyLoop: ~Copyable {
         _ frames: [SealedFrame], lazy: [Bool], _ hardStates: [(GroupID, HardStateRecord)], _ sequence: UInt64?
     ) throws(StoreError) {
         let journaled = zip(frames, lazy).filter(\.1).map(\.0)
-        try write(journaled)
+        let waiting = deferred.byteCount
+        for (segment, frames) in journaled.groupedBySegment() where try !write(frames, to: segment) {
+            wait(.frames(segment, frames))
+        }
         for (group, state) in hardStates { batch.putHardState(state, of: group) }
         for frame in frames { batch.putFrame(frame) }
         try commit(.buffered)
         hasUnsynced = true
         if let sequence { appliedSequence = sequence + 1 }
-        var deliveries = Deliveries()
-        for (handle, frame) in journaled.lastOfEachLog() {
-            deliveries.add(.applied(frame.header.index, generation: frame.generation), for: handle)
-        }
-        deliveries.send()
+        report(frames)
         let bytes =
             journaled.reduce(0) { $0 + $1.frameBytes + JournalFormat.frameItemBytes }
             + hardStates.count * JournalFormat.hardStateItemBytes
-        if bytes > 0 { core.marks.update { $0.unappliedBytes -= bytes } }
+        let more = deferred.byteCount - waiting
+        if bytes > 0 {
+            core.marks.update { marks in
+                marks.unappliedBytes -= bytes
+                marks.deferredBytes += more
+            }
+        }
     }
 
-    private mutating func write(_ frames: [SealedFrame]) throws(StoreError) {
-        for (segment, frames) in frames.groupedBySegment() {
-            let end = frames.reduce(0) { max($0, $1.endPosition) }
-            let file = try core.files.writing(segment, upTo: end)
-            core.metrics.segmentBytes.increment(by: try writer.write(frames, to: file))
-            dirty[ObjectIdentifier(segment)] = segment
+    /// Writes frames to their segment; returns false when they have to wait for space, and nothing was written.
+    private mutating func write(
+        _ frames: [SealedFrame], to segment: Segment, again: Bool = false
+    ) throws(StoreError) -> Bool {
+        guard deferred.isEmpty || again else { return false }
+        let end = frames.reduce(0) { max($0, $1.endPosition) }
+        guard let file = try core.fileWithRoom(segment, upTo: end) else { return false }
+        core.metrics.segmentBytes.increment(by: try writer.write(frames, to: file))
+        dirty[ObjectIdentifier(segment)] = segment
+        return true
+    }
+
+    /// Tells the logs which of their entries are in their place: each in its order, also behind what waits for space.
+    private mutating func report(_ frames: [SealedFrame]) {
+        var deliveries = Deliveries()
+        var late: [(handle: GroupHandle, index: LogIndex, generation: Int)] = []
+        for (handle, frame) in frames.lastOfEachLog() {
+            if deferred.isEmpty || frame.segment == nil {
+                deliveries.add(.applied(frame.header.index, generation: frame.generation), for: handle)
+            } else {
+                late.append((handle, frame.header.index, frame.generation))
+            }
         }
+        if !late.isEmpty { wait(.applied(late)) }
+        deliveries.send()
+    }
+
+    // MARK: Waiting for space
+
+    /// Keeps work for later.
+    ///
+    /// Data is refused meanwhile, so what waits is what was accepted before.
+    private mutating func wait(_ item: DeferredWrites.Item) {
+        let isFirst = deferred.isEmpty
+        deferred.append(item, from: appliedSequence)
+        guard isFirst, let from = deferred.sequence else { return }
+        core.marks.update { $0.deferredFrom = from }
+        lastRetry = core.settings.clock.now()
+        core.logger.warning("The disk is full: what is in the journal waits for room in its segments")
+    }
+
+    /// Does what waits for space, as far as there is some.
+    private mutating func retry() throws(StoreError) {
+        guard !deferred.isEmpty else { return }
+        lastRetry = core.settings.clock.now()
+        var done = 0
+        for item in deferred.items {
+            let isDone: Bool
+            switch item {
+            case .frames(let segment, let frames): isDone = try write(frames, to: segment, again: true)
+            case .seal(let segment, let footer, let position):
+                isDone = try seal(segment, footer, position, again: true)
+            case .applied(let entries):
+                var deliveries = Deliveries()
+                for (handle, index, generation) in entries {
+                    deliveries.add(.applied(index, generation: generation), for: handle)
+                }
+                deliveries.send()
+                isDone = true
+            }
+            guard isDone else { break }
+            done += 1
+        }
+        deferred.removeFirst(done)
+        noteDeferred()
+    }
+
+    /// Forgets work on segments that go.
+    private mutating func dropDeferred(where isDropped: (Segment) -> Bool) {
+        guard !deferred.isEmpty else { return }
+        deferred.drop(where: isDropped)
+        noteDeferred()
+    }
+
+    private mutating func noteDeferred() {
+        let (bytes, from) = (deferred.byteCount, deferred.sequence)
+        core.marks.update { marks in
+            marks.deferredBytes = bytes
+            marks.deferredFrom = from
+        }
+        guard deferred.isEmpty else { return }
+        // The next checkpoint passes what waited.
+        hasUnsynced = true
+        core.logger.notice("The disk has room again: what waited in the journal is in its segments")
     }
 
     private mutating func commit(_ durability: Durability) throws(StoreError) {
@@ -136,7 +226,10 @@ struct ApplyLoop: ~Copyable {
         switch item {
         case .frames, .stop: break
         case .seal(let segment, let footer, let position):
-            guarded("seal a segment") { loop throws(StoreError) in try loop.seal(segment, footer, position) }
+            guarded("seal a segment") { loop throws(StoreError) in
+                guard try !loop.seal(segment, footer, position) else { return }
+                loop.wait(.seal(segment, footer: footer, position: position))
+            }
         case .trim(let trim): guarded("trim \(trim.group)") { loop throws(StoreError) in try loop.trim(trim) }
         case .meta(let group, let meta):
             batch.putGroupMeta(meta, of: group)
@@ -149,26 +242,36 @@ struct ApplyLoop: ~Copyable {
             guarded("delete \(group)") { loop throws(StoreError) in try loop.delete(group) }
         case .checkpointSoon: wantsCheckpoint = true
         case .checkpoint(let done):
-            guarded("checkpoint") { loop throws(StoreError) in try loop.checkpoint() }
+            guarded("checkpoint") { loop throws(StoreError) in
+                try loop.retry()
+                try loop.checkpoint()
+            }
             done.signal()
         }
     }
 
     /// Rule R4: the footer closes the segment; it becomes durable with the next checkpoint, and recovery does without it.
-    private mutating func seal(_ segment: Segment, _ footer: FrameHeader, _ position: UInt32) throws(StoreError) {
+    ///
+    /// Returns false when it has to wait for space.
+    private mutating func seal(
+        _ segment: Segment, _ footer: FrameHeader, _ position: UInt32, again: Bool = false
+    ) throws(StoreError) -> Bool {
+        guard deferred.isEmpty || again else { return false }
         let end = Int(position) + footer.frameBytes
-        let file = try core.files.writing(segment, upTo: end)
+        guard let file = try core.fileWithRoom(segment, upTo: end) else { return false }
         try file.writeFooter(footer, at: Int(position))
         try file.truncate(to: end)
         segment.state.withLock { $0.allocated = end }
         dirty[ObjectIdentifier(segment)] = segment
         redundant.append((segment.group, segment.base, footer.index))
+        return true
     }
 
     /// Rule R5: what is known first, durably; the files afterwards.
     private mutating func trim(_ trim: Trim) throws(StoreError) {
         batch.putGroupMeta(trim.meta, of: trim.group)
         try commit(.synced)
+        dropDeferred { segment in trim.deleted.contains { $0 === segment } }
         for segment in trim.deleted {
             dirty.removeValue(forKey: ObjectIdentifier(segment))
             try core.files.delete(segment)
@@ -225,6 +328,7 @@ struct ApplyLoop: ~Copyable {
     private mutating func delete(_ group: GroupID) throws(StoreError) {
         for (key, segment) in dirty where segment.group == group { dirty.removeValue(forKey: key) }
         redundant.removeAll { $0.group == group }
+        dropDeferred { $0.group == group }
         try indexed { () throws(IndexError) in try core.index.deleteGroup(group) }
         try core.files.deleteGroup(group)
     }
@@ -238,14 +342,18 @@ struct ApplyLoop: ~Copyable {
             lastSample = now
             guarded("measure free space") { loop throws(StoreError) in try loop.sample() }
         }
+        if !deferred.isEmpty, now.milliseconds(since: lastRetry) >= Self.retryMilliseconds {
+            guarded("write what waits for space") { loop throws(StoreError) in try loop.retry() }
+        }
         let age = now.milliseconds(since: lastCheckpoint)
-        if wantsCheckpoint || (hasUnsynced && age >= core.settings.checkpointMilliseconds) {
+        // What waits for space keeps the journal from being passed: hurrying would gain nothing.
+        if (wantsCheckpoint && deferred.isEmpty) || (hasUnsynced && age >= core.settings.checkpointMilliseconds) {
             guarded("checkpoint") { loop throws(StoreError) in try loop.checkpoint() }
         }
     }
 
     private func sample() throws(StoreError) {
-        core.sampledFreeBytes(try core.system.freeBytes(at: core.settings.directory))
+        try core.sampleFreeBytes()
         // Files kept for reuse are no help where nothing may be written.
         try core.files.setRecycling(core.diskFull(for: 0) == nil)
     }
@@ -262,13 +370,14 @@ struct ApplyLoop: ~Copyable {
         try workers.flush(files)
         core.metrics.segmentFlushes.increment(by: files.count)
         try core.files.nameDurably(segments)
-        batch.putJournalApplied(JournalPosition(rawValue: appliedSequence))
+        // Frames that wait for space are in the journal only: it is kept from their first block on.
+        let sequence = deferred.sequence ?? appliedSequence
+        batch.putJournalApplied(JournalPosition(rawValue: sequence))
         let committed = try indexed { () throws(IndexError) in try core.index.latestSequence() }
         try commit(.synced)
         try mark.note(committed)
         dirty.removeAll(keepingCapacity: true)
         hasUnsynced = false
-        let sequence = appliedSequence
         core.marks.update { $0.checkpointed = sequence }
         try dropRedundantPointers()
         core.metrics.checkpointLatency.record(nanoseconds: core.settings.clock.now().nanoseconds(since: start))

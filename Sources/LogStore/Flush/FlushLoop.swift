@@ -127,6 +127,11 @@ struct FlushLoop: ~Copyable {
         // A frame that no block can hold is alone in its round.
         if let frame = round.frames.first, !journal.takes(frame) { path = .direct }
         let start = core.settings.clock.now()
+        // Nothing of the round is written before all of it has room, so it can still go the other way.
+        if path == .direct, try !makeRoom(segments) {
+            guard policy.usesJournal, round.frames.allSatisfy({ journal.takes($0) }) else { throw core.noSpace }
+            path = .journal
+        }
         switch path {
         case .journal: try writeJournal()
         case .direct: try writeSegments(segments)
@@ -144,6 +149,9 @@ struct FlushLoop: ~Copyable {
     private mutating func writeJournal() throws(StoreError) {
         for entry in round.hardStates { journal.add(entry.state, of: entry.handle.id) }
         for frame in round.frames { journal.add(frame) }
+        if try !journal.reserve() {
+            guard try core.foundNoSpace(), try journal.reserve() else { throw core.noSpace }
+        }
         try waitForRoom()
         let (sequence, bytes) = try journal.write()
         core.metrics.journalFlushes.increment()
@@ -164,12 +172,30 @@ struct FlushLoop: ~Copyable {
         let blockedBy = journal.blockedBy
         let marks = core.marks.value
         if blockedBy >= marks.checkpointed, blockedBy > 0 { core.postApply(.checkpointSoon, isUrgent: true) }
-        let isFailed: Bool = core.marks.wait { marks in
-            if marks.isFailed { return true }
+        let outcome: (isFailed: Bool, isStuck: Bool) = core.marks.wait { marks in
+            if marks.isFailed { return (true, false) }
             let hasRoom = blockedBy == 0 || blockedBy < marks.checkpointed
-            return hasRoom && marks.unappliedBytes <= Self.unappliedBytesMax ? false : nil
+            // What waits for space may wait for deletions that are queued behind this block.
+            if !hasRoom, let from = marks.deferredFrom, blockedBy >= from { return (false, true) }
+            return hasRoom && marks.unappliedBytes <= Self.unappliedBytesMax ? (false, false) : nil
         }
-        if isFailed { throw core.failure ?? .closed }
+        if outcome.isFailed { throw core.failure ?? .closed }
+        if outcome.isStuck { throw core.noSpace }
+    }
+
+    /// Whether every segment has room for its frames, which is allocated then.
+    private func makeRoom(_ segments: [(segment: Segment, frames: [SealedFrame])]) throws(StoreError) -> Bool {
+        for (segment, frames) in segments {
+            guard try core.fileWithRoom(segment, upTo: extent(frames).needed) != nil else { return false }
+        }
+        return true
+    }
+
+    /// Up to where frames of one segment reach, up to where the file must, and whether they go around the page cache.
+    private func extent(_ frames: [SealedFrame]) -> (needed: Int, isLong: Bool) {
+        let end = frames.reduce(0) { max($0, $1.endPosition) }
+        let isLong = end - Int(frames.first?.position ?? 0) >= core.settings.unbufferedBytesMin
+        return (isLong ? BlockWriter.blockEnd(end) : end, isLong)
     }
 
     private mutating func writeSegments(_ segments: [(segment: Segment, frames: [SealedFrame])]) throws(StoreError) {
@@ -186,16 +212,13 @@ struct FlushLoop: ~Copyable {
 
     /// Writes frames to their segment, long runs around the page cache: a copy into its pages would cost more than the disk.
     private mutating func write(_ frames: [SealedFrame], to segment: Segment) throws(StoreError) -> any File {
-        let end = frames.reduce(0) { max($0, $1.endPosition) }
-        let length = end - Int(frames.first?.position ?? 0)
+        let extent = extent(frames)
+        let file = try core.files.writing(segment, upTo: extent.needed)
         let bytes: Int
-        let file: any File
-        if length >= core.settings.unbufferedBytesMin {
-            file = try core.files.writing(segment, upTo: BlockWriter.blockEnd(end))
+        if extent.isLong {
             let unbuffered = try core.files.unbuffered(segment)
             bytes = try blocks.write(frames, to: segment, file, unbuffered: unbuffered)
         } else {
-            file = try core.files.writing(segment, upTo: end)
             bytes = try writer.write(frames, to: file)
         }
         core.metrics.segmentBytes.increment(by: bytes)
@@ -224,7 +247,10 @@ struct FlushLoop: ~Copyable {
         for (handle, frame) in round.frames.lastOfEachLog() {
             let header = frame.header
             deliveries.add(.flushed(header.index, header.term, generation: frame.generation), for: handle)
-            if appliedToo { deliveries.add(.applied(header.index, generation: frame.generation), for: handle) }
+            // The applier reports the others, each behind the entries before it, which may be in the journal only.
+            if appliedToo, frame.segment == nil {
+                deliveries.add(.applied(header.index, generation: frame.generation), for: handle)
+            }
         }
         for entry in round.hardStates {
             deliveries.add(.hardStatePersisted(ticket: entry.ticket), for: entry.handle)
@@ -243,6 +269,10 @@ struct FlushLoop: ~Copyable {
         done.wait()
         blocks.forget()
         guard core.failure == nil else { return }
+        // The journal cannot be emptied while frames in it wait for space.
+        if core.marks.value.deferredFrom != nil {
+            return core.fail(core.noSpace, during: "truncate \(cut.handle.id)")
+        }
         do throws(StoreError) {
             try indexed { () throws(IndexError) in
                 var batch = try core.index.makeBatch()

@@ -19,6 +19,7 @@ final class StoreCore: Sendable {
     let system: any FileSystem
     let index: IndexDatabase
     let files: SegmentFiles
+    let ballast: Ballast
     let metrics: StoreMetrics
     let logger: Logger
     let pool: BufferPool
@@ -51,8 +52,9 @@ final class StoreCore: Sendable {
 
     init(
         settings: StoreSettings, system: any FileSystem, index: IndexDatabase, metrics: StoreMetrics, logger: Logger,
-        checkpointed: UInt64
+        ballast: Ballast, checkpointed: UInt64
     ) throws(StoreError) {
+        self.ballast = ballast
         self.settings = settings
         self.system = system
         self.index = index
@@ -144,18 +146,26 @@ final class StoreCore: Sendable {
     ///
     /// Data is refused below the reserve, and taken again a tenth above it. What was accepted and is not in its segment
     /// yet, and what the journal's ring still lacks, will take room of what is free.
+    ///
+    /// The ballast is a part of the reserve, held or not.
     func sampledFreeBytes(_ free: Int) {
         metrics.diskFree.set(free)
+        let held = ballast.heldBytes
+        metrics.ballastBytes.set(held)
         appendedSinceSample.store(0, ordering: .relaxed)
         let marks = marks.value
-        let left = free - pending.load(ordering: .relaxed) - marks.unappliedBytes - marks.unallocatedBytes
+        metrics.deferredBytes.set(marks.deferredBytes)
+        let claimed =
+            pending.load(ordering: .relaxed) + marks.unappliedBytes + marks.deferredBytes + marks.unallocatedBytes
+        let left = free + held - claimed
         freeAtSample.store(left, ordering: .relaxed)
         let reserve = settings.diskReserve.bytes
         let wasFull = isReserveReached.load(ordering: .relaxed)
-        let isFull = left < (wasFull ? reserve + reserve / 10 : reserve)
+        let isFull = left < (wasFull ? reserve + reserve / 10 : reserve) || marks.deferredFrom != nil
         isReserveReached.store(isFull, ordering: .relaxed)
         metrics.diskReserveReached.set(isFull ? 1 : 0)
-        spentFreeBytes.store(free < reserve / 8 ? free : -1, ordering: .relaxed)
+        let isSpent = free < reserve / 8 || ballast.isReleased || marks.deferredFrom != nil
+        spentFreeBytes.store(isSpent ? max(0, free) : -1, ordering: .relaxed)
         if isFull != wasFull {
             logger.warning(
                 "Disk reserve",
@@ -171,7 +181,63 @@ final class StoreCore: Sendable {
         return .diskFull(free: ByteCount(max(0, left)), reserve: settings.diskReserve)
     }
 
-    /// Set while less than an eighth of the reserve is free: somebody else took the rest.
+    /// Measures the free space, and gives the ballast back or holds it again.
+    ///
+    /// The applier's.
+    func sampleFreeBytes() throws(StoreError) {
+        var free = try system.freeBytes(at: settings.directory)
+        sampledFreeBytes(free)
+        let reserve = settings.diskReserve.bytes
+        if ballast.heldBytes > 0 {
+            guard free < reserve / 16, try releaseBallast() else { return }
+        } else {
+            guard ballast.byteCount > 0, freeAtSample.load(ordering: .relaxed) - ballast.byteCount >= reserve / 16 * 3,
+                marks.value.deferredFrom == nil
+            else { return }
+            let wasReleased = ballast.isReleased
+            guard try ballast.hold() else { return }
+            if wasReleased { logger.notice("The ballast is held again", metadata: ["free_bytes": "\(free)"]) }
+        }
+        free = try system.freeBytes(at: settings.directory)
+        sampledFreeBytes(free)
+    }
+
+    /// Gives the ballast back; returns whether it was there.
+    private func releaseBallast() throws(StoreError) -> Bool {
+        guard try ballast.release() else { return false }
+        logger.warning(
+            "The disk is nearly full: the ballast is given back", metadata: ["bytes": "\(ballast.byteCount)"])
+        return true
+    }
+
+    /// Refuses everything until the next sample, because the system had no space to give, and gives the ballast back; returns
+    /// whether that made room.
+    func foundNoSpace() throws(StoreError) -> Bool {
+        isReserveReached.store(true, ordering: .relaxed)
+        metrics.diskReserveReached.set(1)
+        spentFreeBytes.store(0, ordering: .relaxed)
+        return try releaseBallast()
+    }
+
+    /// The file of `segment` with room for bytes up to `end`, with the help of the ballast; nil when the disk has no room.
+    ///
+    /// Nothing is written by this: whoever gets no file can still go another way.
+    func fileWithRoom(_ segment: Segment, upTo end: Int) throws(StoreError) -> (any File)? {
+        for _ in 0..<2 {
+            do throws(StoreError) { return try files.writing(segment, upTo: end) } catch {
+                guard error.isNoSpace else { throw error }
+            }
+            guard try foundNoSpace() else { return nil }
+        }
+        return nil
+    }
+
+    /// The error for work that the disk has no room for.
+    var noSpace: StoreError {
+        .diskFull(free: ByteCount((try? system.freeBytes(at: settings.directory)) ?? 0), reserve: settings.diskReserve)
+    }
+
+    /// Set while less than an eighth of the reserve is free, or the ballast is given back: somebody else took the rest.
     var reserveSpent: StoreError? {
         let free = spentFreeBytes.load(ordering: .relaxed)
         return free < 0 ? nil : .diskFull(free: ByteCount(free), reserve: settings.diskReserve)

@@ -53,7 +53,7 @@ extension StoreReader {
         var warnings: [StoreWarning] = []
         for name in try system.list(directory).sorted() {
             switch name {
-            case "LOCK", "index.synced": break
+            case "LOCK", "index.synced", "ballast": break
             case "rocksdb": try tally(name, &files.index)
             case "journal": try tally(name, &files.journal, &warnings, &files.unknown) { $0.hasSuffix(".jnl") }
             case "recycled": try tally(name, &files.recycled, &warnings, &files.unknown) { UInt64($0) != nil }

@@ -14,6 +14,10 @@ struct JournalMarks: Sendable {
     var unappliedBytes = 0
     /// Bytes of the ring that have no place on the disk yet.
     var unallocatedBytes = 0
+    /// Bytes that were handed to the applier and found no room in their segments.
+    var deferredBytes = 0
+    /// The block that no checkpoint passes before they have found some; nil when nothing waits for room.
+    var deferredFrom: UInt64?
     /// Set when the store failed: nobody waits any more.
     var isFailed = false
 }
@@ -32,7 +36,7 @@ struct JournalWriter: ~Copyable {
     private let system: any FileSystem
     private let directory: String
     private let fileBytes: Int
-    private let filesMax: Int
+    private var filesMax: Int
     private let journalID: UInt64
     private var files: [RingFile] = []
     private var current = 0
@@ -143,6 +147,26 @@ struct JournalWriter: ~Copyable {
 
     // MARK: Writing
 
+    /// Makes the file that the block needs, so that writing it takes no space.
+    ///
+    /// Where the disk has no room for one more file, the ring stays as short as it is until the next start. Returns false when
+    /// it is too short for that.
+    mutating func reserve() throws(StoreError) -> Bool {
+        let isFull = position + JournalFormat.paddedBytes(staging.count) > fileBytes
+        guard files.isEmpty || (isFull && current + 1 == files.count && files.count < filesMax) else { return true }
+        do throws(StoreError) {
+            try openFile(files.count)
+        } catch {
+            guard error.isNoSpace else { throw error }
+            // It is no part of the ring in this run: whatever an earlier one left in it was checkpointed.
+            try system.remove(Self.path(directory, files.count))
+            guard files.count >= 2 else { return false }
+            filesMax = files.count
+            unallocatedBytes = 0
+        }
+        return true
+    }
+
     /// The block up to which must be checkpointed before this block may be written: it needs that block's file.
     var blockedBy: UInt64 {
         if position + JournalFormat.paddedBytes(staging.count) <= fileBytes { return 0 }
@@ -190,7 +214,7 @@ struct JournalWriter: ~Copyable {
     /// Blocks that come before their part of the file was zeroed are written all the same, only slower.
     mutating func prepareAhead() throws(StoreError) -> Bool {
         guard items == 0 else { return false }
-        if files.isEmpty { try openFile(0) }
+        if files.isEmpty, try !reserve() { return false }
         guard files[current].zeroed < fileBytes else { return false }
         let start = max(files[current].zeroed, position) / 4096 * 4096
         let count = min(Self.zeroedStep, fileBytes - start, blockBytes)

@@ -45,7 +45,11 @@ struct BrokerService: Service, CustomStringConvertible {
         let store = try openStore(registry)
         let broker = try await startBroker(store, registry, loops, threads, failed)
         health.register("storage") {
-            store.diskFull.map { .degraded(reason: "produce is refused: \($0)") } ?? .healthy
+            let ballast = "the ballast of the disk reserve is given back"
+            guard let full = store.diskFull else {
+                return store.isBallastReleased ? .degraded(reason: ballast) : .healthy
+            }
+            return .degraded(reason: "produce is refused\(store.isBallastReleased ? " and \(ballast)" : ""): \(full)")
         }
         let server = try await startServer(broker, registry, loops)
         health.set("broker", .healthy)

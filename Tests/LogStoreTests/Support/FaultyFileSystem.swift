@@ -57,6 +57,9 @@ final class FaultyFileSystem: FileSystem {
         var random = SeededRandom(seed: 0)
         var tearsDirectWrites = false
         var locked: Set<String> = []
+
+        /// The bytes of all files that have a name.
+        var used: Int { Set(names.values).reduce(0) { $0 + (nodes[$1]?.bytes.count ?? 0) } }
     }
 
     private let disk: Mutex<Disk>
@@ -65,6 +68,8 @@ final class FaultyFileSystem: FileSystem {
 
     /// All bytes that were written.
     var written: Int { disk.withLock { $0.written } }
+    /// The bytes of all files that have a name.
+    var used: Int { disk.withLock { $0.used } }
     /// How many operations there were that change the disk.
     var operations: Int { disk.withLock { $0.operations } }
 
@@ -230,7 +235,11 @@ final class FaultyFileSystem: FileSystem {
         }
     }
 
-    func freeBytes(at path: String) throws(StoreError) -> Int { disk.withLock { $0.free } }
+    func freeBytes(at path: String) throws(StoreError) -> Int {
+        disk.withLock { disk in
+            disk.capacity == .max ? disk.free : min(disk.free, max(0, disk.capacity - disk.used))
+        }
+    }
 
     func lock(_ path: String) throws(StoreError) -> any FileLock { FaultyLock() }
 
@@ -273,8 +282,7 @@ final class FaultyFileSystem: FileSystem {
 
     fileprivate func resize(_ number: Int, to size: Int, path: String, _ operation: String) throws(StoreError) {
         let isFull = disk.withLock { disk in
-            disk.nodes.values.reduce(0) { $0 + $1.bytes.count } - (disk.nodes[number]?.bytes.count ?? 0) + size
-                > disk.capacity
+            disk.used - (disk.nodes[number]?.bytes.count ?? 0) + size > disk.capacity
         }
         if isFull { throw .file(operation: operation, path: path, errno: 28) }
         try change(operation, path) { disk in
