@@ -25,7 +25,7 @@ package struct BatchController: Sendable {
         /// The most frames of one partition between close and flush.
         package var framesInFlightMax: Int
 
-        package init(bytesMax: Int, batchesMax: Int, waitMax: UInt64, framesInFlightMax: Int = 8) {
+        package init(bytesMax: Int, batchesMax: Int, waitMax: UInt64, framesInFlightMax: Int = 16) {
             self.bytesMax = bytesMax
             self.batchesMax = batchesMax
             self.waitMax = waitMax
