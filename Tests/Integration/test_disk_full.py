@@ -77,9 +77,11 @@ class Filler:
         assert self.producer.flush(60) == 0
 
     def until_refused(self):
-        for _ in range(400):
-            self.produce(100)
-            if self.errors:
+        """Returns when nothing is taken any more: near the reserve a batch is refused and a smaller one still fits."""
+        for _ in range(600):
+            before = len(self.acknowledged)
+            self.produce(100 if not self.errors else 10)
+            if len(self.acknowledged) == before:
                 return
         pytest.fail("the disk never filled up")
 

@@ -178,6 +178,11 @@ final class StoreCore: Sendable {
         let left = freeAtSample.load(ordering: .relaxed) - appendedSinceSample.load(ordering: .relaxed)
         guard isReserveReached.load(ordering: .relaxed) || left - byteCount < settings.diskReserve.bytes
         else { return nil }
+        // Whoever was refused finds the reserve reached in the metrics, and room must come back before data is taken again.
+        if !isReserveReached.exchange(true, ordering: .relaxed) {
+            metrics.diskReserveReached.set(1)
+            logger.warning("Disk reserve", metadata: ["unclaimed_bytes": "\(left)", "refusing_data": "true"])
+        }
         return .diskFull(free: ByteCount(max(0, left)), reserve: settings.diskReserve)
     }
 
