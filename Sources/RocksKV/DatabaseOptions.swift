@@ -104,9 +104,9 @@ public struct ColumnFamilyOptions: Sendable {
 }
 
 /// A file system in memory, shared by the databases that are opened on it one after the other.
-///
-/// Sendable: the C object is immutable from here and internally synchronised.
 public final class MemoryStorage: @unchecked Sendable {
+    // Unchecked, and sound: a constant pointer to an object that is immutable from here and that RocksDB synchronises.
+
     let environment: OpaquePointer
 
     /// An empty file system.

@@ -204,6 +204,7 @@ import Testing
         for _ in 0..<1000 where state != "Empty" {
             let request = DescribeGroupsRequest(groupIDs: ["g"])
             state = try await second.call(request, version: 4).groups[0].groupState
+            // The member's time runs out on the coordinator's own clock, and no client is told: it can only be asked again.
             try await Task.sleep(for: .milliseconds(20))
         }
         #expect(state == "Empty")

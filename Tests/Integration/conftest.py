@@ -57,7 +57,7 @@ class Broker:
                 raise RuntimeError(f"the broker exited with {self.process.returncode}:\n{self.log_tail()}")
             if time.monotonic() > deadline:
                 raise RuntimeError(f"the broker was not ready after {timeout} s:\n{self.log_tail()}")
-            time.sleep(0.02)
+            time.sleep(0.02)  # Another process: it is asked again until it answers, and the deadline fails the test.
         return self
 
     def ready(self):

@@ -93,7 +93,7 @@ class Filler:
             if not self.errors:
                 return
             assert time.monotonic() < deadline, f"produce is still refused: {self.errors[0]}"
-            time.sleep(0.2)
+            time.sleep(0.2)  # Producers are not told when room comes back: they ask again, up to the deadline.
 
 
 def read_all(broker):
@@ -197,7 +197,7 @@ def wait_for_ballast(broker, expected):
     deadline = time.monotonic() + 20
     while broker.metric("goulette_store_ballast_bytes") != expected:
         assert time.monotonic() < deadline, broker.log_tail()
-        time.sleep(0.05)
+        time.sleep(0.05)  # A metric is asked for again until it changes, up to the deadline.
 
 
 def fill_from_outside(disk, leave=0):

@@ -18,7 +18,7 @@ def until(condition, seconds=60):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.05)
+        time.sleep(0.05)  # What other processes do is looked at again until it holds, up to the deadline.
 
 
 @pytest.mark.parametrize("client", ["confluent", "kafka-python", "aiokafka"])

@@ -55,11 +55,15 @@ def test_nothing_acknowledged_is_lost(new_broker):
     broker = new_broker(environment={"GOULETTE_TOPICS__NUM_PARTITIONS": str(PARTITIONS)}).start()
     load = Load(broker)
     for _ in range(ROUNDS):
-        time.sleep(random.uniform(0.2, 1.2))
+        time.sleep(random.uniform(0.2, 1.2))  # The moment of the kill is what is drawn by lot.
         broker.kill()
         broker.verify()
         broker.start()
-    time.sleep(0.5)
+    before = sum(map(len, load.acknowledged))
+    deadline = time.monotonic() + 60
+    while sum(map(len, load.acknowledged)) == before:
+        assert time.monotonic() < deadline, "nothing is acknowledged after the last kill"
+        time.sleep(0.02)  # The producer's thread is looked at again, up to the deadline.
     load.stop.set()
     load.thread.join(180)
     assert not load.failures, load.failures[:3]

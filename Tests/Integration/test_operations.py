@@ -137,7 +137,7 @@ def test_retention_by_bytes_deletes_old_segments(new_broker):
     deadline = time.monotonic() + 30
     while broker.metric("goulette_partition_log_start_offset") == 0:
         assert time.monotonic() < deadline, "retention never advanced the log start"
-        time.sleep(0.1)
+        time.sleep(0.1)  # A metric is asked for again until it changes, up to the deadline.
 
 
 def test_sigterm_drains_and_exits_cleanly(broker):
@@ -147,10 +147,19 @@ def test_sigterm_drains_and_exits_cleanly(broker):
     assert INSPECT.exists()
 
 
+def wait_for_checkpoints(broker, more):
+    """Until everything that was written before is in its segment and indexed: a checkpoint that began later is over."""
+    wanted = broker.metric("goulette_store_checkpoint_seconds_count") + more
+    deadline = time.monotonic() + 20
+    while broker.metric("goulette_store_checkpoint_seconds_count") < wanted:
+        assert time.monotonic() < deadline, "no checkpoint"
+        fill(broker, "ticking", count=1, size=1)  # An idle store has nothing to check.
+
+
 def test_damage_found_at_the_start_is_named_and_nothing_is_served(new_broker):
     broker = new_broker(environment={"GOULETTE_STORAGE__CHECKPOINT_INTERVAL": "100ms"}).start()
     fill(broker, "damaged", count=100)
-    time.sleep(1)
+    wait_for_checkpoints(broker, 2)
     broker.kill()
     (segment,) = [p for p in broker.data.glob("groups/*/*.seg") if p.stat().st_size > 90_000]
     content = segment.read_bytes()

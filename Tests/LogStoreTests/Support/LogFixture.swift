@@ -146,7 +146,7 @@ final class LogFixture {
             for _ in 0..<((bytes + 7) / 8) { value.writeInteger(random.next() & 0x0f0f_0f0f_0f0f_0f0f) }
             builder.append(key: nil, value: value, timestamp: timestamp)
         }
-        var buffer = try! builder.build()
+        guard var buffer = try? builder.build() else { preconditionFailure("a batch without a codec cannot be built") }
         RecordBatch.patch(baseOffset: base, leaderEpoch: term.leaderEpoch, in: &buffer, at: buffer.readerIndex)
         return buffer
     }

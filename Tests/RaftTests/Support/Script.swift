@@ -194,21 +194,16 @@ final class Interpreter {
     }
 
     /// The replica comes back with an empty disk and knows it.
-    private func wipe(_ id: NodeID) {
-        cluster.crash(id)
-        let node = cluster.node(id)
-        node.disk = DiskImage(baseConfiguration: .empty)
-        node.standing = .amnesiac
-        cluster.invariants.forget(id)
-        cluster.start(id)
-    }
+    private func wipe(_ id: NodeID) { startEmpty(id, .amnesiac) }
 
     /// The replica comes back empty and takes itself for a new one, as after leaving the group.
-    private func recreate(_ id: NodeID) {
+    private func recreate(_ id: NodeID) { startEmpty(id, .sound) }
+
+    private func startEmpty(_ id: NodeID, _ standing: Raft.Standing) {
         cluster.crash(id)
         let node = cluster.node(id)
         node.disk = DiskImage(baseConfiguration: .empty)
-        node.standing = .sound
+        node.standing = standing
         cluster.invariants.forget(id)
         cluster.start(id)
     }
