@@ -44,41 +44,35 @@ struct IndexStream<Record> {
 extension IndexDatabase {
     /// The pointers of `group`, in order.
     func pointers(of group: GroupID, from first: LogIndex) -> IndexStream<IndexedPointer> {
-        IndexStream { last throws(StoreError) in
-            var portion: [IndexedPointer] = []
-            try indexed { () throws(IndexError) in
-                try self.forEachPointer(of: group, from: last?.index.next ?? first) {
-                    portion.append($0)
-                    return portion.count < IndexStream<IndexedPointer>.portion
-                }
-            }
-            return portion
+        stream { last, body throws(IndexError) in
+            try self.forEachPointer(of: group, from: last?.index.next ?? first, body)
         }
     }
 
     /// The offset index of `group`, in order.
     func offsetEntries(of group: GroupID) -> IndexStream<OffsetIndexEntry> {
-        IndexStream { last throws(StoreError) in
-            var portion: [OffsetIndexEntry] = []
-            let first = last.map { $0.offset + 1 } ?? .zero
-            try indexed { () throws(IndexError) in
-                try self.forEachOffsetIndexEntry(of: group, from: first) {
-                    portion.append($0)
-                    return portion.count < IndexStream<OffsetIndexEntry>.portion
-                }
-            }
-            return portion
+        stream { last, body throws(IndexError) in
+            try self.forEachOffsetIndexEntry(of: group, from: last.map { $0.offset + 1 } ?? .zero, body)
         }
     }
 
     /// The time index of `group`, in order.
     func timeEntries(of group: GroupID) -> IndexStream<TimeIndexEntry> {
+        stream { last, body throws(IndexError) in
+            try self.forEachTimeIndexEntry(of: group, behind: last, body)
+        }
+    }
+
+    /// A stream of what `forEach` passes to its body, which it does in order, behind a record, until the body returns false.
+    private func stream<Record>(
+        _ forEach: @escaping (Record?, (Record) -> Bool) throws(IndexError) -> Void
+    ) -> IndexStream<Record> {
         IndexStream { last throws(StoreError) in
-            var portion: [TimeIndexEntry] = []
+            var portion: [Record] = []
             try indexed { () throws(IndexError) in
-                try self.forEachTimeIndexEntry(of: group, behind: last) {
+                try forEach(last) {
                     portion.append($0)
-                    return portion.count < IndexStream<TimeIndexEntry>.portion
+                    return portion.count < IndexStream<Record>.portion
                 }
             }
             return portion

@@ -154,11 +154,5 @@ extension Raft.Entry {
 
 extension Entry {
     /// The content in a word.
-    var text: String {
-        switch body {
-        case .data(let payload): payload
-        case .noop: "no-op"
-        case .configuration(let configuration): "(\(configuration))"
-        }
-    }
+    var text: String { described { $0 } }
 }
