@@ -138,6 +138,9 @@ let package = Package(
             name: "TestSupport", dependencies: ["Model", nioCore], path: "Tests/TestSupport",
             swiftSettings: settings(wrapsC: true)),
         .target(
+            name: "PeerTestSupport", dependencies: ["Model", "Replication", nioCore], path: "Tests/PeerTestSupport",
+            swiftSettings: settings(wrapsC: true)),
+        .target(
             name: "CrashScenario", dependencies: ["Model", "Records", "RocksKV", "LogStore", nioCore, logging],
             path: "Tests/CrashScenario", swiftSettings: settings(wrapsC: true)),
         tests("Model", []),
@@ -153,7 +156,12 @@ let package = Package(
             name: "crash-child", dependencies: ["CrashScenario", "LogStore", nioCore],
             path: "Tests/CrashChild", swiftSettings: settings(wrapsC: true)),
         tests("LogStore", ["Model", "Records", "RocksKV", "Telemetry", "CrashScenario", nioCore, logging]),
-        tests("Replication", ["Model", "Raft", "Records", "LogStore", "Telemetry", nioCore, nioPosix, logging]),
+        tests(
+            "Replication",
+            [
+                "Model", "Raft", "Records", "LogStore", "Telemetry", "PeerTestSupport", nioCore, nioPosix, nioEmbedded,
+                logging,
+            ]),
         tests(
             "Broker",
             [

@@ -103,6 +103,6 @@ extension FrameHeader {
         StoredEntry(
             kind: kind, term: term, index: index, baseOffset: baseOffset, recordCount: recordCount,
             maxTimestamp: maxTimestamp, codec: codec, rawLength: Int(rawLength),
-            lead: lead, startsSegment: flags.contains(.startsSegment), payload: payload)
+            lead: lead, startsSegment: flags.contains(.startsSegment), payload: payload, checksum: payloadCRC)
     }
 }

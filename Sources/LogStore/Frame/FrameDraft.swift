@@ -110,18 +110,40 @@ public struct StoredEntry: Sendable {
     /// The length of the payload when it is unpacked.
     public let rawLength: Int
     /// The zeros before the payload in a segment.
-    public var lead: UInt16 = 0
+    public var lead: UInt16
     /// Whether it was the first entry of its segment.
     public let startsSegment: Bool
     /// The stored bytes.
     public let payload: ByteBuffer
+    /// The CRC-32C of `payload`, when it is known.
+    public var checksum: UInt32?
+
+    /// An entry as a leader sent it.
+    public init(
+        kind: FrameKind, term: Term, index: LogIndex, baseOffset: Offset, recordCount: Int32, maxTimestamp: Int64,
+        codec: FrameCodec, rawLength: Int, lead: UInt16 = 0, startsSegment: Bool, payload: ByteBuffer,
+        checksum: UInt32? = nil
+    ) {
+        self.kind = kind
+        self.term = term
+        self.index = index
+        self.baseOffset = baseOffset
+        self.recordCount = recordCount
+        self.maxTimestamp = maxTimestamp
+        self.codec = codec
+        self.rawLength = rawLength
+        self.lead = lead
+        self.startsSegment = startsSegment
+        self.payload = payload
+        self.checksum = checksum
+    }
 
     /// The draft that stores the same entry on another replica.
     public var draft: FrameDraft {
         var draft = FrameDraft(
             kind: kind, term: term, index: index, baseOffset: baseOffset, recordCount: recordCount,
-            maxTimestamp: maxTimestamp, payload: payload, compression: .stored(codec, rawLength: rawLength),
-            segmentStart: .decided(startsSegment))
+            maxTimestamp: maxTimestamp, payload: payload, checksum: checksum,
+            compression: .stored(codec, rawLength: rawLength), segmentStart: .decided(startsSegment))
         draft.lead = lead
         return draft
     }
