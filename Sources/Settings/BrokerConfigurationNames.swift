@@ -103,6 +103,7 @@ public enum BrokerConfigurationNames {
         case .duration(let nanoseconds): "\(nanoseconds / 1_000_000)"
         case .text(let value): value
         case .address(let value): "\(value)"
+        case .list(let values): values.joined(separator: ",")
         case .absent: ""
         }
     }

@@ -11,6 +11,8 @@ public struct BrokerSettings: Sendable, Equatable {
     public var node: Node
     /// Where Kafka clients connect.
     public var listeners: Listeners
+    /// How it is one of several; nil for a broker that is alone.
+    public var cluster: Cluster?
     /// The address of the admin server; nil when there is none.
     public var adminListen: NetworkAddress?
     /// Where data lies.

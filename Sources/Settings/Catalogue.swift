@@ -10,7 +10,8 @@ public enum Catalogue {
     /// All keys in the order of the reference.
     public static let all: [SettingDefinition] = {
         let bySection: [[SettingDefinition]] = [
-            node, listeners, admin, storage, performance, topics, groups, producers, log, limits,
+            node, listeners + peerListener, cluster, admin, storage, performance, topics, groups, producers, log,
+            limits,
         ]
         return bySection.flatMap { $0 }
     }()
@@ -24,6 +25,7 @@ public enum Catalogue {
     public static let sections: [(name: String, doc: String)] = [
         ("node", "Who this broker is."),
         ("listeners", "Where Kafka clients connect, and how much each may ask for."),
+        ("cluster", "The brokers that are one cluster. Without `cluster.peers` nothing here matters."),
         ("admin", "The HTTP server for metrics, health and administration."),
         ("storage", "Where data lies and how it is written."),
         ("performance", "How much is gathered before it is written."),

@@ -9,7 +9,8 @@ extension ResolvedSettings {
     /// The values as the rest of the broker uses them.
     public func typed() -> BrokerSettings {
         BrokerSettings(
-            node: node, listeners: listeners, adminListen: self[Catalogue.adminListen], storage: storage,
+            node: node, listeners: listeners, cluster: cluster, adminListen: self[Catalogue.adminListen],
+            storage: storage,
             performance: performance, topics: topics, topicDefaults: topicDefaults, groups: groups,
             producers: .init(
                 idExpiration: self[Catalogue.producersIDExpiration],

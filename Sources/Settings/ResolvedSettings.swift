@@ -98,6 +98,10 @@ public struct ResolvedSettings: Sendable {
             self[Keys.listenersAdvertised]?.isWildcard != true, Keys.listenersAdvertised,
             "no client can connect to \"every address\"; write the name or address clients use")
         check(!self[Keys.storageDirectory].isEmpty, Keys.storageDirectory, "is empty")
+        clusterContradictions { name, message in
+            guard let entry = entry(name) else { return }
+            problems.append(.init(origin: entry.origin, message: "\(name): \(message)"))
+        }
         return problems
     }
 }

@@ -25,6 +25,8 @@ public enum SettingType: Sendable, Equatable {
     case address(optional: Bool)
     /// One of a few words.
     case choice([String])
+    /// Several values: a sequence in the file, separated by commas elsewhere.
+    case list(SettingListKind)
 
     /// Reads `text`; the error is a sentence's end, as in "… is not a number".
     public func parse(_ text: String) throws(SettingValueError) -> SettingValue {
@@ -63,6 +65,7 @@ public enum SettingType: Sendable, Equatable {
         case .choice(let words):
             guard words.contains(text) else { throw .init("is none of \(words.joined(separator: ", "))") }
             return .text(text)
+        case .list(let kind): return .list(try kind.parse(text))
         }
     }
 
@@ -78,6 +81,7 @@ public enum SettingType: Sendable, Equatable {
         case .text: "text"
         case .address(let optional): optional ? "host:port, optional" : "host:port"
         case .choice(let words): words.joined(separator: " \\| ")
+        case .list(let kind): kind.rawValue
         }
     }
 
@@ -120,6 +124,8 @@ public enum SettingValue: Sendable, Equatable {
     case text(String)
     /// See ``SettingType/address(optional:)``.
     case address(NetworkAddress)
+    /// The elements as they were written.
+    case list([String])
     /// An optional value that is not set.
     case absent
 }

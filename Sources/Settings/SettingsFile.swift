@@ -58,6 +58,14 @@ enum SettingsFile {
             guard let name = key.string else { return problem(line: line, "a key's name is text") }
             let full = section + "." + name
             guard Catalogue.definition(full) != nil else { return problem(line: line, SettingsLoader.unknown(full)) }
+            if case .sequence(let elements) = value, case .list = Catalogue.definition(full)?.type {
+                let texts = elements.compactMap(\.scalar?.string)
+                guard texts.count == elements.count, !texts.contains(where: { $0.contains(",") }) else {
+                    return problem(line: line, "\(full) takes a list of single values")
+                }
+                let origin = SettingOrigin.file(path: path, line: line)
+                return values.append(.init(key: full, text: texts.joined(separator: ", "), origin: origin))
+            }
             guard case .scalar(let scalar) = value else { return problem(line: line, "\(full) takes one value") }
             if scalar.string.isEmpty && scalar.style == .plain {
                 return problem(line: line, "\(full) has no value; leave the line out to get the default")

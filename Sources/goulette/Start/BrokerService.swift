@@ -32,6 +32,12 @@ struct BrokerService: Service, CustomStringConvertible {
     ///
     /// - Throws: ``StartFailure`` with the exit code.
     func run() async throws {
+        guard settings.cluster == nil else {
+            throw StartFailure(
+                Failure(
+                    "This build cannot form a cluster", place: "cluster.peers is set",
+                    advice: "Remove the key to run a broker that is alone.", exitCode: .badConfiguration))
+        }
         let logger = logs.logger("goulette")
         let registry = MetricRegistry()
         ProcessMetrics.register(in: registry, version: Version.text, revision: Version.revision, clock: .system)
