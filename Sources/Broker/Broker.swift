@@ -97,7 +97,7 @@ package final class Broker: Sendable {
 
     /// Makes each shard on its own loop.
     private static func makeShards(_ parts: BrokerParts, then: @escaping @Sendable (ShardDirectory) -> Void) {
-        let empty = ClusterImage(clusterID: "", controller: parts.settings.node.id, topics: [:])
+        let empty = ClusterImage(clusterID: "", node: parts.settings.node.id, controller: nil, topics: [:])
         let gathering = Gathering<NIOLoopBound<Shard>>(count: parts.loops.count) { shards in
             then(ShardDirectory(shards, loops: parts.loops))
         }

@@ -54,7 +54,7 @@ final class ControlPlane {
             machine: Self.machine(
                 parts, recovered.controllerLog, owners[0], .controller, applied: recovered.clusterApplied),
             settings: parts.settings, node: node, host: host, random: SystemRandomNumberGenerator(),
-            logger: parts.logger("goulette.controller"))
+            clock: parts.clock, logger: parts.logger("goulette.controller"))
         coordinator = GroupCoordinator(
             state: recovered.groups,
             machine: Self.machine(

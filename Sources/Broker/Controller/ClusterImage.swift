@@ -23,7 +23,8 @@ package struct BrokerAddress: Equatable, Sendable {
 package final class TopicImage: Sendable {
     package let record: TopicRecord
     package let configuration: TopicConfiguration
-    /// The handle of partition `i` at position `i`.
+    /// The handle of partition `i` at position `i`, also of partitions that other brokers host: those have no owner on
+    /// their shard, and nothing was ever published in them.
     package let partitions: [PartitionHandle]
 
     package init(record: TopicRecord, configuration: TopicConfiguration, partitions: [PartitionHandle]) {
@@ -41,14 +42,39 @@ package final class TopicImage: Sendable {
 }
 
 /// The metadata after one command of the controller's log, as this broker serves it.
+///
+/// Who leads a partition is not in it: that is the leader table's business, which changes far more often.
 package final class ClusterImage: Sendable {
     package let clusterID: String
-    package let controller: NodeID
+    /// The broker that serves this image.
+    package let node: NodeID
+    /// The broker that leads the controller's group; nil while nobody is known to.
+    package let controller: NodeID?
+    /// Every registered broker; empty on a broker that is no part of a cluster.
+    package let brokers: [NodeID: BrokerRecord]
     package let topics: [String: TopicImage]
 
-    package init(clusterID: String, controller: NodeID, topics: [String: TopicImage]) {
+    package init(
+        clusterID: String, node: NodeID, controller: NodeID?, brokers: [NodeID: BrokerRecord] = [:],
+        topics: [String: TopicImage]
+    ) {
         self.clusterID = clusterID
+        self.node = node
         self.controller = controller
+        self.brokers = brokers
         self.topics = topics
+    }
+
+    /// The brokers that clients may be sent to, in the order of their ids: those that are not fenced.
+    package var liveBrokers: [BrokerRecord] {
+        brokers.values.filter { $0.health == .active }.sorted { $0.id < $1.id }
+    }
+
+    /// A partition's assignment; nil when there is no such topic or partition.
+    package func assignment(_ topic: String, _ index: Int32) -> PartitionRecord? {
+        guard let partitions = topics[topic]?.record.partitions, index >= 0, Int(index) < partitions.count else {
+            return nil
+        }
+        return partitions[Int(index)]
     }
 }

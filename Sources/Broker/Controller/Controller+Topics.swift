@@ -32,6 +32,9 @@ package struct TopicRequest: Sendable {
 }
 
 extension Controller {
+    /// The actor of requests whose sender is not told apart.
+    package static let clientActor = "client"
+
     // MARK: Create
 
     /// What `request` would create, after every check.
@@ -115,7 +118,7 @@ extension Controller {
     }
 
     /// Creates a topic and answers when this broker serves it.
-    package func create(_ request: TopicRequest, then: @escaping Done) {
+    package func create(_ request: TopicRequest, actor: String = clientActor, then: @escaping Done) {
         if creating[request.name] != nil {
             creating[request.name]?.append { refusal in
                 then(refusal ?? AdminRefusal(.topicAlreadyExists, "Topic \(request.name) already exists"))
@@ -132,7 +135,7 @@ extension Controller {
             name: request.name, id: makeTopicID(), partitions: partitions, configuration: request.configuration)
         creating[request.name] = []
         reservedGroups += UInt64(partitions.count)
-        propose(.createTopic(topic)) { [self] refusal, change in
+        propose(.createTopic(topic), actor: actor) { [self] refusal, change in
             reservedGroups -= UInt64(partitions.count)
             let finish: Done = { [self] refusal in
                 let others = creating.removeValue(forKey: request.name) ?? []
@@ -159,7 +162,8 @@ extension Controller {
 
     /// Grows a topic to `total` partitions.
     package func addPartitions(
-        to name: String, total: Int32, assignments: [[Int32]]?, validateOnly: Bool, then: @escaping Done
+        to name: String, total: Int32, assignments: [[Int32]]?, validateOnly: Bool, actor: String = clientActor,
+        then: @escaping Done
     ) {
         guard let topic = state.topic(named: name) else {
             return then(AdminRefusal(.unknownTopicOrPartition, "Topic \(name) does not exist"))
@@ -185,7 +189,7 @@ extension Controller {
         if validateOnly { return then(nil) }
         let partitions = newPartitions(added)
         reservedGroups += UInt64(added)
-        propose(.addPartitions(topic: topic.id, partitions)) { [self] refusal, change in
+        propose(.addPartitions(topic: topic.id, partitions), actor: actor) { [self] refusal, change in
             reservedGroups -= UInt64(added)
             guard refusal == nil, case .partitionsAdded(let grown, _) = change else { return then(refusal) }
             host.host(grown, state: state) { then($0?.refusal) }
@@ -194,7 +198,8 @@ extension Controller {
 
     /// Replaces the configuration that is set on a topic.
     package func setConfiguration(
-        of name: String, _ overrides: [String: String], validateOnly: Bool, then: @escaping Done
+        of name: String, _ overrides: [String: String], validateOnly: Bool, actor: String = clientActor,
+        then: @escaping Done
     ) {
         guard let topic = state.topic(named: name) else {
             return then(AdminRefusal(.unknownTopicOrPartition, "Topic \(name) does not exist"))
@@ -205,21 +210,21 @@ extension Controller {
             return then(error)
         }
         if validateOnly { return then(nil) }
-        propose(.setConfiguration(topic: topic.id, overrides)) { [self] refusal, change in
+        propose(.setConfiguration(topic: topic.id, overrides), actor: actor) { [self] refusal, change in
             guard refusal == nil, case .configurationChanged(let changed) = change else { return then(refusal) }
             host.host(changed, state: state) { then($0?.refusal) }
         }
     }
 
     /// Deletes a topic and answers when no shard serves it any more; its files go in the background.
-    package func delete(_ name: String, then: @escaping Done) {
+    package func delete(_ name: String, actor: String = clientActor, then: @escaping Done) {
         guard settings.topics.deleteEnable else {
             return then(AdminRefusal(.topicDeletionDisabled, "Deleting topics is disabled (topics.delete_enable)"))
         }
         guard let topic = state.topic(named: name) else {
             return then(AdminRefusal(.unknownTopicOrPartition, "Topic \(name) does not exist"))
         }
-        propose(.deleteTopic(topic.id)) { [self] refusal, change in
+        propose(.deleteTopic(topic.id), actor: actor) { [self] refusal, change in
             guard refusal == nil, case .topicDeleted(let deleted) = change else { return then(refusal) }
             logger.info("Topic deleted", metadata: ["topic": "\(deleted.name)"])
             host.remove(deleted, state: state) { [self] in

@@ -4,24 +4,13 @@
 // The shell of the cluster's state machine: validates administrative requests, proposes commands, and makes this
 // broker host what the applied metadata says. Confined to its event loop.
 
-package import KafkaProtocol
+import KafkaProtocol
 package import LogStore
 package import Logging
 package import Model
 import NIOCore
 package import Replication
 package import Settings
-
-/// An administrative request that was refused, with a sentence for the user.
-package struct AdminRefusal: Error, Sendable {
-    package let code: KafkaErrorCode
-    package let message: String
-
-    package init(_ code: KafkaErrorCode, _ message: String) {
-        self.code = code
-        self.message = message
-    }
-}
 
 /// The controller of this broker.
 ///
@@ -35,6 +24,7 @@ package final class Controller: StateMachineLogic {
     package let node: NodeID
     let machine: ReplicatedStateMachine
     let host: PartitionHost
+    let clock: Clock
     let logger: Logger
     private(set) var isLeading = false
     private var random: any RandomNumberGenerator
@@ -49,7 +39,7 @@ package final class Controller: StateMachineLogic {
 
     package init(
         state: ClusterState, machine: ReplicatedStateMachine, settings: BrokerSettings, node: NodeID,
-        host: PartitionHost, random: any RandomNumberGenerator, logger: Logger
+        host: PartitionHost, random: any RandomNumberGenerator, clock: Clock, logger: Logger
     ) {
         self.state = state
         self.machine = machine
@@ -57,6 +47,7 @@ package final class Controller: StateMachineLogic {
         self.node = node
         self.host = host
         self.random = random
+        self.clock = clock
         self.logger = logger
     }
 
@@ -70,9 +61,9 @@ package final class Controller: StateMachineLogic {
     // MARK: State machine
 
     package func apply(_ command: [UInt8], at index: LogIndex) -> [StateWrite] {
-        let decoded: ClusterCommand
+        let decoded: ClusterEntry
         do {
-            decoded = try ClusterCommand(decoding: command)
+            decoded = try ClusterEntry(decoding: command)
         } catch {
             preconditionFailure("the committed controller command at \(index) cannot be read: \(error)")
         }
@@ -87,7 +78,7 @@ package final class Controller: StateMachineLogic {
         onReady = nil
         if state.clusterID == nil {
             let id = settings.node.clusterID ?? makeTopicID().description
-            return propose(.initialize(clusterID: id)) { [self] refusal, _ in
+            return propose(.initialize(clusterID: id), actor: Self.ownActor) { [self] refusal, _ in
                 if let refusal { return ready(.refused(refusal)) }
                 host.hostAll(state, then: ready)
             }
@@ -107,29 +98,28 @@ package final class Controller: StateMachineLogic {
 
     // MARK: Proposing
 
+    /// The actor of commands that the controller gives by itself.
+    static let ownActor = "controller"
+
     /// Proposes a command; `then` runs after it was applied, with what it changed.
-    func propose(_ command: ClusterCommand, then: @escaping (AdminRefusal?, ClusterChange) -> Void) {
+    ///
+    /// `actor` is who wants it, for the operation log.
+    func propose(
+        _ command: ClusterCommand, actor: String, then: @escaping (AdminRefusal?, ClusterChange) -> Void
+    ) {
         guard machine.replica.leadingTerm != nil else {
             return then(AdminRefusal(.notController, "this broker does not lead the controller's group"), .none)
         }
-        machine.propose(command.encoded()) { [self] result in
+        let entry = ClusterEntry(time: clock.wallTime(), actor: actor, command: command)
+        machine.propose(entry.encoded()) { [self] result in
             switch result {
             case .success(let index):
                 let change = changes.removeValue(forKey: index) ?? .none
-                if case .refused(let reason) = change { return then(Self.refusal(for: reason), change) }
+                if case .refused(let reason) = change { return then(AdminRefusal(reason), change) }
                 then(nil, change)
             case .failure(let error):
                 then(AdminRefusal(ErrorMapping.code(of: error), "\(error)"), .none)
             }
-        }
-    }
-
-    private static func refusal(for reason: ClusterRefusal) -> AdminRefusal {
-        switch reason {
-        case .topicExists(let name): AdminRefusal(.topicAlreadyExists, "Topic \(name) already exists")
-        case .unknownTopic: AdminRefusal(.unknownTopicOrPartition, "The topic was deleted meanwhile")
-        case .staleGroupNumbers, .staleProducerIDs:
-            AdminRefusal(.operationNotAttempted, "Another change won the race; try again")
         }
     }
 
@@ -145,7 +135,8 @@ package final class Controller: StateMachineLogic {
 
     /// Grants a block of producer ids.
     func allocateProducerIDs(then: @escaping (ProducerIDBlock?) -> Void) {
-        propose(.allocateProducerIDs(first: state.nextProducerID, count: ProducerIDBlock.size)) { _, change in
+        let command = ClusterCommand.allocateProducerIDs(first: state.nextProducerID, count: ProducerIDBlock.size)
+        propose(command, actor: Self.ownActor) { _, change in
             guard case .producerIDsAllocated(let first, let count) = change else { return then(nil) }
             then(ProducerIDBlock(first: first, count: count))
         }

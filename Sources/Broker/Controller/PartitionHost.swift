@@ -182,7 +182,9 @@ package final class PartitionHost {
     /// Gives every shard the image of `state`, and calls `then` when all of them serve it.
     private func publish(_ state: ClusterState, then: @escaping () -> Void) {
         factory.published.replace(with: topics)
-        let image = ClusterImage(clusterID: state.clusterID ?? "", controller: factory.node, topics: topics)
+        let image = ClusterImage(
+            clusterID: state.clusterID ?? "", node: factory.node, controller: factory.node, brokers: state.brokers,
+            topics: topics)
         let back = NIOLoopBound(then, eventLoop: loop)
         let gathering = Gathering<Void>(count: shards.count) { [loop] _ in
             if loop.inEventLoop { back.value() } else { loop.execute { back.value() } }

@@ -98,7 +98,7 @@ extension Broker {
         let me = call.advertised
         var response = MetadataResponse(
             brokers: [.init(nodeID: me.id.rawValue, host: me.host, port: me.port, rack: settings.node.rack)],
-            clusterID: image.clusterID, controllerID: image.controller.rawValue, topics: topics)
+            clusterID: image.clusterID, controllerID: image.controller?.rawValue ?? -1, topics: topics)
         if request.includeClusterAuthorizedOperations { response.clusterAuthorizedOperations = Self.clusterOperations }
         if request.includeTopicAuthorizedOperations {
             for position in response.topics.indices {
@@ -119,7 +119,7 @@ extension Broker {
         let image = shards.shard(on: call.loop).image
         let me = call.advertised
         var response = DescribeClusterResponse(
-            clusterID: image.clusterID, controllerID: image.controller.rawValue,
+            clusterID: image.clusterID, controllerID: image.controller?.rawValue ?? -1,
             brokers: [.init(brokerID: me.id.rawValue, host: me.host, port: me.port, rack: settings.node.rack)])
         if request.includeClusterAuthorizedOperations { response.clusterAuthorizedOperations = Self.clusterOperations }
         call.respond(response)

@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ClusterStateTests.swift
-// The controller's state machine: every command, every refusal, encoding, and group numbers that never repeat.
+// The controller's state machine: topics, and numbers that never repeat.
 
 import Model
 import Testing
 
 @testable import Broker
+
+extension ClusterState {
+    /// Applies a command at a time that does not matter.
+    mutating func apply(_ command: ClusterCommand, at milliseconds: Int64 = 0) -> ClusterChange {
+        apply(ClusterEntry(time: WallTime(milliseconds: milliseconds), actor: "test", command: command))
+    }
+}
 
 @Suite struct ClusterStateTests {
     private func topic(_ name: String, first: UInt64, partitions: Int = 2, id: UInt64 = 1) -> TopicRecord {
@@ -63,22 +70,5 @@ import Testing
             state.apply(.allocateProducerIDs(first: 0, count: 1000)) == .producerIDsAllocated(first: 0, count: 1000))
         #expect(state.apply(.allocateProducerIDs(first: 0, count: 1000)) == .refused(.staleProducerIDs))
         #expect(state.nextProducerID == 1000)
-    }
-
-    @Test func commandsSurviveEncodingAndNothingElseDoes() throws {
-        let id = TopicID(high: 7, low: 8)
-        let commands: [ClusterCommand] = [
-            .initialize(clusterID: "abc"), .createTopic(topic("a", first: 1024)), .deleteTopic(id),
-            .addPartitions(topic: id, topic("a", first: 1024).partitions),
-            .setConfiguration(topic: id, ["b": "c", "a": ""]), .allocateProducerIDs(first: 5, count: 6),
-        ]
-        for command in commands {
-            let bytes = command.encoded()
-            #expect(try ClusterCommand(decoding: bytes) == command)
-            for length in 0..<bytes.count {
-                #expect(throws: BinaryCodingError.self) { try ClusterCommand(decoding: Array(bytes.prefix(length))) }
-            }
-            #expect(throws: BinaryCodingError.self) { try ClusterCommand(decoding: bytes + [0]) }
-        }
     }
 }

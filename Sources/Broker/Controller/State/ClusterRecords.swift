@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ClusterRecords.swift
-// How the controller's applied state lies in the store: one record for the counters, one for each topic.
+// How the controller's applied state lies in the store: one record for the counters, one for each topic and broker.
 
 package import LogStore
 package import Model
@@ -9,10 +9,13 @@ package import Replication
 
 /// Keys and values of the `controller` column family.
 ///
-///     'c'                     version u8, cluster id text?, next group u64, next producer id i64
+///     'b' broker i32          version u8, broker record
+///     'c'                     version u8, cluster id text?, next group u64, next producer id i64, last operation u64
 ///     't' topic id (16 B)     version u8, topic record
+///
+/// Records of version 1 have no last operation, and partitions without reassignments.
 package enum ClusterRecords {
-    private static let version: UInt8 = 1
+    static let version: UInt8 = 2
     private static let countersKey: [UInt8] = [UInt8(ascii: "c")]
 
     /// What a change of the state has to store.
@@ -23,6 +26,14 @@ package enum ClusterRecords {
             writes.append(StateWrite(key: key(of: topic.id), value: value(of: topic)))
         case .topicDeleted(let topic):
             writes.append(StateWrite(key: key(of: topic.id), value: nil))
+        case .brokerChanged(let broker):
+            writes.append(StateWrite(key: key(of: broker.id), value: value(of: broker)))
+        case .brokerRemoved(let broker):
+            writes.append(StateWrite(key: key(of: broker.id), value: nil))
+        case .assignmentsChanged(_, let topics):
+            for case let topic? in topics.map({ state.topics[$0] }) {
+                writes.append(StateWrite(key: key(of: topic.id), value: value(of: topic)))
+            }
         case .none, .producerIDsAllocated, .refused: break
         }
         return writes
@@ -49,20 +60,29 @@ package enum ClusterRecords {
         }
     }
 
-    private static func restore(
+    /// Puts one stored record back.
+    static func restore(
         _ key: [UInt8], _ value: [UInt8], into state: inout ClusterState
     ) throws(BinaryCodingError) {
         var reader = BinaryReader(value)
         let found = try reader.readInteger(UInt8.self)
-        guard found == version else { throw .unknownVersion(found) }
-        if key == countersKey {
+        guard (1...version).contains(found) else { throw .unknownVersion(found) }
+        switch key.first {
+        case UInt8(ascii: "c"):
             let clusterID = try reader.readOptionalText()
             let group = GroupID(rawValue: try reader.readInteger(UInt64.self))
-            state.restore(clusterID: clusterID, nextGroup: group, nextProducerID: try reader.readInteger(Int64.self))
-        } else {
-            state.restore(try TopicRecord(from: &reader))
+            let producer = try reader.readInteger(Int64.self)
+            let operation = found >= 2 ? try reader.readInteger(UInt64.self) : 0
+            state.restore(
+                clusterID: clusterID, nextGroup: group, nextProducerID: producer, lastOperation: operation)
+        case UInt8(ascii: "b"): state.restore(try BrokerRecord(from: &reader))
+        case UInt8(ascii: "t"): state.restore(try TopicRecord(from: &reader, version: found))
+        default: throw .unknownKind(key.first ?? 0)
         }
+        try reader.finish()
     }
+
+    // MARK: Encoding
 
     private static func counters(of state: ClusterState) -> [UInt8] {
         var writer = BinaryWriter()
@@ -70,20 +90,31 @@ package enum ClusterRecords {
         writer.write(state.clusterID)
         writer.write(state.nextGroup.rawValue)
         writer.write(state.nextProducerID)
+        writer.write(state.lastOperation)
         return writer.bytes
     }
 
     private static func key(of id: TopicID) -> [UInt8] {
-        var writer = BinaryWriter()
-        writer.write(UInt8(ascii: "t"))
+        var writer = BinaryWriter([UInt8(ascii: "t")])
         id.encode(to: &writer)
         return writer.bytes
     }
 
+    private static func key(of broker: NodeID) -> [UInt8] {
+        var writer = BinaryWriter([UInt8(ascii: "b")])
+        writer.write(broker.rawValue)
+        return writer.bytes
+    }
+
     private static func value(of topic: TopicRecord) -> [UInt8] {
-        var writer = BinaryWriter()
-        writer.write(version)
+        var writer = BinaryWriter([version])
         topic.encode(to: &writer)
+        return writer.bytes
+    }
+
+    private static func value(of broker: BrokerRecord) -> [UInt8] {
+        var writer = BinaryWriter([version])
+        broker.encode(to: &writer)
         return writer.bytes
     }
 }

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ClusterRecord+Coding.swift
+// Topics, partitions and brokers as bytes, in log entries and in stored records alike.
+
+import Model
+
+extension TopicRecord {
+    func encode(to writer: inout BinaryWriter) {
+        writer.write(name)
+        id.encode(to: &writer)
+        partitions.encode(to: &writer)
+        configuration.encode(to: &writer)
+    }
+
+    init(from reader: inout BinaryReader, version: UInt8) throws(BinaryCodingError) {
+        name = try reader.readText()
+        id = try TopicID(from: &reader)
+        partitions = try [PartitionRecord](from: &reader, version: version)
+        configuration = try [String: String](from: &reader)
+    }
+}
+
+extension TopicID {
+    func encode(to writer: inout BinaryWriter) {
+        writer.write(high)
+        writer.write(low)
+    }
+
+    init(from reader: inout BinaryReader) throws(BinaryCodingError) {
+        self.init(high: try reader.readInteger(UInt64.self), low: try reader.readInteger(UInt64.self))
+    }
+}
+
+extension [PartitionRecord] {
+    func encode(to writer: inout BinaryWriter) {
+        writer.write(UInt32(count))
+        for partition in self {
+            writer.write(partition.group.rawValue)
+            partition.replicas.encode(to: &writer)
+            writer.write(UInt8(partition.reassignment == nil ? 0 : 1))
+            partition.reassignment?.encode(to: &writer)
+        }
+    }
+
+    /// Version 1 has no reassignments.
+    init(from reader: inout BinaryReader, version: UInt8) throws(BinaryCodingError) {
+        self = []
+        for _ in 0..<(try reader.readCount()) {
+            var partition = PartitionRecord(group: try reader.readGroup(), replicas: try [NodeID](from: &reader))
+            if version >= 2, try reader.readFlag() { partition.reassignment = try Reassignment(from: &reader) }
+            append(partition)
+        }
+    }
+}
+
+extension Reassignment {
+    func encode(to writer: inout BinaryWriter) {
+        writer.write(phase.rawValue)
+        writer.write(since.milliseconds)
+        target.encode(to: &writer)
+    }
+
+    init(from reader: inout BinaryReader) throws(BinaryCodingError) {
+        let phase = try reader.readCase(Phase.self)
+        let since = WallTime(milliseconds: try reader.readInteger(Int64.self))
+        self.init(target: try [NodeID](from: &reader), phase: phase, since: since)
+    }
+}
+
+extension [ReassignmentTarget] {
+    func encode(to writer: inout BinaryWriter) {
+        writer.write(UInt32(count))
+        for target in self {
+            writer.write(target.group.rawValue)
+            target.replicas.encode(to: &writer)
+        }
+    }
+
+    init(from reader: inout BinaryReader) throws(BinaryCodingError) {
+        self = []
+        for _ in 0..<(try reader.readCount()) {
+            append(ReassignmentTarget(group: try reader.readGroup(), replicas: try [NodeID](from: &reader)))
+        }
+    }
+}
+
+extension [NodeID] {
+    func encode(to writer: inout BinaryWriter) {
+        writer.write(UInt32(count))
+        for node in self { writer.write(node.rawValue) }
+    }
+
+    init(from reader: inout BinaryReader) throws(BinaryCodingError) {
+        self = []
+        for _ in 0..<(try reader.readCount()) { append(try reader.readNode()) }
+    }
+}
+
+extension [String: String] {
+    func encode(to writer: inout BinaryWriter) {
+        writer.write(UInt32(count))
+        for (key, value) in sorted(by: { $0.key < $1.key }) {
+            writer.write(key)
+            writer.write(value)
+        }
+    }
+
+    init(from reader: inout BinaryReader) throws(BinaryCodingError) {
+        self = [:]
+        for _ in 0..<(try reader.readCount()) {
+            let key = try reader.readText()
+            self[key] = try reader.readText()
+        }
+    }
+}
+
+// MARK: - Brokers
+
+extension BrokerEndpoint {
+    func encode(to writer: inout BinaryWriter) {
+        writer.write(host)
+        writer.write(port)
+    }
+
+    init(from reader: inout BinaryReader) throws(BinaryCodingError) {
+        self.init(host: try reader.readText(), port: try reader.readInteger(Int32.self))
+    }
+}
+
+extension BrokerRegistration {
+    func encode(to writer: inout BinaryWriter) {
+        writer.write(id.rawValue)
+        writer.write(incarnation)
+        kafka.encode(to: &writer)
+        peer.encode(to: &writer)
+        writer.write(rack)
+    }
+
+    init(from reader: inout BinaryReader) throws(BinaryCodingError) {
+        self.init(
+            id: try reader.readNode(), incarnation: try reader.readInteger(UInt64.self),
+            kafka: try BrokerEndpoint(from: &reader), peer: try BrokerEndpoint(from: &reader),
+            rack: try reader.readOptionalText())
+    }
+}
+
+extension BrokerRecord {
+    func encode(to writer: inout BinaryWriter) {
+        registration.encode(to: &writer)
+        writer.write(health.rawValue)
+        writer.write(drain?.rawValue ?? 0)
+        writer.write(since.milliseconds)
+    }
+
+    init(from reader: inout BinaryReader) throws(BinaryCodingError) {
+        let registration = try BrokerRegistration(from: &reader)
+        let health = try reader.readCase(BrokerHealth.self)
+        let position = reader.position
+        let code = try reader.readInteger(UInt8.self)
+        let drain = DrainMode(rawValue: code)
+        guard code == 0 || drain != nil else { throw .malformed(at: position) }
+        self.init(
+            registration: registration, health: health, drain: drain,
+            since: WallTime(milliseconds: try reader.readInteger(Int64.self)))
+    }
+}
+
+// MARK: - Pieces
+
+extension BinaryReader {
+    mutating func readNode() throws(BinaryCodingError) -> NodeID {
+        NodeID(rawValue: try readInteger(Int32.self))
+    }
+
+    mutating func readGroup() throws(BinaryCodingError) -> GroupID {
+        GroupID(rawValue: try readInteger(UInt64.self))
+    }
+
+    /// Takes a byte that is the raw value of a case.
+    mutating func readCase<Case: RawRepresentable<UInt8>>(_ type: Case.Type) throws(BinaryCodingError) -> Case {
+        let start = position
+        guard let value = Case(rawValue: try readInteger(UInt8.self)) else { throw .malformed(at: start) }
+        return value
+    }
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// PartitionRecord.swift
+// Topics and partitions as the controller knows them: which brokers hold a replica, and which are to.
+
+package import Model
+
+/// A change of a partition's replicas that is under way.
+///
+/// Phases go forward only: queued, copying, switching, gone; or from each of them to gone by way of cancelling.
+package struct Reassignment: Equatable, Sendable {
+    /// How far the change is.
+    package enum Phase: UInt8, Equatable, Sendable, CaseIterable {
+        /// Waits for its turn; nothing has moved.
+        case queued = 1
+        /// New replicas copy the log without voting.
+        case copying = 2
+        /// The group changes its voters from the old replicas to the new ones.
+        case switching = 3
+        /// The group goes back to the old replicas.
+        case cancelling = 4
+    }
+
+    /// The replicas after the change; the first is the preferred leader.
+    package var target: [NodeID]
+    package var phase: Phase
+    /// When the change was asked for.
+    package var since: WallTime
+
+    package init(target: [NodeID], phase: Phase = .queued, since: WallTime) {
+        self.target = target
+        self.phase = phase
+        self.since = since
+    }
+}
+
+/// A partition as the controller knows it.
+///
+/// Invariant: `replicas` has at least one element and none twice; the same holds for the target of a reassignment.
+package struct PartitionRecord: Equatable, Sendable {
+    /// The Raft group that stores it; never used again for another partition.
+    package var group: GroupID
+    /// The brokers that hold a replica; the first is the preferred leader.
+    package var replicas: [NodeID]
+    /// Nil unless the replicas are being changed.
+    package var reassignment: Reassignment?
+
+    package init(group: GroupID, replicas: [NodeID], reassignment: Reassignment? = nil) {
+        self.group = group
+        self.replicas = replicas
+        self.reassignment = reassignment
+    }
+
+    /// The broker that should lead when nothing speaks against it.
+    package var preferredLeader: NodeID? { replicas.first }
+
+    /// The brokers that are to hold a replica and do not count yet, as Kafka lists them.
+    package var adding: [NodeID] {
+        guard let reassignment, reassignment.phase != .cancelling else { return [] }
+        return reassignment.target.filter { !replicas.contains($0) }
+    }
+
+    /// The brokers that are to give up their replica, as Kafka lists them.
+    package var removing: [NodeID] {
+        guard let reassignment, reassignment.phase != .cancelling else { return [] }
+        return replicas.filter { !reassignment.target.contains($0) }
+    }
+
+    /// The brokers that must run a replica now.
+    package var hosts: [NodeID] {
+        guard let reassignment, reassignment.phase != .queued else { return replicas }
+        return replicas + reassignment.target.filter { !replicas.contains($0) }
+    }
+}
+
+/// A topic as the controller knows it.
+package struct TopicRecord: Equatable, Sendable {
+    package var name: String
+    package var id: TopicID
+    package var partitions: [PartitionRecord]
+    /// Configuration that was set on the topic, by Kafka name; what is absent has its default.
+    package var configuration: [String: String]
+
+    package init(name: String, id: TopicID, partitions: [PartitionRecord], configuration: [String: String]) {
+        self.name = name
+        self.id = id
+        self.partitions = partitions
+        self.configuration = configuration
+    }
+}
+
+/// Where a group stands among the topics.
+package struct PartitionLocation: Equatable, Hashable, Sendable {
+    package var topic: TopicID
+    package var index: PartitionIndex
+
+    package init(topic: TopicID, index: PartitionIndex) {
+        self.topic = topic
+        self.index = index
+    }
+}
