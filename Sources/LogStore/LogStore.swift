@@ -37,7 +37,7 @@ public final class LogStore: Sendable {
     let core: StoreCore
     private let lock: any FileLock
     private let replayed: [GroupID: LogIndex]
-    private let threads: Threads
+    private let threads: Threads?
     private let isClosed = Mutex(false)
     /// Groups whose logs were opened in this run.
     private let opened = Mutex<Set<GroupID>>([])
@@ -62,15 +62,16 @@ public final class LogStore: Sendable {
         try open(settings, system: PosixFileSystem(), metrics: registry, logger: logger)
     }
 
-    /// Opens the store on other files than the operating system's; the index database stays on real ones unless `tuning` says so.
+    /// Opens the store on other files than the operating system's; the index database stays on real ones unless `tuning` says
+    /// so, or it is in `medium`.
     package static func open(
         _ settings: StoreSettings, system: any FileSystem, metrics registry: MetricRegistry?, logger: Logger,
-        tuning: DatabaseOptions = DatabaseOptions()
+        tuning: DatabaseOptions = DatabaseOptions(), index medium: IndexMedium? = nil
     ) throws(StoreError) -> LogStore {
         try system.makeDirectoryDurably(settings.directory)
         let lock = try system.lock(settings.directory + "/LOCK")
         do throws(StoreError) {
-            return try LogStore(settings, system, lock, StoreMetrics(registry), logger, tuning)
+            return try LogStore(settings, system, lock, StoreMetrics(registry), logger, tuning, medium)
         } catch {
             lock.unlock()
             guard error.isNoSpace, let free = try? system.freeBytes(at: settings.directory) else { throw error }
@@ -81,14 +82,17 @@ public final class LogStore: Sendable {
 
     private init(
         _ settings: StoreSettings, _ system: any FileSystem, _ lock: any FileLock, _ metrics: StoreMetrics,
-        _ logger: Logger, _ tuning: DatabaseOptions
+        _ logger: Logger, _ tuning: DatabaseOptions, _ medium: IndexMedium?
     ) throws(StoreError) {
         let root = settings.directory
         if !system.exists(root + "/rocksdb"), system.exists(root + "/groups") {
             throw .formatVersion(found: "groups without an index database", supported: Self.formatVersion)
         }
         let ballast = try Ballast(system: system, settings: settings)
-        let index = try indexed { () throws(IndexError) in try IndexDatabase(at: root + "/rocksdb", tuning: tuning) }
+        let index = try indexed { () throws(IndexError) in
+            if let medium { return IndexDatabase(on: medium) }
+            return try IndexDatabase(at: root + "/rocksdb", tuning: tuning)
+        }
         let openedAt = try indexed { () throws(IndexError) in try index.latestSequence() }
         try system.makeDirectory(root + "/rocksdb")
         // Groups are there only when the index is, also after a power failure.
@@ -184,8 +188,8 @@ public final class LogStore: Sendable {
 
     private static func start(
         _ core: StoreCore, journalID: UInt64, next: UInt64, mark: SyncedMark
-    ) throws(StoreError) -> Threads {
-        let workers = FlushWorkers(count: core.settings.flushThreads)
+    ) throws(StoreError) -> Threads? {
+        let workers = FlushWorkers(count: core.settings.flushThreads, execution: core.settings.execution)
         let journal = try JournalWriter(
             system: core.system, directory: core.settings.directory + "/journal", settings: core.settings,
             journalID: journalID, nextSequence: next)
@@ -194,14 +198,46 @@ public final class LogStore: Sendable {
         try core.sampledFreeBytes(core.system.freeBytes(at: core.settings.directory))
         let flushLoop = OneShot(FlushLoop(core: core, workers: workers, journal: journal))
         let applyLoop = OneShot(try ApplyLoop(core: core, workers: workers, appliedSequence: next, mark: mark))
+        if case .steps(let steps) = core.settings.execution {
+            bind(steps, core, flushLoop, applyLoop)
+            return nil
+        }
         return Threads(
             flush: WorkerThread("store-flush") { flushLoop.consume { $0.run() } },
             apply: WorkerThread("store-apply") { applyLoop.consume { $0.run() } },
-            codec: WorkerThread("store-codec") { CodecThread.run(core) },
+            codec: WorkerThread("store-codec") { CodecThread(core).run() },
             readers: core.readQueues.enumerated().map { number, queue in
                 WorkerThread("store-read-\(number)") { ReaderThread(core).run(queue) }
             },
             workers: workers)
+    }
+
+    /// Hands the work to `steps` instead of threads.
+    private static func bind(
+        _ steps: StoreSteps, _ core: StoreCore, _ flushLoop: OneShot<FlushLoop>, _ applyLoop: OneShot<ApplyLoop>
+    ) {
+        let codec = OneShot(CodecThread(core))
+        let reader = OneShot(ReaderThread(core))
+        steps.bind(.flush) {
+            !core.flushQueue.isEmpty
+        } step: {
+            flushLoop.use { $0.step() }
+        }
+        steps.bind(.apply) {
+            core.hasApplyWork
+        } step: {
+            applyLoop.use { $0.step() }
+        }
+        steps.bind(.codec) {
+            !core.codecQueue.isEmpty
+        } step: {
+            codec.use { $0.step() }
+        }
+        steps.bind(.read) {
+            core.readQueues.contains { !$0.isEmpty }
+        } step: {
+            reader.use { reader in core.readQueues.count { reader.step($0) } > 0 }
+        }
     }
 
     // MARK: Groups
@@ -322,7 +358,7 @@ public final class LogStore: Sendable {
     package func checkpoint() {
         let done = DispatchSemaphore(value: 0)
         core.flushQueue.post(.forward(.checkpoint(done)))
-        done.wait()
+        core.wait(for: done, by: [.flush, .apply])
     }
 
     // MARK: Closing
@@ -336,6 +372,14 @@ public final class LogStore: Sendable {
             return closed
         }
         guard !wasClosed else { return }
+        if let threads { end(threads) } else { endSteps() }
+        // What still waits for space is in the journal only; the next start replays it.
+        if core.failure == nil, core.marks.value.deferredFrom == nil { markClean() }
+        metadata.close()
+        lock.unlock()
+    }
+
+    private func end(_ threads: Threads) {
         core.codecQueue.post(EncodeJob(handle: nil, ticket: 0, payload: ByteBuffer(), checksum: nil, level: 0))
         threads.codec.join()
         for queue in core.readQueues {
@@ -347,9 +391,23 @@ public final class LogStore: Sendable {
         core.postApply(.stop, isUrgent: true)
         threads.apply.join()
         threads.workers.stop()
-        // What still waits for space is in the journal only; the next start replays it.
-        if core.failure == nil, core.marks.value.deferredFrom == nil { markClean() }
-        metadata.close()
+    }
+
+    private func endSteps() {
+        guard case .steps(let steps) = settings.execution else { return }
+        steps.run(.codec)
+        steps.run(.read)
+        core.flushQueue.post(.stop)
+        steps.run(.flush)
+        core.postApply(.stop, isUrgent: true)
+        steps.run(.apply)
+        steps.unbind()
+    }
+
+    /// Lets go of everything as the death of the process would; only for a store without threads.
+    package func abandon() {
+        guard case .steps(let steps) = settings.execution else { preconditionFailure("threads cannot be abandoned") }
+        steps.unbind()
         lock.unlock()
     }
 
@@ -378,7 +436,7 @@ extension StoreMeta {
     }
 }
 
-/// Carries a value that cannot be copied to the one thread that will use it, and is gone when that one is done with it.
+/// Carries a value that cannot be copied to the one thread that will use it.
 private final class OneShot<Value: ~Copyable>: Sendable {
     private let value: Mutex<Value?>
 
@@ -388,6 +446,16 @@ private final class OneShot<Value: ~Copyable>: Sendable {
         value.withLock { value in
             guard var taken = value.take() else { preconditionFailure("taken twice") }
             body(&taken)
+        }
+    }
+
+    /// Uses the value, which stays.
+    func use<Result>(_ body: (inout Value) -> sending Result) -> sending Result {
+        value.withLock { value in
+            guard var taken = value.take() else { preconditionFailure("used inside its own use") }
+            let result = body(&taken)
+            value = consume taken
+            return result
         }
     }
 }

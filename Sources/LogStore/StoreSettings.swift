@@ -47,6 +47,8 @@ public struct StoreSettings: Sendable {
     package var unbufferedBytesMin = 64 << 10
     /// Payloads from this length on are placed so that they can be written from where they are in memory.
     package var leadBytesMin = 256 << 10
+    /// Who does the work of the store's threads.
+    package var execution = Execution.threads
 
     /// The defaults for `directory`.
     public init(directory: String) { self.directory = directory }

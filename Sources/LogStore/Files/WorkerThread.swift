@@ -96,6 +96,9 @@ final class Mailbox<Item: Sendable>: Sendable {
         if wasEmpty { wake.signal() }
     }
 
+    /// Whether nothing is in it.
+    var isEmpty: Bool { items.withLock { $0.isEmpty } }
+
     /// Swaps what there is for the emptied array `taken`.
     func take(into taken: inout [Item]) {
         taken.removeAll(keepingCapacity: true)

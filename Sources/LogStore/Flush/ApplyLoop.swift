@@ -60,6 +60,14 @@ struct ApplyLoop: ~Copyable {
         }
     }
 
+    /// Does once what ``run()`` does again and again, without waiting; returns whether there was work.
+    mutating func step() -> Bool {
+        var items: [ApplyItem] = []
+        core.takeApply(into: &items)
+        if process(items) { tick() }
+        return !items.isEmpty
+    }
+
     /// Applies items in order, runs of frames together; returns false when the thread is to end.
     private mutating func process(_ items: [ApplyItem]) -> Bool {
         var frames: [SealedFrame] = []
@@ -364,7 +372,8 @@ struct ApplyLoop: ~Copyable {
         let start = core.settings.clock.now()
         lastCheckpoint = start
         guard hasUnsynced || !dirty.isEmpty else { return }
-        let segments = Array(dirty.values)
+        // In the order of the disk, and the same in every run.
+        let segments = dirty.values.sorted { ($0.group.rawValue, $0.base) < ($1.group.rawValue, $1.base) }
         var files: [any File] = []
         for segment in segments { files.append(try core.files.reading(segment)) }
         try workers.flush(files)

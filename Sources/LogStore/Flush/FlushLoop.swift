@@ -57,24 +57,38 @@ struct FlushLoop: ~Copyable {
         while true {
             core.flushQueue.take(into: &items)
             if items.isEmpty {
-                idle()
+                if !prepare() { _ = core.flushQueue.wait(milliseconds: nil) }
                 continue
             }
-            for item in items where !take(item) { return }
-            perform()
+            guard work(on: items) else { return }
         }
     }
 
-    /// Prepares the journal while there is nothing else to do, then waits.
-    private mutating func idle() {
-        if policy.usesJournal, core.failure == nil {
-            do throws(StoreError) {
-                if try journal.prepareAhead() { return }
-            } catch {
-                core.fail(error, during: "prepare the journal")
-            }
+    /// Does once what ``run()`` does again and again, without waiting; returns whether there was something to do.
+    mutating func step() -> Bool {
+        var items: [FlushItem] = []
+        core.flushQueue.take(into: &items)
+        guard !items.isEmpty else { return prepare() }
+        _ = work(on: items)
+        return true
+    }
+
+    /// Makes a round, or several, of `items`; returns false when the thread is to end.
+    private mutating func work(on items: [FlushItem]) -> Bool {
+        for item in items where !take(item) { return false }
+        perform()
+        return true
+    }
+
+    /// Prepares the journal a little while there is nothing else to do; returns false when it is prepared.
+    private mutating func prepare() -> Bool {
+        guard policy.usesJournal, core.failure == nil else { return false }
+        do throws(StoreError) {
+            return try journal.prepareAhead()
+        } catch {
+            core.fail(error, during: "prepare the journal")
+            return false
         }
-        _ = core.flushQueue.wait(milliseconds: nil)
     }
 
     /// Handles one item; returns false when the thread is to end.
@@ -172,7 +186,7 @@ struct FlushLoop: ~Copyable {
         let blockedBy = journal.blockedBy
         let marks = core.marks.value
         if blockedBy >= marks.checkpointed, blockedBy > 0 { core.postApply(.checkpointSoon, isUrgent: true) }
-        let outcome: (isFailed: Bool, isStuck: Bool) = core.marks.wait { marks in
+        let outcome: (isFailed: Bool, isStuck: Bool) = core.waitForMarks { marks in
             if marks.isFailed { return (true, false) }
             let hasRoom = blockedBy == 0 || blockedBy < marks.checkpointed
             // What waits for space may wait for deletions that are queued behind this block.
@@ -266,7 +280,7 @@ struct FlushLoop: ~Copyable {
     private mutating func cut(_ cut: Cut) {
         let done = DispatchSemaphore(value: 0)
         core.postApply(.checkpoint(done), isUrgent: true)
-        done.wait()
+        core.wait(for: done, by: [.apply])
         blocks.forget()
         guard core.failure == nil else { return }
         // The journal cannot be emptied while frames in it wait for space.

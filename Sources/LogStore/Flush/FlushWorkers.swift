@@ -16,9 +16,12 @@ final class FlushWorkers: Sendable {
     private let mailboxes: [Mailbox<Job>]
     private let threads: [WorkerThread]
     private let next = Mutex(0)
+    /// Instead of threads.
+    private let steps: StoreSteps?
 
-    init(count: Int) {
-        mailboxes = (0..<max(1, count)).map { _ in Mailbox<Job>() }
+    init(count: Int, execution: Execution) {
+        if case .steps(let steps) = execution { self.steps = steps } else { steps = nil }
+        mailboxes = (0..<(steps == nil ? max(1, count) : 0)).map { _ in Mailbox<Job>() }
         threads = mailboxes.enumerated().map { number, mailbox in
             WorkerThread("store-flush-\(number)") { Self.run(mailbox) }
         }
@@ -30,6 +33,7 @@ final class FlushWorkers: Sendable {
             if let file = files.first { try file.flush() }
             return
         }
+        if let steps { return try flush(files, in: steps.shuffled(files.count)) }
         let gathering = Gathering(count: files.count)
         let start = next.withLock { next in
             next += files.count
@@ -39,6 +43,15 @@ final class FlushWorkers: Sendable {
             mailboxes[(start + number) % mailboxes.count].post(.flush(file, gathering))
         }
         if let error = gathering.wait() { throw error }
+    }
+
+    /// One after the other, in the order in which threads might have been done.
+    private func flush(_ files: [any File], in order: [Int]) throws(StoreError) {
+        var problem: StoreError?
+        for place in order {
+            do throws(StoreError) { try files[place].flush() } catch { problem = problem ?? error }
+        }
+        if let problem { throw problem }
     }
 
     /// Ends the threads.

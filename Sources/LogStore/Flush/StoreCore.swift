@@ -113,6 +113,32 @@ final class StoreCore: Sendable {
         applyQueue.take(into: &items)
     }
 
+    /// Whether the applier has work.
+    var hasApplyWork: Bool { !applyQueue.isEmpty }
+
+    /// Takes the applier's work without waiting.
+    func takeApply(into items: inout [ApplyItem]) { applyQueue.take(into: &items) }
+
+    // MARK: Waiting for other threads
+
+    /// Waits until `done` is signalled by one of `workers`.
+    func wait(for done: DispatchSemaphore, by workers: [StoreSteps.Worker]) {
+        guard case .steps(let steps) = settings.execution else { return done.wait() }
+        steps.run(workers) { done.wait(timeout: .now()) == .success }
+    }
+
+    /// Waits until the applier has brought about what `condition` asks for.
+    func waitForMarks<Result: Sendable>(until condition: (inout JournalMarks) -> Result?) -> Result {
+        guard case .steps(let steps) = settings.execution else { return marks.wait(until: condition) }
+        var result: Result?
+        steps.run([.apply]) {
+            result = marks.update { condition(&$0) }
+            return result != nil
+        }
+        guard let result else { preconditionFailure("what was waited for did not come") }
+        return result
+    }
+
     // MARK: Groups
 
     /// Notes an open log.

@@ -28,23 +28,47 @@ struct EncodedPayload: Sendable {
 }
 
 /// Compresses in the order of the jobs; results of one batch go back together.
-enum CodecThread {
+struct CodecThread: ~Copyable {
+    private let core: StoreCore
+    private let compressor: ZstdCompressor?
+
+    init(_ core: StoreCore) {
+        self.core = core
+        compressor = try? ZstdCompressor()
+    }
+
     /// Runs until a job without a log comes.
-    static func run(_ core: StoreCore) {
-        let compressor = try? ZstdCompressor()
+    func run() {
         var jobs: [EncodeJob] = []
         while true {
             core.codecQueue.take(into: &jobs)
             if jobs.isEmpty { _ = core.codecQueue.wait(milliseconds: nil) }
-            var deliveries = Deliveries()
-            for job in jobs {
-                guard let handle = job.handle else { return deliveries.send() }
-                deliveries.add(.encoded(encode(job, compressor, core.metrics)), for: handle)
-            }
-            let depth = core.codecDepth.wrappingSubtract(jobs.count, ordering: .relaxed).newValue
-            core.metrics.codecQueue.set(depth)
-            deliveries.send()
+            guard work(on: jobs) else { return }
         }
+    }
+
+    /// Does once what ``run()`` does again and again, without waiting; returns whether there was work.
+    func step() -> Bool {
+        var jobs: [EncodeJob] = []
+        core.codecQueue.take(into: &jobs)
+        _ = work(on: jobs)
+        return !jobs.isEmpty
+    }
+
+    /// Returns false when the thread is to end.
+    private func work(on jobs: [EncodeJob]) -> Bool {
+        var deliveries = Deliveries()
+        for job in jobs {
+            guard let handle = job.handle else {
+                deliveries.send()
+                return false
+            }
+            deliveries.add(.encoded(Self.encode(job, compressor, core.metrics)), for: handle)
+        }
+        let depth = core.codecDepth.wrappingSubtract(jobs.count, ordering: .relaxed).newValue
+        core.metrics.codecQueue.set(depth)
+        deliveries.send()
+        return true
     }
 
     /// Compresses one payload; what does not shrink, or fails, is stored as it is.

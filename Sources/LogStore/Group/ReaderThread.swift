@@ -27,14 +27,31 @@ struct ReaderThread {
         while true {
             queue.take(into: &jobs)
             if jobs.isEmpty { _ = queue.wait(milliseconds: nil) }
-            var deliveries = Deliveries()
-            for job in jobs {
-                guard let handle = job.handle else { return deliveries.send() }
-                core.metrics.coldReads.increment()
-                deliveries.add(.read(ticket: job.ticket, answer(job, handle.id)), for: handle)
-            }
-            deliveries.send()
+            guard work(on: jobs) else { return }
         }
+    }
+
+    /// Does once what ``run(_:)`` does again and again, without waiting; returns whether there was work.
+    func step(_ queue: Mailbox<ReadJob>) -> Bool {
+        var jobs: [ReadJob] = []
+        queue.take(into: &jobs)
+        _ = work(on: jobs)
+        return !jobs.isEmpty
+    }
+
+    /// Returns false when the thread is to end.
+    private func work(on jobs: [ReadJob]) -> Bool {
+        var deliveries = Deliveries()
+        for job in jobs {
+            guard let handle = job.handle else {
+                deliveries.send()
+                return false
+            }
+            core.metrics.coldReads.increment()
+            deliveries.add(.read(ticket: job.ticket, answer(job, handle.id)), for: handle)
+        }
+        deliveries.send()
+        return true
     }
 
     /// Answers one job.

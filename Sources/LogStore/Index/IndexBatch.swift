@@ -13,12 +13,12 @@ public import RocksKV
 /// - Cost: about a microsecond per record, its share of the commit included; no allocation per record.
 public struct IndexBatch: ~Copyable {
     let index: IndexDatabase
-    var batch: WriteBatch
+    var batch: IndexChanges
     private var writer = RecordWriter()
 
     init(_ index: IndexDatabase) throws(IndexError) {
         self.index = index
-        do { batch = try index.database.makeBatch() } catch { throw .database(error) }
+        do { batch = try index.engine.makeChanges() } catch { throw .database(error) }
     }
 
     /// The number of changes.
@@ -38,7 +38,7 @@ public struct IndexBatch: ~Copyable {
     /// `.synced` makes everything committed before durable as well. After a power failure a prefix of all commits survives.
     public mutating func commit(durability: Durability) throws(IndexError) {
         guard !batch.isEmpty || durability == .synced else { return }
-        do { try index.database.write(batch, durability: durability) } catch { throw .database(error) }
+        do { try index.engine.write(batch, durability: durability) } catch { throw .database(error) }
         batch.clear()
     }
 

@@ -11,7 +11,7 @@ extension IndexDatabase {
     public func value(of key: [UInt8], in state: StateFamily, of group: GroupID) throws(IndexError) -> [UInt8]? {
         let key = KeySpace.stateKey(group, key)
         do {
-            return try database.value(of: key, in: state.indexFamily.family)
+            return try engine.withValue(of: key.span, in: state.indexFamily.family) { copy($0) }
         } catch {
             throw .database(error)
         }

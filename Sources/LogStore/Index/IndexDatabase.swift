@@ -9,7 +9,7 @@ public import RocksKV
 
 /// The index database of one broker.
 ///
-/// Concrete on purpose: the simulator needs no second conformer, because a ``MemoryStorage`` runs this same code without a disk.
+/// Concrete on purpose: RocksDB, or memory for simulation, is a choice of opening (``IndexEngine``), not a protocol.
 ///
 /// Threads: any thread may read; batches are best committed by one writing thread (two slow each other down). A read sees
 /// committed batches only, never what is pending in one.
@@ -24,8 +24,17 @@ public final class IndexDatabase: Sendable {
         case following(scratch: String)
     }
 
-    /// The database underneath.
-    let database: Database
+    /// What keeps the records.
+    let engine: IndexEngine
+
+    /// The database underneath, for what only RocksDB has.
+    var database: Database {
+        guard case .rocks(let database) = engine else { preconditionFailure("this index has no RocksDB") }
+        return database
+    }
+
+    /// Opens what `medium` keeps.
+    package init(on medium: IndexMedium) { engine = .memory(medium) }
 
     /// Opens the database in the folder `path`, whose parent must exist.
     ///
@@ -40,8 +49,8 @@ public final class IndexDatabase: Sendable {
             case .readOnly: .readOnly
             case .following(let scratch): .secondary(folder: scratch)
             }
-        database = try rocks { () throws(RocksError) in
-            try Database(at: path, families: IndexFamily.allCases.map(\.options), mode: mode, options: tuning)
+        engine = try rocks { () throws(RocksError) in
+            .rocks(try Database(at: path, families: IndexFamily.allCases.map(\.options), mode: mode, options: tuning))
         }
     }
 
@@ -50,7 +59,12 @@ public final class IndexDatabase: Sendable {
 
     /// Makes every batch that was committed before this call durable.
     public func syncWAL() throws(IndexError) {
-        try rocks { () throws(RocksError) in try database.syncWriteAheadLog() }
+        try rocks { () throws(RocksError) in
+            switch engine {
+            case .rocks(let database): try database.syncWriteAheadLog()
+            case .memory(let medium): try medium.commit([], .synced)
+            }
+        }
     }
 
     /// Writes all memtables to files, so that the next opening has no log to replay.
@@ -73,13 +87,20 @@ public final class IndexDatabase: Sendable {
 
     /// The number of the last change that the database holds.
     public func latestSequence() throws(IndexError) -> UInt64 {
-        try rocks { () throws(RocksError) in try database.latestSequence() }
+        try rocks { () throws(RocksError) in
+            switch engine {
+            case .rocks(let database): try database.latestSequence()
+            case .memory(let medium): medium.latestSequence
+            }
+        }
     }
 
     /// Refuses further operations, and releases the files when the last batch is gone.
     ///
     /// Does not sync.
-    public func close() { database.close() }
+    public func close() {
+        if case .rocks(let database) = engine { database.close() }
+    }
 
     // MARK: Reading
 
@@ -89,7 +110,7 @@ public final class IndexDatabase: Sendable {
     ) throws(IndexError) -> Value? {
         let decoded: Result<Value, RecordDamage>?
         do {
-            decoded = try database.withValue(of: key, in: family.family) { bytes in
+            decoded = try engine.withValue(of: key, in: family.family) { bytes in
                 do throws(RecordDamage) { return .success(try Value(decoding: bytes)) } catch { return .failure(error) }
             }
         } catch {
@@ -107,6 +128,7 @@ public final class IndexDatabase: Sendable {
         in family: IndexFamily, over range: KeyRange, fillsCache: Bool = true,
         _ body: (_ key: RawSpan, _ value: RawSpan) throws(RecordDamage) -> Bool
     ) throws(IndexError) {
+        guard case .rocks(let database) = engine else { return try forEachInMemory(family, range, body) }
         var damage: IndexError?
         do throws(RocksError) {
             var entries = try database.iterator(in: family.family, over: range, fillsCache: fillsCache)
@@ -126,6 +148,7 @@ public final class IndexDatabase: Sendable {
         in family: IndexFamily, over range: KeyRange,
         _ body: (_ key: RawSpan, _ value: RawSpan) throws(RecordDamage) -> Void
     ) throws(IndexError) {
+        guard case .rocks(let database) = engine else { return try withLastInMemory(family, range, body) }
         var damage: IndexError?
         do throws(RocksError) {
             var entries = try database.iterator(in: family.family, over: range)
@@ -155,5 +178,40 @@ public final class IndexDatabase: Sendable {
         }
         damage = outcome?.damage
         return outcome?.goesOn ?? false
+    }
+
+    // MARK: In memory
+
+    private func forEachInMemory(
+        _ family: IndexFamily, _ range: KeyRange, _ body: (RawSpan, RawSpan) throws(RecordDamage) -> Bool
+    ) throws(IndexError) {
+        guard case .memory(let medium) = engine else { return }
+        let table = medium.table(family.family)
+        for place in table.places(in: range) where try !visit(table, place, family, body) { return }
+    }
+
+    private func withLastInMemory(
+        _ family: IndexFamily, _ range: KeyRange, _ body: (RawSpan, RawSpan) throws(RecordDamage) -> Void
+    ) throws(IndexError) {
+        guard case .memory(let medium) = engine else { return }
+        let table = medium.table(family.family)
+        guard let place = table.places(in: range).last else { return }
+        _ = try visit(table, place, family) { key, value throws(RecordDamage) in
+            try body(key, value)
+            return false
+        }
+    }
+
+    private func visit(
+        _ table: IndexMedium.Table, _ place: Int, _ family: IndexFamily,
+        _ body: (RawSpan, RawSpan) throws(RecordDamage) -> Bool
+    ) throws(IndexError) -> Bool {
+        let (key, value) = (table.keys[place], table.values[place])
+        do throws(RecordDamage) {
+            // Bytes have no padding.
+            return try unsafe body(key.span.bytes, value.span.bytes)
+        } catch {
+            throw IndexError(error, in: family, key: key)
+        }
     }
 }

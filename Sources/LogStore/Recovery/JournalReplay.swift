@@ -111,8 +111,9 @@ struct JournalReplay: ~Copyable {
     /// Makes everything durable where it belongs; the journal can be overwritten from `next` on.
     mutating func finish(next: UInt64) throws(StoreError) {
         try write()
-        for segment in segments.values { try core.files.reading(segment).flush() }
-        try core.files.nameDurably(Array(segments.values))
+        let written = segments.values.sorted { ($0.group.rawValue, $0.base) < ($1.group.rawValue, $1.base) }
+        for segment in written { try core.files.reading(segment).flush() }
+        try core.files.nameDurably(written)
         batch.putJournalApplied(JournalPosition(rawValue: next))
         do throws(IndexError) { try batch.commit(durability: .synced) } catch { throw StoreError(error) }
     }
