@@ -6,7 +6,8 @@
 internal import CCodecs
 public import NIOCore
 
-/// CRC-32C (Castagnoli), by the best instructions of the machine: about 15 GB/s with SSE4.2, 1.3 GB/s from tables.
+/// CRC-32C (Castagnoli), by the best instructions of the machine: about 45 GB/s with AVX-512 and 15 GB/s
+/// with SSE4.2 while the bytes are in the processor's cache, 1.3 GB/s from tables.
 public enum CRC32C {
     /// Which instructions are used here, for the log line at start.
     public static var implementation: String { String(cString: codecs_crc32c_implementation()) }
@@ -29,6 +30,11 @@ public enum CRC32C {
     /// The checksum from tables alone, which the tests compare the fast one with.
     static func portableChecksum(of bytes: UnsafeRawBufferPointer, seed: UInt32 = 0) -> UInt32 {
         codecs_crc32c_portable(seed, bytes.baseAddress, bytes.count)
+    }
+
+    /// The checksum by the CRC instruction, which the tests compare with the others.
+    static func lanesChecksum(of bytes: UnsafeRawBufferPointer, seed: UInt32 = 0) -> UInt32 {
+        codecs_crc32c_lanes(seed, bytes.baseAddress, bytes.count)
     }
 
     // MARK: Composition

@@ -265,6 +265,21 @@ import Testing
         try expectWhole(fixture, log)
     }
 
+    /// Without readers little is kept; what a reader came from lately is.
+    @Test func tailFollowsItsReaders() throws {
+        let fixture = try LogFixture()
+        let log = try fixture.log()
+        try fixture.append(20, records: 1, bytes: 1_000_000)
+        try fixture.settle(log)
+        fixture.loop.turn()
+        #expect(fixture.store.bufferBalance <= TailWindow.floorBytes + 2_000_000)
+        try expectWhole(fixture, log)
+        try fixture.append(12, records: 1, bytes: 1_000_000)
+        try fixture.settle(log)
+        fixture.loop.turn()
+        #expect(fixture.store.bufferBalance > TailWindow.floorBytes + 8_000_000)
+    }
+
     @Test func refusesBelowTheReserve() throws {
         let disk = FaultyFileSystem()
         disk.arrange { $0.free = 1 << 20 }

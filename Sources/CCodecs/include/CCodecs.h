@@ -47,6 +47,8 @@ typedef struct codecs_step {
 uint32_t codecs_crc32c(uint32_t crc, const void *CODECS_NULLABLE bytes, size_t count);
 /// The same from tables alone; the fallback and the reference of the tests.
 uint32_t codecs_crc32c_portable(uint32_t crc, const void *CODECS_NULLABLE bytes, size_t count);
+/// The same with the CRC instruction in three lanes, where there is one; for tests.
+uint32_t codecs_crc32c_lanes(uint32_t crc, const void *CODECS_NULLABLE bytes, size_t count);
 /// The name of what codecs_crc32c() uses here.
 const char *codecs_crc32c_implementation(void);
 

@@ -17,7 +17,9 @@ extension PartitionLog {
         guard offset < end, let first = tail.first, first.header.baseOffset <= offset else {
             return offset < end ? nil : ReadResult(slices: [], byteCount: 0, nextOffset: offset)
         }
-        var position = tail.partitioningIndex { $0.header.endOffset > offset }
+        let start = tail.partitioningIndex { $0.header.endOffset > offset }
+        guard start < tail.count else { return ReadResult(slices: [], byteCount: 0, nextOffset: offset) }
+        var position = start
         var collector = BatchCollector(from: offset, upTo: end, bytesMax: maxBytes)
         while position < tail.count, !collector.isFull {
             let header = tail[position].header
@@ -28,6 +30,7 @@ extension PartitionLog {
             position += 1
         }
         core.metrics.tailHits.increment()
+        handle.owner.tails.value?.read(at: tail[start].ledgerPosition)
         return collector.result
     }
 
@@ -45,6 +48,7 @@ extension PartitionLog {
             let error: StoreError = isClosed ? .closed : .outOfRange(first: meta.firstIndex, last: lastIndex)
             return later { completion(.failure(error)) }
         }
+        noteMissed(offset)
         let ranges = ranges {
             $0.endOffset > offset
         } start: {

@@ -53,6 +53,8 @@ public final class PartitionLog: GroupLog {
     /// Entries whose payload is with the codec thread, and those behind them.
     var waiting: Deque<WaitingEntry> = []
     var tail: Deque<TailFrame> = []
+    /// Ascending, about a mebibyte apart.
+    private var marks: Deque<TailMark> = []
     /// Up to here the tail holds no stored forms.
     var releasedThrough: LogIndex
     var wantsRoll = false
@@ -84,6 +86,14 @@ public final class PartitionLog: GroupLog {
         var stored: ByteBuffer?
         /// What the pool counts for it.
         var cost: Int
+        /// Its place in the ledger of its loop.
+        var ledgerPosition = 0
+    }
+
+    /// Where a frame stood in the ledger, for reads of what is not in memory any more.
+    struct TailMark {
+        let offset: Offset
+        let ledgerPosition: Int
     }
 
     init(_ recovered: RecoveredGroup, core: StoreCore, owner: CompletionOwner) {
@@ -111,7 +121,7 @@ public final class PartitionLog: GroupLog {
         policy = CompressionPolicy(
             level: recovered.settings.compressesFrames ? core.settings.compressionLevel : 0,
             bytesMin: core.settings.compressionBytesMin)
-        if owner.tails.value == nil { owner.tails.value = TailLedger(pool: core.pool) }
+        if owner.tails.value == nil { owner.tails.value = TailLedger(pool: core.pool, clock: core.settings.clock) }
         handle.attach { [weak self] event in self?.handle(event) }
         core.register(handle)
     }
@@ -226,10 +236,29 @@ public final class PartitionLog: GroupLog {
 
     /// Keeps a frame in memory until the budget needs its place.
     func keep(_ frame: TailFrame) {
+        guard let ledger = handle.owner.tails.value else { preconditionFailure("\(id): no ledger") }
+        var frame = frame
+        frame.ledgerPosition = ledger.end
+        // After a truncation offsets are given again.
+        while let last = marks.last, last.offset > frame.header.baseOffset { marks.removeLast() }
+        if marks.last.map({ ledger.end - $0.ledgerPosition >= Self.markBytes }) ?? true {
+            marks.append(TailMark(offset: frame.header.baseOffset, ledgerPosition: ledger.end))
+        }
+        while let oldest = marks.first, oldest.ledgerPosition < ledger.horizon { marks.removeFirst() }
         tail.append(frame)
         core.pool.take(frame.cost)
-        handle.owner.tails.value?.added(self, frame.header.index)
+        ledger.added(self, frame.header.index, byteCount: frame.cost)
     }
+
+    /// Notes that `offset` is read and not in memory, so that the reader's place is kept when it was there not long ago.
+    func noteMissed(_ offset: Offset) {
+        guard let first = marks.first, first.offset <= offset else { return }
+        let after = marks.partitioningIndex { $0.offset > offset }
+        handle.owner.tails.value?.read(at: marks[after - 1].ledgerPosition)
+    }
+
+    /// How far apart marks are.
+    private static let markBytes = 1 << 20
 
     /// Lets go of the frames up to `index`; returns whether it could.
     ///

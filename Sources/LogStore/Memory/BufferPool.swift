@@ -34,27 +34,44 @@ final class BufferPool: Sendable {
 
 /// The frames in memory of one loop's logs in the order they came: the oldest go first, whichever log they belong to.
 ///
-/// Confined to the loop.
+/// Positions count the bytes that came before a frame, of all logs of the loop. Confined to the loop.
 final class TailLedger {
     private struct Entry {
         weak var log: PartitionLog?
         var index: LogIndex
+        var position: Int
     }
 
     private var entries: Deque<Entry> = []
     private let pool: BufferPool
+    private let clock: Clock
+    private var window: TailWindow
+    /// The position of the next frame.
+    private(set) var end = 0
 
-    init(pool: BufferPool) { self.pool = pool }
+    init(pool: BufferPool, clock: Clock) {
+        self.pool = pool
+        self.clock = clock
+        window = TailWindow(budget: pool.budget, now: clock.now())
+    }
 
-    /// Notes that `log` keeps the frame at `index`, and lets old frames go while the budget is exceeded.
-    func added(_ log: PartitionLog, _ index: LogIndex) {
-        entries.append(Entry(log: log, index: index))
+    /// The position that is as far back as anything can be kept.
+    var horizon: Int { end - window.budget }
+
+    /// Notes that `log` keeps the frame at `index`, of `byteCount` bytes, and lets old frames go that are too many.
+    func added(_ log: PartitionLog, _ index: LogIndex, byteCount: Int) {
+        entries.append(Entry(log: log, index: index, position: end))
+        end += byteCount
+        window.advance(to: clock.now())
         shrink()
     }
 
-    /// Lets the oldest frames go while the budget is exceeded; stops at one that is not in its segment yet.
+    /// Notes a read of the frame at `position`, whether it is in memory still or not.
+    func read(at position: Int) { window.read(distance: end - position, now: clock.now()) }
+
+    /// Lets the oldest frames go while there are too many; stops at one that is not in its segment yet.
     func shrink() {
-        while pool.isOver, let oldest = entries.first {
+        while let oldest = entries.first, pool.isOver || end - oldest.position > window.target {
             if let log = oldest.log, !log.evictTail(through: oldest.index) { return }
             entries.removeFirst()
         }
