@@ -159,8 +159,9 @@ let package = Package(
         tests(
             "Replication",
             [
-                "Model", "Raft", "Records", "LogStore", "Telemetry", "PeerTestSupport", nioCore, nioPosix, nioEmbedded,
-                logging,
+                "Model", "Raft", "Records", "RocksKV", "LogStore", "Telemetry", "PeerTestSupport", "CrashScenario",
+                nioCore,
+                nioPosix, nioEmbedded, logging,
             ]),
         tests(
             "Broker",

@@ -6,101 +6,93 @@
 
 public import LogStore
 public import Model
-public import NIOCore
+internal import NIOCore
 public import Raft
 
-/// What a data entry of any group carries.
-public struct EntryContent: Sendable {
-    /// Whether the bytes are record batches or a command of a state machine.
-    public var kind: FrameKind
-    /// The offset of the first record; for commands the offset does not move.
-    public var baseOffset: Offset
-    /// How many offsets the entry takes; 0 for commands.
-    public var recordCount: Int32
-    /// The newest timestamp of its records in milliseconds; -1 when it has none.
-    public var maxTimestamp: Int64
-    /// The bytes to store.
-    public var payload: ByteBuffer
-    /// The CRC-32C of the bytes, when it is known.
-    public var checksum: UInt32?
-    /// Whether its producers compressed the bytes already.
-    public var isCompressed: Bool
-
-    /// Describes an entry before it has an index.
-    public init(
-        kind: FrameKind, baseOffset: Offset, recordCount: Int32, maxTimestamp: Int64, payload: ByteBuffer,
-        checksum: UInt32? = nil, isCompressed: Bool = false
-    ) {
-        self.kind = kind
-        self.baseOffset = baseOffset
-        self.recordCount = recordCount
-        self.maxTimestamp = maxTimestamp
-        self.payload = payload
-        self.checksum = checksum
-        self.isCompressed = isCompressed
-    }
-}
-
-/// What a replica tells its owner.
-///
-/// Called on the owner's loop, in the order of the log.
-public protocol ReplicaObserver: AnyObject {
-    /// This replica leads in `term` and an entry of that term is committed: positions may be served.
-    func replicaLeads(term: Term)
-    /// This replica does not lead any more; what was proposed and not committed has an unknown outcome.
-    func replicaFollows(term: Term, leader: NodeID?)
-    /// Entries up to `index` are committed.
-    func replicaCommitted(upTo index: LogIndex)
-    /// The log cannot be written any more; the replica is out of service for good.
-    func replicaFailed(_ error: StoreError)
-}
-
-/// One Raft group on this broker, confined to its owner's event loop.
+/// One replica of one Raft group, confined to its owner's event loop.
 ///
 /// Ordering: directives are carried out in the order the core gave them; inputs that arrive meanwhile are queued, so
 /// the core is never entered twice. The log reports what is durable in the order of the writes.
+///
+/// A replica whose group has other members belongs to a ``GroupHost``, which gives it time and carries its messages; one
+/// that is alone needs neither.
 ///
 /// Invariant: `committed <= log.lastIndex`; entries are handed to the log exactly once, in index order.
 public final class ReplicaGroup {
     /// The group's number.
     public let id: GroupID
+    /// The broker of this replica.
+    public let node: NodeID
     /// Where its entries are stored.
     public let log: any GroupLog
     /// The highest index known to be committed.
-    public private(set) var committed: LogIndex
+    public internal(set) var committed: LogIndex
     /// Set while this replica leads with a confirmed term.
-    public private(set) var leadingTerm: Term?
-
-    private var core: Raft.Instance<EntryContent>
-    private var directives: [Raft.Directive<EntryContent>] = []
-    private var inputs: [Input] = []
+    public internal(set) var leadingTerm: Term?
     /// Set while directives are carried out; use ``whenIdle(_:)`` to propose from inside one.
-    public private(set) var isRunning = false
+    public internal(set) var isRunning = false
+
+    var core: Raft.Instance<EntryContent>
+    var directives: [Raft.Directive<EntryContent>] = []
+    var failure: StoreError?
+    weak var observer: (any ReplicaObserver)?
+    private var inputs: [Input] = []
     private var deferred: [() -> Void] = []
-    private var failure: StoreError?
-    private weak var observer: (any ReplicaObserver)?
+    private var isStarted = false
+
+    // In groups with other members.
+    /// Who carries messages and gives time; set by ``GroupHost/add(_:)``.
+    unowned var host: GroupHost?
+    /// The place in the host's table.
+    var place = 0
+    /// Whether this replica is not the only member.
+    var hasPeers: Bool
+    /// Stored forms of the entries that the core is about to speak of: of a leader's message, or loaded for a peer.
+    var arrived: [StoredEntry] = []
+    /// Appends that wait until the log has sealed their last entry, in order.
+    var held: [HeldAppend] = []
+    /// The tick up to which the core was given time.
+    var tickedThrough: UInt64 = 0
+    /// The tick at which the leader was heard last, or at which it was lost.
+    var heardAt: UInt64 = 0
+    /// The last heartbeat and its answer, while nothing has happened since.
+    var quiet: QuietHeartbeat?
+    var lastHeartbeatAnswer: Raft.HeartbeatResponse?
+    var seen = SeenRole()
+    var followers = FollowerActivity()
+    var requests = PendingRequests()
 
     private enum Input {
         case start
         case persisted(LogIndex, Term)
         case hardStatePersisted(Raft.HardState)
         case failed(StoreError)
+        /// What only groups with other members get.
+        case call(() -> Void)
     }
 
     /// Wraps a recovered log; call ``start(observer:)`` before anything else.
+    ///
+    /// `configuration` is the founding one, the same on all its members, or ``Raft/Configuration/empty`` for a replica
+    /// that was made later; what the log says of members goes before it. `applied` is what stored state is known to
+    /// reflect, which was committed.
     public init(
-        node: NodeID, log: any GroupLog, configuration: Raft.Configuration, settings: Raft.Settings, seed: UInt64
+        node: NodeID, log: any GroupLog, configuration: Raft.Configuration, settings: Raft.Settings, seed: UInt64,
+        applied: LogIndex = .zero
     ) {
-        self.id = log.id
+        id = log.id
+        self.node = node
         self.log = log
-        let durable = Self.durableState(of: log, initial: configuration)
-        self.committed = durable.committed
-        self.core = Raft.Instance(id: node, group: log.id, settings: settings, state: durable, seed: seed)
+        let durable = Self.durableState(of: log, node: node, initial: configuration, applied: applied)
+        committed = durable.committed
+        hasPeers = !durable.configurations.current.configuration.isOnly(node)
+        core = Raft.Instance(id: node, group: log.id, settings: settings, state: durable, seed: seed)
     }
 
     /// Begins to take part: the only voter of a group elects itself at once.
     public func start(observer: any ReplicaObserver) {
         self.observer = observer
+        isStarted = true
         log.onFlushed = { [weak self] index, term in self?.feed(.persisted(index, term)) }
         log.onFailed = { [weak self] error in self?.feed(.failed(error)) }
         feed(.start)
@@ -108,9 +100,14 @@ public final class ReplicaGroup {
 
     /// Lets go of the owner; completions that are still under way are ignored.
     public func stop() {
+        host?.remove(id)
         log.onFlushed = nil
         log.onFailed = nil
+        log.onSealed = nil
         observer = nil
+        isStarted = false
+        held.removeAll()
+        requests.failAll(.refused(.notLeader(leader: nil)))
     }
 
     /// Proposes one entry and returns the index it was given.
@@ -142,7 +139,16 @@ public final class ReplicaGroup {
         precondition(index <= committed, "\(id): compaction up to \(index), committed is \(committed)")
         guard failure == nil else { return }
         attempt { () throws(StoreError) in try log.compact(upTo: min(index, log.flushedIndex)) }
-        core.compacted(through: log.firstIndex.previous)
+        noteCompaction()
+    }
+
+    /// Tells the core that the log begins later than before, as retention has it; not from inside a directive.
+    ///
+    /// The core forgets only what is committed and durable here.
+    public func noteCompaction() {
+        let first = log.firstIndex
+        guard first > core.firstIndex else { return }
+        core.compacted(through: min(first.previous, committed, core.flushedIndex))
     }
 
     // MARK: The loop
@@ -152,8 +158,17 @@ public final class ReplicaGroup {
         if !isRunning { run() }
     }
 
-    private func run() {
+    /// Runs `body`, which may enter the core, now or after the directives under way, and carries out what comes of it.
+    func enter(_ body: @escaping () -> Void) {
+        if isRunning { return inputs.append(.call(body)) }
+        guard isStarted, failure == nil else { return }
+        body()
+        run()
+    }
+
+    func run() {
         isRunning = true
+        quiet = nil
         carryOut()
         while !inputs.isEmpty {
             let batch = inputs
@@ -179,8 +194,10 @@ public final class ReplicaGroup {
         case .persisted(let index, let term): core.persisted(index, term: term, into: &directives)
         case .hardStatePersisted(let state): core.hardStatePersisted(state, into: &directives)
         case .failed(let error): fail(error)
+        case .call(let body): if isStarted { body() }
         }
         carryOut()
+        if hasPeers, case .persisted(let index, _) = input, failure == nil { observer?.replicaFlushed(upTo: index) }
     }
 
     private func carryOut() {
@@ -190,12 +207,13 @@ public final class ReplicaGroup {
             position += 1
         }
         directives.removeAll(keepingCapacity: true)
+        if hasPeers { endStep() }
     }
 
     private func perform(_ directive: Raft.Directive<EntryContent>) {
         switch directive {
         case .persistHardState(let state): persist(state)
-        case .truncate(let index): attempt { () throws(StoreError) in try log.truncate(from: index) }
+        case .truncate(let index): truncate(from: index)
         case .append(let entries): for entry in entries { append(entry) }
         case .commit(let index): commit(index)
         case .termConfirmed(let term):
@@ -203,12 +221,12 @@ public final class ReplicaGroup {
             observer?.replicaLeads(term: term)
         case .becameFollower(let term, let leader):
             leadingTerm = nil
+            held.removeAll()
             observer?.replicaFollows(term: term, leader: leader)
-        case .becameLeader, .becameCandidate, .transferEnded, .configurationChanged, .configurationCommitted,
-            .readReady, .readFailed:
-            break
-        case .send, .needEntries, .provideSnapshot, .fetchSnapshot, .installSnapshot:
-            preconditionFailure("\(id) has one voter, yet its core talks to peers: \(directive)")
+            if hasPeers { leftLeadership(leader: leader) }
+        case .becameLeader: if hasPeers { becameLeader() }
+        case .becameCandidate: break
+        default: performForPeers(directive)
         }
     }
 
@@ -221,7 +239,17 @@ public final class ReplicaGroup {
         }
     }
 
+    private func truncate(from index: LogIndex) {
+        attempt { () throws(StoreError) in try log.truncate(from: index) }
+        if failure == nil { observer?.replicaTruncated(from: index) }
+    }
+
     private func append(_ entry: Raft.Entry<EntryContent>) {
+        if !arrived.isEmpty, let stored = arrivedEntry(at: entry.index, term: entry.term) {
+            attempt { () throws(StoreError) in try log.append(stored.draft) }
+            if failure == nil { observer?.replicaAppended(stored) }
+            return
+        }
         var draft = FrameDraft(
             kind: .noop, term: entry.term, index: entry.index, baseOffset: log.logEndOffset, recordCount: 0,
             maxTimestamp: -1, payload: ByteBuffer())
@@ -248,25 +276,61 @@ public final class ReplicaGroup {
         observer?.replicaCommitted(upTo: index)
     }
 
-    private func attempt(_ write: () throws(StoreError) -> Void) {
+    func attempt(_ write: () throws(StoreError) -> Void) {
         do { try write() } catch { fail(error) }
     }
 
-    /// A write that failed is final (storage rule R8): the replica stops and says so once.
-    private func fail(_ error: StoreError) {
+    /// A write that failed is final (storage rule R8): the replica hands over, stops and says so once.
+    func fail(_ error: StoreError) {
         guard failure == nil else { return }
         failure = error
         leadingTerm = nil
+        if hasPeers { nameSuccessor() }
         observer?.replicaFailed(error)
+        requests.failAll(.logFailed(error))
     }
 
     /// What the core needs to know of a recovered log.
-    private static func durableState(of log: any GroupLog, initial: Raft.Configuration) -> Raft.DurableState {
+    private static func durableState(
+        of log: any GroupLog, node: NodeID, initial: Raft.Configuration, applied: LogIndex
+    ) -> Raft.DurableState {
         let base = Raft.Position(index: log.firstIndex.previous, term: log.termBeforeFirst)
+        let history = history(of: log, initial: initial)
+        let known = min(applied, log.lastIndex)
         return Raft.DurableState(
             hardState: Raft.HardState(term: log.hardState.term, votedFor: log.hardState.votedFor),
             base: base, lastIndex: log.lastIndex,
             termStarts: log.termStarts.map { Raft.TermStart(term: $0.term, start: $0.firstIndex) },
-            committed: base.index, configurations: Raft.ConfigurationHistory(initial: initial, at: base.index))
+            committed: max(base.index, known), configurations: history,
+            standing: standing(of: log, isAlone: history.current.configuration.isOnly(node)))
     }
+
+    /// The memberships of a log: the last one at or before its base, and those of its entries.
+    private static func history(
+        of log: any GroupLog, initial: Raft.Configuration
+    ) -> Raft.ConfigurationHistory {
+        let base = log.firstIndex.previous
+        let stored = log.configurations.compactMap { record in
+            Raft.Configuration(decoding: record.bytes).map { (index: record.index, configuration: $0) }
+        }
+        precondition(stored.count == log.configurations.count, "\(log.id): a stored configuration cannot be read")
+        let before = stored.last { $0.index <= base }
+        var history = Raft.ConfigurationHistory(initial: before?.configuration ?? initial, at: before?.index ?? base)
+        for element in stored where element.index > base { history.append(element.configuration, at: element.index) }
+        return history
+    }
+
+    /// How far the log is trusted.
+    ///
+    /// A replica that is alone goes on whatever it may have forgotten: nobody else holds anything.
+    private static func standing(of log: any GroupLog, isAlone: Bool) -> Raft.Standing {
+        if isAlone { return .sound }
+        if log.isAmnesiac { return .amnesiac }
+        return log.damage.map { .corrupt(from: $0.index ?? log.firstIndex) } ?? .sound
+    }
+}
+
+extension Raft.Configuration {
+    /// Whether `node` is the only member.
+    func isOnly(_ node: NodeID) -> Bool { voters == [node] && outgoing.isEmpty && learners.isEmpty }
 }

@@ -3,6 +3,7 @@
 // BlockWriterTests.swift
 // Runs of frames around the page cache: the file has the bytes that the plain writer would have written, in whole blocks.
 
+import CrashScenario
 import Model
 import NIOCore
 import Records

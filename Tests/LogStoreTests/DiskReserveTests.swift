@@ -3,6 +3,7 @@
 // DiskReserveTests.swift
 // What of the free space is free: data, the state machines and the controller stop taking it one after the other.
 
+import CrashScenario
 import Model
 import NIOCore
 import Telemetry

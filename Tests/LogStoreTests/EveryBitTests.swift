@@ -4,6 +4,7 @@
 // One sealed frame, raw and compressed, in a segment and in the journal: every bit turned over, every length cut off, read by
 // the code that recovery reads with. Nothing but the original ever passes for the frame (S1, S10).
 
+import CrashScenario
 import Model
 import NIOCore
 import Records

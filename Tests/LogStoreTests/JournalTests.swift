@@ -3,6 +3,7 @@
 // JournalTests.swift
 // The journal alone: what is written is read in order, laps of the ring are told apart, torn ends are ends.
 
+import CrashScenario
 import Model
 import NIOCore
 import Records

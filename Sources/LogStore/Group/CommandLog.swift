@@ -191,6 +191,12 @@ public final class CommandLog: GroupLog {
         core.read(ReadJob(handle: handle, ticket: nextTicket, ranges: [], query: query), of: id)
     }
 
+    /// See the type.
+    public func sealedEntries(from index: LogIndex, through last: LogIndex) -> [StoredEntry]? {
+        guard let first = recent.first?.index, index >= first, last <= lastIndex else { return nil }
+        return recentEntries(from: index - first, through: last, maxBytes: .max)
+    }
+
     private func recentEntries(from position: Int, through last: LogIndex, maxBytes: Int) -> [StoredEntry] {
         var entries: [StoredEntry] = []
         var bytes = 0

@@ -53,6 +53,17 @@ public protocol GroupLog: AnyObject {
     var onFlushed: ((LogIndex, Term) -> Void)? { get set }
     /// Called once when the store failed.
     var onFailed: ((StoreError) -> Void)? { get set }
+    /// Called when ``sealedIndex`` has moved.
+    var onSealed: (() -> Void)? { get set }
+
+    /// Whether the replica may have forgotten a vote or an entry it acknowledged.
+    var isAmnesiac: Bool { get }
+    /// Damage that recovery found; such a replica must not lead.
+    var damage: Corruption? { get }
+    /// The last entry that has the form in which it is stored, which is what followers are sent.
+    var sealedIndex: LogIndex { get }
+    /// Consecutive entries in their stored form; nil when memory does not have all of them.
+    func sealedEntries(from index: LogIndex, through last: LogIndex) -> [StoredEntry]?
 
     /// The largest payload that can ever be appended; asked for before an entry gets its index.
     var payloadBytesMax: Int { get }
@@ -80,6 +91,17 @@ public protocol GroupLog: AnyObject {
 }
 
 extension GroupLog {
+    /// A log that seals at once has nobody to tell.
+    public var onSealed: (() -> Void)? {
+        get { nil }
+        set {}
+    }
+    /// Sound.
+    public var isAmnesiac: Bool { false }
+    /// None.
+    public var damage: Corruption? { nil }
+    /// Entries are sealed when they are appended.
+    public var sealedIndex: LogIndex { lastIndex }
     /// Frames of records may be as large as a batch may.
     public var payloadBytesMax: Int { .max }
     /// A log of records keeps them: it drops whole segments when retention says so.

@@ -95,13 +95,13 @@ extension PartitionLog {
         lastChecksum = header.checksum
         let isIndexed = extend(active, header, position)
         keepInTail(header, position, draft: draft, stored: stored)
-        onSealed?(header.entry(stored))
         core.flushQueue.post(
             .frame(
                 SealedFrame(
                     handle: handle, generation: progress.generation, segment: segments[active].segment,
                     position: UInt32(position), header: header, payload: stored, isIndexed: isIndexed,
                     maxTimestampSoFar: maxTimestamp, startsTerm: entry.startsTerm, meta: entry.meta)))
+        onSealed?()
     }
 
     /// Large payloads are placed so that they are written without a copy.

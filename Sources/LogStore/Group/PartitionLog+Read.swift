@@ -130,6 +130,12 @@ extension PartitionLog {
         return entries.isEmpty && position < tail.count ? nil : entries
     }
 
+    /// See the type.
+    public func sealedEntries(from index: LogIndex, through last: LogIndex) -> [StoredEntry]? {
+        guard let entries = tailEntries(from: index, through: last, maxBytes: .max) else { return nil }
+        return entries.last?.index == last ? entries : nil
+    }
+
     /// Finds the first record whose timestamp is at least `timestamp`, between the log's start and `end`.
     public func offset(
         forTimestamp timestamp: Int64, upTo end: Offset,

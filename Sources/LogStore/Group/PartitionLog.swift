@@ -38,8 +38,8 @@ public final class PartitionLog: GroupLog {
     public var onFlushed: ((LogIndex, Term) -> Void)?
     /// See the type.
     public var onFailed: ((StoreError) -> Void)?
-    /// Called when a frame has the form in which it is stored, which is what followers should be sent.
-    public var onSealed: ((StoredEntry) -> Void)?
+    /// See the type.
+    public var onSealed: (() -> Void)?
 
     let core: StoreCore
     let handle: GroupHandle
@@ -140,6 +140,8 @@ public final class PartitionLog: GroupLog {
     public var termBeforeFirst: Term { meta.previousTerm }
     /// See the type.
     public var flushedIndex: LogIndex { progress.flushed }
+    /// See the type.
+    public var sealedIndex: LogIndex { waiting.first?.draft.index.previous ?? lastIndex }
     /// The first offset that clients may read.
     public var logStartOffset: Offset { meta.logStartOffset }
     /// The bytes of all segments.

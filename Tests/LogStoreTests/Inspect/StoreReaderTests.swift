@@ -3,6 +3,7 @@
 // StoreReaderTests.swift
 // Looking changes nothing, shows what is there, and refuses what is no store.
 
+import CrashScenario
 import Foundation
 import Model
 import NIOCore

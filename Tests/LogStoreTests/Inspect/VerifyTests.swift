@@ -3,6 +3,7 @@
 // VerifyTests.swift
 // Each kind of damage to segments and files is found, named exactly, and does not hide what stands behind it.
 
+import CrashScenario
 import Foundation
 import Model
 import NIOCore

@@ -105,6 +105,11 @@ final class ScriptedLog: GroupLog {
         reads.append { [self] in completion(.success(entries.filter { $0.index >= index && $0.index <= last })) }
     }
 
+    func sealedEntries(from index: LogIndex, through last: LogIndex) -> [StoredEntry]? {
+        let found = entries.filter { $0.index >= index && $0.index <= last }
+        return found.first?.index == index && found.last?.index == last ? found : nil
+    }
+
     func compact(upTo index: LogIndex) throws(StoreError) {
         events.append("compact \(index)")
         termBeforeFirst = term(at: index) ?? termBeforeFirst

@@ -3,28 +3,27 @@
 // LossyIndex.swift
 // A real RocksDB in a real directory that loses what it did not sync, as it does when the power fails.
 
+import LogStore
 import Model
-import RocksKV
+package import RocksKV
 import Synchronization
-
-@testable import LogStore
 
 /// The directory of an index database, and how much of its write-ahead log is durable.
 ///
 /// Tables and the manifest are synced by RocksDB before it relies on them; what is committed without a sync is in the log only. So
 /// a power failure leaves the log with some length between that of the last sync and that of the end.
-final class LossyIndex: Sendable {
-    let directory: ScratchDirectory
+package final class LossyIndex: Sendable {
+    package let directory: ScratchDirectory
     private let durable = Mutex<[String: Int]>([:])
     private let system = PosixFileSystem()
 
-    init() throws {
+    package init() throws {
         directory = ScratchDirectory(inMemory: true)
         try system.makeDirectory(directory.path)
     }
 
     /// For the store's database: notes each sync.
-    var tuning: DatabaseOptions {
+    package var tuning: DatabaseOptions {
         var tuning = DatabaseOptions()
         tuning.didSync = { [self] in note() }
         return tuning
@@ -47,7 +46,7 @@ final class LossyIndex: Sendable {
     /// Loses what the power failure loses.
     ///
     /// The database must be closed.
-    func crash(_ loss: Loss, seed: UInt64) throws {
+    package func crash(_ loss: Loss, seed: UInt64) throws {
         let durable = durable.withLock { sizes in
             defer { sizes = [:] }
             return sizes

@@ -3,14 +3,13 @@
 // FaultyFileSystem.swift
 // A disk in memory that knows what was made durable. A crash can lose, keep or tear everything else, at any operation.
 
-import Model
+package import LogStore
+package import Model
 import NIOCore
 import Synchronization
 
-@testable import LogStore
-
 /// What a crash does to bytes and names that were not made durable.
-enum Loss: String, CaseIterable, Sendable {
+package enum Loss: String, CaseIterable, Sendable {
     /// The process ended, the machine did not: all of them are there, and none has become durable by it.
     case process
     /// The power failed, and all of them are gone.
@@ -22,65 +21,70 @@ enum Loss: String, CaseIterable, Sendable {
 }
 
 /// A file system in memory with faults.
-final class FaultyFileSystem: FileSystem {
-    static let sector = 512
+package final class FaultyFileSystem: FileSystem {
+    package static let sector = 512
 
-    enum Change: Sendable {
+    package enum Change: Sendable {
+        /// Bytes at a position.
         case write(Int, [UInt8])
+        /// Another length.
         case resize(Int)
     }
 
-    struct Node: Sendable {
-        var bytes: [UInt8] = []
-        var durable: [UInt8] = []
-        var pending: [Change] = []
+    package struct Node: Sendable {
+        package var bytes: [UInt8] = []
+        package var durable: [UInt8] = []
+        package var pending: [Change] = []
     }
 
-    struct Disk: Sendable {
-        var nodes: [Int: Node] = [:]
-        var nextNode = 0
-        var names: [String: Int] = [:]
-        var durableNames: [String: Int] = [:]
-        var directories: Set<String> = []
-        var durableDirectories: Set<String> = []
-        var operations = 0
+    package struct Disk: Sendable {
+        package var nodes: [Int: Node] = [:]
+        package var nextNode = 0
+        package var names: [String: Int] = [:]
+        package var durableNames: [String: Int] = [:]
+        package var directories: Set<String> = []
+        package var durableDirectories: Set<String> = []
+        package var operations = 0
         /// All bytes that were written.
-        var written = 0
+        package var written = 0
         /// The operation that does not happen any more, nor any after it.
-        var crashAt: Int?
+        package var crashAt: Int?
         /// What the operation fails with, by its name; it goes on failing.
-        var errors: [String: Int32] = [:]
+        package var errors: [String: Int32] = [:]
         /// Bytes that all files may have.
-        var capacity = Int.max
+        package var capacity = Int.max
         /// What is said to be free.
-        var free = 1 << 40
-        var random = SeededRandom(seed: 0)
-        var tearsDirectWrites = false
-        var locked: Set<String> = []
+        package var free = 1 << 40
+        package var random = SeededRandom(seed: 0)
+        package var tearsDirectWrites = false
+        package var locked: Set<String> = []
+
+        /// An empty disk.
+        package init() {}
 
         /// The bytes of all files that have a name.
-        var used: Int { Set(names.values).reduce(0) { $0 + (nodes[$1]?.bytes.count ?? 0) } }
+        package var used: Int { Set(names.values).reduce(0) { $0 + (nodes[$1]?.bytes.count ?? 0) } }
     }
 
     private let disk: Mutex<Disk>
 
-    init(_ disk: Disk = Disk()) { self.disk = Mutex(disk) }
+    package init(_ disk: Disk = Disk()) { self.disk = Mutex(disk) }
 
     /// All bytes that were written.
-    var written: Int { disk.withLock { $0.written } }
+    package var written: Int { disk.withLock { $0.written } }
     /// The bytes of all files that have a name.
-    var used: Int { disk.withLock { $0.used } }
+    package var used: Int { disk.withLock { $0.used } }
     /// How many operations there were that change the disk.
-    var operations: Int { disk.withLock { $0.operations } }
+    package var operations: Int { disk.withLock { $0.operations } }
 
     /// Changes how the disk behaves.
-    func arrange(_ body: (inout Disk) -> Void) { disk.withLock { body(&$0) } }
+    package func arrange(_ body: (inout Disk) -> Void) { disk.withLock { body(&$0) } }
 
     /// Whether the crash has happened.
-    var hasCrashed: Bool { disk.withLock { disk in disk.crashAt.map { disk.operations >= $0 } ?? false } }
+    package var hasCrashed: Bool { disk.withLock { disk in disk.crashAt.map { disk.operations >= $0 } ?? false } }
 
     /// The disk after a power failure.
-    func afterCrash(_ loss: Loss, seed: UInt64) -> FaultyFileSystem {
+    package func afterCrash(_ loss: Loss, seed: UInt64) -> FaultyFileSystem {
         let old = disk.withLock { $0 }
         var random = SeededRandom(seed: seed)
         var new = Disk()
@@ -167,7 +171,7 @@ final class FaultyFileSystem: FileSystem {
         return try outcome.get()
     }
 
-    func open(_ path: String, _ mode: FileMode) throws(StoreError) -> any File {
+    package func open(_ path: String, _ mode: FileMode) throws(StoreError) -> any File {
         if let node = disk.withLock({ $0.names[path] }) { return FaultyFile(self, path, node, mode) }
         guard mode == .readWrite || mode == .direct else {
             throw .file(operation: "open", path: path, errno: 2)
@@ -182,11 +186,11 @@ final class FaultyFileSystem: FileSystem {
         return FaultyFile(self, path, node, mode)
     }
 
-    func exists(_ path: String) -> Bool {
+    package func exists(_ path: String) -> Bool {
         disk.withLock { $0.names[path] != nil || $0.directories.contains(path) }
     }
 
-    func list(_ directory: String) throws(StoreError) -> [String] {
+    package func list(_ directory: String) throws(StoreError) -> [String] {
         disk.withLock { disk in
             (Array(disk.names.keys) + disk.directories).filter { Self.parent($0) == directory }
                 .map { String($0.dropFirst(directory.count + 1)) }
@@ -197,7 +201,7 @@ final class FaultyFileSystem: FileSystem {
         String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)])
     }
 
-    func makeDirectory(_ path: String) throws(StoreError) {
+    package func makeDirectory(_ path: String) throws(StoreError) {
         disk.withLock { disk in
             // The first directory is the store's own, which is there for good.
             if disk.directories.isEmpty {
@@ -209,18 +213,18 @@ final class FaultyFileSystem: FileSystem {
         }
     }
 
-    func rename(_ old: String, to new: String) throws(StoreError) {
+    package func rename(_ old: String, to new: String) throws(StoreError) {
         try change("rename", old) { disk in disk.names[new] = disk.names.removeValue(forKey: old) }
     }
 
-    func remove(_ path: String) throws(StoreError) {
+    package func remove(_ path: String) throws(StoreError) {
         try change("remove", path) { disk in
             disk.names.removeValue(forKey: path)
             disk.directories.remove(path)
         }
     }
 
-    func syncDirectory(_ path: String) throws(StoreError) {
+    package func syncDirectory(_ path: String) throws(StoreError) {
         try change("sync", path) { disk in
             for name in Set(disk.names.keys).union(disk.durableNames.keys) where Self.parent(name) == path {
                 disk.durableNames[name] = disk.names[name]
@@ -235,13 +239,13 @@ final class FaultyFileSystem: FileSystem {
         }
     }
 
-    func freeBytes(at path: String) throws(StoreError) -> Int {
+    package func freeBytes(at path: String) throws(StoreError) -> Int {
         disk.withLock { disk in
             disk.capacity == .max ? disk.free : min(disk.free, max(0, disk.capacity - disk.used))
         }
     }
 
-    func lock(_ path: String) throws(StoreError) -> any FileLock { FaultyLock() }
+    package func lock(_ path: String) throws(StoreError) -> any FileLock { FaultyLock() }
 
     private final class FaultyLock: FileLock { func unlock() {} }
 
@@ -292,7 +296,7 @@ final class FaultyFileSystem: FileSystem {
     }
 
     /// Turns one bit of a file over, on the disk and in the cache.
-    func flip(_ path: String, byte: Int, bit: Int) {
+    package func flip(_ path: String, byte: Int, bit: Int) {
         disk.withLock { disk in
             guard let number = disk.names[path] else { return }
             disk.nodes[number]!.bytes[byte] ^= 1 << UInt8(bit)
@@ -302,13 +306,13 @@ final class FaultyFileSystem: FileSystem {
 }
 
 private final class FaultyFile: File {
-    let path: String
-    let writesAreDurable: Bool
+    package let path: String
+    package let writesAreDurable: Bool
     private let system: FaultyFileSystem
     private let node: Int
     private let mode: FileMode
 
-    init(_ system: FaultyFileSystem, _ path: String, _ node: Int, _ mode: FileMode) {
+    package init(_ system: FaultyFileSystem, _ path: String, _ node: Int, _ mode: FileMode) {
         self.mode = mode
         self.system = system
         self.path = path
@@ -316,13 +320,13 @@ private final class FaultyFile: File {
         writesAreDurable = mode == .direct
     }
 
-    func read(_ count: Int, at position: Int, into buffer: inout ByteBuffer) throws(StoreError) -> Int {
+    package func read(_ count: Int, at position: Int, into buffer: inout ByteBuffer) throws(StoreError) -> Int {
         let bytes = system.read(node, count, at: position)
         buffer.writeBytes(bytes)
         return bytes.count
     }
 
-    func write(_ bytes: RawSpan, at position: Int) throws(StoreError) {
+    package func write(_ bytes: RawSpan, at position: Int) throws(StoreError) {
         let data = bytes.withUnsafeBytes { Array($0) }
         if mode == .direct || mode == .unbuffered {
             precondition(position % 4096 == 0 && data.count % 4096 == 0, "\(data.count) bytes at \(position)")
@@ -330,13 +334,13 @@ private final class FaultyFile: File {
         try system.write(node, data, at: position, path: path, isDirect: writesAreDurable)
     }
 
-    func flush() throws(StoreError) { try system.flush(node, path: path) }
+    package func flush() throws(StoreError) { try system.flush(node, path: path) }
 
-    func allocate(_ size: Int) throws(StoreError) {
+    package func allocate(_ size: Int) throws(StoreError) {
         if system.node(node).bytes.count < size { try system.resize(node, to: size, path: path, "allocate") }
     }
 
-    func truncate(to size: Int) throws(StoreError) { try system.resize(node, to: size, path: path, "truncate") }
+    package func truncate(to size: Int) throws(StoreError) { try system.resize(node, to: size, path: path, "truncate") }
 
-    func size() throws(StoreError) -> Int { system.node(node).bytes.count }
+    package func size() throws(StoreError) -> Int { system.node(node).bytes.count }
 }
