@@ -26,12 +26,15 @@ package struct BrokerParts: Sendable {
     package let logger: @Sendable (String) -> Logger
     /// Told once when the broker's own log cannot be written any more: the process has to end (storage rule R8).
     package let onStorageFailure: @Sendable (StoreError) -> Void
+    /// Nil for a broker that is alone.
+    package let cluster: ClusterParts?
 
     package init(
         settings: BrokerSettings, resolvedSettings: ResolvedSettings, store: LogStore, loops: [any EventLoop],
         registry: MetricRegistry, clock: Clock,
         runBlocking: @escaping @Sendable (@escaping @Sendable () -> Void) -> Void,
-        logger: @escaping @Sendable (String) -> Logger, onStorageFailure: @escaping @Sendable (StoreError) -> Void
+        logger: @escaping @Sendable (String) -> Logger, onStorageFailure: @escaping @Sendable (StoreError) -> Void,
+        cluster: ClusterParts? = nil
     ) {
         self.settings = settings
         self.resolvedSettings = resolvedSettings
@@ -42,6 +45,7 @@ package struct BrokerParts: Sendable {
         self.runBlocking = runBlocking
         self.logger = logger
         self.onStorageFailure = onStorageFailure
+        self.cluster = cluster
     }
 }
 
@@ -57,9 +61,11 @@ package final class Broker: Sendable {
     let clock: Clock
     let logger: Logger
     private let store: LogStore
-    private let home: any EventLoop
+    let home: any EventLoop
     private let control: NIOLoopBound<ControlPlane>
     let published: PublishedHandles
+    /// Nil for a broker that is alone.
+    let forwarder: RequestForwarder?
 
     private init(
         _ parts: BrokerParts, shards: ShardDirectory, control: NIOLoopBound<ControlPlane>, metrics: BrokerMetrics,
@@ -76,6 +82,11 @@ package final class Broker: Sendable {
         self.home = parts.loops[0]
         self.control = control
         self.published = published
+        self.forwarder = parts.cluster.map { cluster in
+            RequestForwarder(
+                node: parts.settings.node.id, link: cluster.link, clock: parts.clock, forwarded: metrics.forwarded,
+                leader: { loop in shards.shard(on: loop).leaders[.controller]?.leader })
+        }
     }
 
     // MARK: Start

@@ -18,6 +18,8 @@ package final class BrokerMetrics: Sendable {
     package let unknownRequests: Counter
     /// Requests that could not be decoded.
     package let malformedRequests: Counter
+    /// Requests that were passed on to the controller's leader.
+    package let forwarded: Counter
     /// From a frame's proposal to its commit.
     package let commitLatency: LatencyHistogram
     /// From a produce request's arrival to its answer.
@@ -42,6 +44,8 @@ package final class BrokerMetrics: Sendable {
             "goulette_requests_unsupported_total", help: "Requests for an API or version that is not served.")
         malformedRequests = registry.counter(
             "goulette_requests_malformed_total", help: "Requests that could not be decoded.")
+        forwarded = registry.counter(
+            "goulette_requests_forwarded_total", help: "Requests that were passed on to the controller's leader.")
         commitLatency = registry.latency(
             "goulette_raft_commit_latency_seconds", help: "From a frame's proposal to its commit.")
         produceLatency = registry.latency(

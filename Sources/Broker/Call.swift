@@ -39,10 +39,12 @@ package struct Call: Sendable {
     package let peer: String
     package let receivedAt: Instant
     package let answer: Answer
+    /// Whether another broker passed the request on; it is served here or not at all.
+    package let isForwarded: Bool
 
     package init(
         header: RequestHeader, loop: any EventLoop, advertised: BrokerAddress, peer: String, receivedAt: Instant,
-        answer: Answer
+        answer: Answer, isForwarded: Bool = false
     ) {
         self.header = header
         self.loop = loop
@@ -50,6 +52,7 @@ package struct Call: Sendable {
         self.peer = peer
         self.receivedAt = receivedAt
         self.answer = answer
+        self.isForwarded = isForwarded
     }
 
     package var version: Int16 { header.version }

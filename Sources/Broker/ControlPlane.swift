@@ -32,6 +32,7 @@ struct RecoveredControl: Sendable {
 final class ControlPlane {
     let controller: Controller
     let coordinator: GroupCoordinator
+    let leaders: LeaderBoard
     private let loop: any EventLoop
     private var producerIDs = ProducerIDAllocator()
     private var producerIDWaiters: [(ProducerID?) -> Void] = []
@@ -44,6 +45,8 @@ final class ControlPlane {
         loop = parts.loops[0]
         let owners = parts.loops.map { CompletionOwner(eventLoop: $0) }
         let node = parts.settings.node.id
+        leaders = LeaderBoard(node: node, shards: shards)
+        leaders.start(on: loop)
         let factory = PartitionFactory(
             node: node, store: parts.store, settings: parts.settings, metrics: metrics, clock: parts.clock,
             logger: parts.logger("goulette.partition"), runBlocking: parts.runBlocking, owners: owners,

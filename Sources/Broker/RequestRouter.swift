@@ -23,6 +23,11 @@ extension Broker {
         do {
             let request = try RequestDecoder.decode(call.header, body: body)
             metrics.request(key).increment()
+            if let forwarder, Self.isForController(key), !call.isForwarded {
+                return forwarder.forward(call, body: body) { [self] outcome in
+                    if case .serveHere = outcome { route(request, call) }
+                }
+            }
             route(request, call)
         } catch {
             metrics.malformedRequests.increment()
@@ -48,6 +53,11 @@ extension Broker {
         case .offsetForLeaderEpoch(let request): offsetForLeaderEpoch(request, call)
         case .apiVersions(let request): apiVersions(request, call)
         case .describeCluster(let request): describeCluster(request, call)
+        case .describeQuorum(let request): describeQuorum(request, call)
+        case .describeLogDirs(let request): describeLogDirs(request, call)
+        case .electLeaders(let request): electLeaders(request, call)
+        case .alterPartitionReassignments(let request): alterPartitionReassignments(request, call)
+        case .listPartitionReassignments(let request): listPartitionReassignments(request, call)
         case .createTopics(let request): createTopics(request, call)
         case .deleteTopics(let request): deleteTopics(request, call)
         case .createPartitions(let request): createPartitions(request, call)

@@ -26,10 +26,15 @@ public enum APIKey: Int16, Hashable, Sendable, CaseIterable {
     case offsetForLeaderEpoch = 23
     case describeConfigs = 32
     case alterConfigs = 33
+    case describeLogDirs = 35
     case createPartitions = 37
     case deleteGroups = 42
+    case electLeaders = 43
     case incrementalAlterConfigs = 44
+    case alterPartitionReassignments = 45
+    case listPartitionReassignments = 46
     case offsetDelete = 47
+    case describeQuorum = 55
     case describeCluster = 60
 
     /// The API's name, as Kafka's documentation and our metrics spell it.

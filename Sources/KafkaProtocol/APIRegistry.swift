@@ -79,12 +79,24 @@ public enum APIRegistry {
         APIDescription(.describeConfigs, "DescribeConfigs", 1...4, flexibleFrom: 4, "Asks for configuration values."),
         APIDescription(
             .alterConfigs, "AlterConfigs", 0...2, flexibleFrom: 2, "Replaces the whole configuration of resources."),
+        APIDescription(
+            .describeLogDirs, "DescribeLogDirs", 1...4, flexibleFrom: 2, "Asks how much room partitions take on disk."),
         APIDescription(.createPartitions, "CreatePartitions", 0...3, flexibleFrom: 2, "Adds partitions to topics."),
         APIDescription(.deleteGroups, "DeleteGroups", 0...2, flexibleFrom: 2, "Deletes groups without members."),
         APIDescription(
+            .electLeaders, "ElectLeaders", 0...2, flexibleFrom: 2, "Gives partitions back to their preferred leaders."),
+        APIDescription(
             .incrementalAlterConfigs, "IncrementalAlterConfigs", 0...1, flexibleFrom: 1,
             "Changes single configuration keys of resources."),
+        APIDescription(
+            .alterPartitionReassignments, "AlterPartitionReassignments", 0...1, flexibleFrom: 0,
+            "Moves partitions to other replicas, or cancels a move."),
+        APIDescription(
+            .listPartitionReassignments, "ListPartitionReassignments", 0...0, flexibleFrom: 0,
+            "Asks which partitions are moving."),
         APIDescription(.offsetDelete, "OffsetDelete", 0...0, flexibleFrom: nil, "Forgets a group's positions."),
+        APIDescription(
+            .describeQuorum, "DescribeQuorum", 0...1, flexibleFrom: 0, "Asks for the state of the controller's group."),
         APIDescription(
             .describeCluster, "DescribeCluster", 0...0, flexibleFrom: 0, "Asks for the cluster and its brokers."),
     ]

@@ -26,10 +26,15 @@ public enum KafkaRequest: Equatable, Sendable {
     case offsetForLeaderEpoch(OffsetForLeaderEpochRequest)
     case describeConfigs(DescribeConfigsRequest)
     case alterConfigs(AlterConfigsRequest)
+    case describeLogDirs(DescribeLogDirsRequest)
     case createPartitions(CreatePartitionsRequest)
     case deleteGroups(DeleteGroupsRequest)
+    case electLeaders(ElectLeadersRequest)
     case incrementalAlterConfigs(IncrementalAlterConfigsRequest)
+    case alterPartitionReassignments(AlterPartitionReassignmentsRequest)
+    case listPartitionReassignments(ListPartitionReassignmentsRequest)
     case offsetDelete(OffsetDeleteRequest)
+    case describeQuorum(DescribeQuorumRequest)
     case describeCluster(DescribeClusterRequest)
 
     /// The API that the request calls.
@@ -56,10 +61,15 @@ public enum KafkaRequest: Equatable, Sendable {
         case .offsetForLeaderEpoch: .offsetForLeaderEpoch
         case .describeConfigs: .describeConfigs
         case .alterConfigs: .alterConfigs
+        case .describeLogDirs: .describeLogDirs
         case .createPartitions: .createPartitions
         case .deleteGroups: .deleteGroups
+        case .electLeaders: .electLeaders
         case .incrementalAlterConfigs: .incrementalAlterConfigs
+        case .alterPartitionReassignments: .alterPartitionReassignments
+        case .listPartitionReassignments: .listPartitionReassignments
         case .offsetDelete: .offsetDelete
+        case .describeQuorum: .describeQuorum
         case .describeCluster: .describeCluster
         }
     }

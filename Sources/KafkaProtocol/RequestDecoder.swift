@@ -49,11 +49,18 @@ public enum RequestDecoder {
             .offsetForLeaderEpoch(try OffsetForLeaderEpochRequest(from: &reader, version: version))
         case .describeConfigs: .describeConfigs(try DescribeConfigsRequest(from: &reader, version: version))
         case .alterConfigs: .alterConfigs(try AlterConfigsRequest(from: &reader, version: version))
+        case .describeLogDirs: .describeLogDirs(try DescribeLogDirsRequest(from: &reader, version: version))
         case .createPartitions: .createPartitions(try CreatePartitionsRequest(from: &reader, version: version))
         case .deleteGroups: .deleteGroups(try DeleteGroupsRequest(from: &reader, version: version))
+        case .electLeaders: .electLeaders(try ElectLeadersRequest(from: &reader, version: version))
         case .incrementalAlterConfigs:
             .incrementalAlterConfigs(try IncrementalAlterConfigsRequest(from: &reader, version: version))
+        case .alterPartitionReassignments:
+            .alterPartitionReassignments(try AlterPartitionReassignmentsRequest(from: &reader, version: version))
+        case .listPartitionReassignments:
+            .listPartitionReassignments(try ListPartitionReassignmentsRequest(from: &reader, version: version))
         case .offsetDelete: .offsetDelete(try OffsetDeleteRequest(from: &reader, version: version))
+        case .describeQuorum: .describeQuorum(try DescribeQuorumRequest(from: &reader, version: version))
         case .describeCluster: .describeCluster(try DescribeClusterRequest(from: &reader, version: version))
         }
     }

@@ -70,8 +70,10 @@ struct MessageCodec: Sendable, CustomStringConvertible {
         pair(SyncGroupRequest.self), pair(DescribeGroupsRequest.self), pair(ListGroupsRequest.self),
         pair(ApiVersionsRequest.self), pair(CreateTopicsRequest.self), pair(DeleteTopicsRequest.self),
         pair(DeleteRecordsRequest.self), pair(InitProducerIDRequest.self), pair(OffsetForLeaderEpochRequest.self),
-        pair(DescribeConfigsRequest.self), pair(AlterConfigsRequest.self), pair(CreatePartitionsRequest.self),
-        pair(DeleteGroupsRequest.self), pair(IncrementalAlterConfigsRequest.self), pair(OffsetDeleteRequest.self),
-        pair(DescribeClusterRequest.self),
+        pair(DescribeConfigsRequest.self), pair(AlterConfigsRequest.self), pair(DescribeLogDirsRequest.self),
+        pair(CreatePartitionsRequest.self),
+        pair(DeleteGroupsRequest.self), pair(ElectLeadersRequest.self), pair(IncrementalAlterConfigsRequest.self),
+        pair(AlterPartitionReassignmentsRequest.self), pair(ListPartitionReassignmentsRequest.self),
+        pair(OffsetDeleteRequest.self), pair(DescribeQuorumRequest.self), pair(DescribeClusterRequest.self),
     ].flatMap { $0 }
 }

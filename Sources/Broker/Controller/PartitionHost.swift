@@ -242,14 +242,12 @@ extension PartitionFactory {
     }
 
     private func environment(of shard: Shard) -> PartitionEnvironment {
-        PartitionEnvironment(
-            clock: clock,
+        shard.environment(
+            node: node,
             batchLimits: BatchController.Limits(
                 bytesMax: settings.performance.maxBatchBytes.bytes, batchesMax: settings.performance.maxBatchSize,
                 waitMax: settings.performance.batchTimeout.nanoseconds),
-            metrics: metrics, logger: logger,
-            closeLater: { [unowned shard] in shard.closeLater($0) },
-            closeAt: { [unowned shard] in shard.closeAt($0, $1) })
+            metrics: metrics, logger: logger)
     }
 }
 

@@ -9,6 +9,7 @@ import LogStore
 import Logging
 import Model
 import NIOCore
+import Raft
 import Replication
 import Telemetry
 
@@ -25,6 +26,8 @@ final class GroupCoordinator: StateMachineLogic {
 
     /// Nil while this broker does not lead the coordinator's group.
     private(set) var table: GroupTable?
+    /// Set while another broker leads the coordinator's group, or nobody does.
+    private var isElsewhere = false
     private var joins: [WaiterID: (JoinResult) -> Void] = [:]
     private var syncs: [WaiterID: (SyncResult) -> Void] = [:]
     private var nextWaiter: UInt64 = 0
@@ -56,6 +59,9 @@ final class GroupCoordinator: StateMachineLogic {
         resign(.coordinatorNotAvailable)
     }
 
+    /// Why nothing is served while there is no ``table``: this broker leads and is not ready, or does not lead.
+    var absence: GroupError { isElsewhere ? .notCoordinator : .coordinatorLoadInProgress }
+
     private var now: Moment { Moment(instant: clock.now(), wallTime: clock.wallTime()) }
 
     // MARK: State machine
@@ -73,6 +79,7 @@ final class GroupCoordinator: StateMachineLogic {
     }
 
     func stateMachineLeads(term: Term) {
+        isElsewhere = false
         table = GroupTable(leading: state, settings: settings, now: now)
         metrics.groups.set(state.groups.count)
         arm()
@@ -80,7 +87,10 @@ final class GroupCoordinator: StateMachineLogic {
         onReady = nil
     }
 
-    func stateMachineFollows() { resign(.notCoordinator) }
+    func stateMachineFollows() {
+        isElsewhere = true
+        resign(.notCoordinator)
+    }
 
     func stateMachineFailed(_ error: StoreError) {
         logger.critical("The group coordinator's log failed", metadata: ["error": "\(error)"])
@@ -103,7 +113,7 @@ final class GroupCoordinator: StateMachineLogic {
         then: @escaping (JoinResult) -> Void
     ) -> WaiterID? {
         guard table != nil else {
-            then(.failure(.coordinatorLoadInProgress, memberID: memberID))
+            then(.failure(absence, memberID: memberID))
             return nil
         }
         let waiter = makeWaiter()
@@ -117,7 +127,7 @@ final class GroupCoordinator: StateMachineLogic {
     /// Parks or answers a sync.
     func sync(group: String, _ request: GroupSync, then: @escaping (SyncResult) -> Void) -> WaiterID? {
         guard table != nil else {
-            then(.failure(.coordinatorLoadInProgress))
+            then(.failure(absence))
             return nil
         }
         let waiter = makeWaiter()
@@ -128,14 +138,14 @@ final class GroupCoordinator: StateMachineLogic {
     }
 
     func heartbeat(group: String, _ claim: MemberClaim) -> GroupError? {
-        guard table != nil else { return .coordinatorLoadInProgress }
+        guard table != nil else { return absence }
         let error = table?.heartbeat(group: group, claim, state: state, now: now) ?? nil
         carryOut()
         return error
     }
 
     func leave(group: String, _ leaving: [LeavingMember]) -> [GroupError?] {
-        guard table != nil else { return leaving.map { _ in .coordinatorLoadInProgress } }
+        guard table != nil else { return leaving.map { _ in absence } }
         let results = table?.leave(group: group, leaving, state: state, now: now, into: &directives) ?? []
         carryOut()
         return results
@@ -157,7 +167,7 @@ final class GroupCoordinator: StateMachineLogic {
 
     /// Commits offsets; `then` gets an error for the whole request, or one for each entry.
     func commit(_ request: OffsetCommit, then: @escaping (Result<[GroupError?], GroupError>) -> Void) {
-        guard table != nil else { return then(.failure(.coordinatorLoadInProgress)) }
+        guard table != nil else { return then(.failure(absence)) }
         let decision = table?.commit(request, state: state, now: now) ?? .refuse(.notCoordinator)
         carryOut()
         propose(decision) { answer in then(answer) }
@@ -166,14 +176,14 @@ final class GroupCoordinator: StateMachineLogic {
     func deleteOffsets(
         group: String, _ partitions: [TopicPartition], then: @escaping (Result<[GroupError?], GroupError>) -> Void
     ) {
-        guard table != nil else { return then(.failure(.coordinatorLoadInProgress)) }
+        guard table != nil else { return then(.failure(absence)) }
         let decision =
             table?.deleteOffsets(group: group, partitions, state: state, now: now) ?? .refuse(.notCoordinator)
         propose(decision) { answer in then(answer) }
     }
 
     func delete(group: String, then: @escaping (GroupError?) -> Void) {
-        guard table != nil else { return then(.coordinatorLoadInProgress) }
+        guard table != nil else { return then(absence) }
         let decision = table?.delete(group: group, state: state, now: now) ?? .refuse(.notCoordinator)
         propose(decision) { [self] answer in
             switch answer {
@@ -224,6 +234,7 @@ final class GroupCoordinator: StateMachineLogic {
                 switch result {
                 case .success: then(.success(refused))
                 case .failure(.tooLarge): then(.failure(.invalidCommitOffsetSize))
+                case .failure(.refused(.notLeader(leader: _))): then(.failure(.notCoordinator))
                 case .failure: then(.failure(.coordinatorNotAvailable))
                 }
             }

@@ -19,6 +19,8 @@ package struct FetchCall: Sendable {
     package var currentLeaderEpoch: Int32
     /// The epoch of the last record the client has; -1 when it does not check.
     package var lastFetchedEpoch: Int32
+    /// The brokers in the client's rack, when it says that it has one.
+    package var rackNodes: [NodeID]?
 }
 
 /// What one partition answers to a fetch.
@@ -27,12 +29,14 @@ package struct FetchResult: Sendable {
     package var highWatermark: Int64 = -1
     package var logStartOffset: Int64 = -1
     package var divergingEpoch: (epoch: Int32, endOffset: Int64)?
+    /// A follower in the client's rack that it should read from instead.
+    package var preferredReplica: NodeID?
     /// Whole batches; the first one holds the offset asked for.
     package var records: [ByteBuffer] = []
     package var byteCount = 0
 
     /// An answer that must reach the client now.
-    package var isUrgent: Bool { error != .none || divergingEpoch != nil }
+    package var isUrgent: Bool { error != .none || divergingEpoch != nil || preferredReplica != nil }
 }
 
 /// Someone who waits for the high watermark of a partition.
@@ -47,7 +51,7 @@ extension Partition {
     /// `completion` runs on this loop: at once when the bytes are in memory, after a disk read otherwise.
     package func fetch(_ call: FetchCall, completion: @escaping (FetchResult) -> Void) {
         var result = FetchResult()
-        if let refusal = refusal ?? epochRefusal(call.currentLeaderEpoch) {
+        if let refusal = readRefusal(call) {
             result.error = refusal
             return completion(result)
         }
@@ -58,7 +62,13 @@ extension Partition {
             return completion(result)
         }
         guard call.offset >= log.logStartOffset, call.offset <= endOffset else {
-            result.error = .offsetOutOfRange
+            // A follower may not have heard of records that the client has from the leader.
+            let isAhead = call.offset > endOffset && replica.leadingTerm == nil
+            result.error = isAhead ? .offsetNotAvailable : .offsetOutOfRange
+            return completion(result)
+        }
+        if let nodes = call.rackNodes, let preferred = preferredReplica(among: nodes) {
+            result.preferredReplica = preferred
             return completion(result)
         }
         guard call.offset < highWatermark, call.bytesMax > 0 else { return completion(result) }
@@ -72,6 +82,12 @@ extension Partition {
             case .failure(let error): completion(self.failed(result, error))
             }
         }
+    }
+
+    /// The follower in sync that a client of a rack with these brokers should read from; nil when it should read here.
+    private func preferredReplica(among nodes: [NodeID]) -> NodeID? {
+        guard replica.leadingTerm != nil, !nodes.contains(node) else { return nil }
+        return inSync.first { nodes.contains($0) }
     }
 
     private func filled(_ result: FetchResult, _ found: ReadResult) -> FetchResult {
@@ -107,7 +123,7 @@ extension Partition {
     package func waitForData(
         seen: Offset, wake: @escaping (_ bytes: Int, _ force: Bool) -> Bool
     ) -> UInt64? {
-        if refusal != nil || highWatermark > seen, !wake(1, true) { return nil }
+        if !isReadable || highWatermark > seen, !wake(1, true) { return nil }
         nextFetchWaiter += 1
         fetchWaiters[nextFetchWaiter] = FetchWaiter(wake: wake)
         return nextFetchWaiter

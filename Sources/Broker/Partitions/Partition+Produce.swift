@@ -29,16 +29,16 @@ package struct ProduceCall {
 extension Partition {
     /// Validates a batch and adds it to the open frame.
     ///
-    /// The outcome reaches `call.request` once: after commit for every acknowledged produce, because here a local write
-    /// and its flush are one step.
+    /// The outcome reaches `call.request` once: after commit, or with `acks` 0 and 1 after the local flush when that comes
+    /// first.
     ///
     /// - Cost: one pass over the batch for its checksum and records; one copy into the frame, unless it is large (``OpenFrame``).
     package func produce(_ call: ProduceCall, context: CompressionContext) {
-        if let refusal { return call.request.complete(call.slot, .failure(refusal)) }
+        if let refusal = produceRefusal { return call.request.complete(call.slot, .failure(refusal)) }
         guard call.acks >= -1, call.acks <= 1 else {
             return call.request.complete(call.slot, .failure(.invalidRequiredAcks))
         }
-        if call.acks == -1, configuration.minInsyncReplicas > 1 {
+        if call.acks == -1, configuration.minInsyncReplicas > inSync.count {
             return call.request.complete(call.slot, .failure(.notEnoughReplicas))
         }
         do {
@@ -97,6 +97,7 @@ extension Partition {
         var outcome = ProduceOutcome(error: .none, baseOffset: base.rawValue)
         if configuration.timestampType == .logAppendTime { outcome.logAppendTime = timestamp }
         let waiter = ProduceWaiter(request: call.request, slot: call.slot, outcome: outcome, deadline: call.deadline)
+        // Entries of an earlier leader are committed before this one serves anybody.
         if last < highWatermark { return waiter.succeed(logStart: log.logStartOffset) }
         for position in inFlight.indices where inFlight[position].endOffset > last {
             return inFlight[position].waiters.append(waiter)
@@ -120,7 +121,9 @@ extension Partition {
         var outcome = ProduceOutcome(error: .none, baseOffset: base.rawValue)
         if configuration.timestampType == .logAppendTime { outcome.logAppendTime = call.wallTime.milliseconds }
         frame.waiters.append(
-            ProduceWaiter(request: call.request, slot: call.slot, outcome: outcome, deadline: call.deadline))
+            ProduceWaiter(
+                request: call.request, slot: call.slot, outcome: outcome, deadline: call.deadline,
+                isAnsweredAtFlush: call.acks >= 0))
         open = frame
         metrics.recordsIn.increment(by: batch.recordCount)
         metrics.bytesIn.increment(by: batch.totalBytes)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Partition.swift
-// One partition on its leader: offsets, the open frame, frames in flight, the high watermark and who waits for it.
+// One replica of a partition: offsets, the open frame, frames in flight, the high watermark and who waits for it.
 // Confined to its shard's event loop.
 
 import DequeModule
@@ -23,14 +23,19 @@ struct FrameInFlight {
     var waiters: [ProduceWaiter]
 }
 
-/// One partition that this broker leads.
+/// One partition that this broker leads or follows.
 ///
-/// Invariant: `logStartOffset <= highWatermark <= endOffset`, where `endOffset` is past the open frame's last record and
-/// the high watermark is past the last committed one. Nobody reads at or above the high watermark.
+/// Invariants:
+/// - `logStartOffset <= highWatermark <= endOffset`, where `endOffset` is past the open frame's last record and the high
+///   watermark is past the last record known to be committed. Nobody reads at or above the high watermark, and it never
+///   goes back.
+/// - `inFlight` and `open` are empty unless this broker leads; `following` comes before `inFlight` in the log.
+/// - Without a rebuild under way the producers' state is what the log up to its end says, plus the open frame.
 package final class Partition {
     package let handle: PartitionHandle
     package let replica: ReplicaGroup
     package let log: PartitionLog
+    package let node: NodeID
     package internal(set) var configuration: TopicConfiguration
     /// Past the last committed record.
     package internal(set) var highWatermark: Offset
@@ -41,12 +46,27 @@ package final class Partition {
     var batcher: BatchController
     var open: OpenFrame?
     var inFlight = Deque<FrameInFlight>()
+    /// Entries that came from a leader or were recovered, and are not known to be committed.
+    var following = Deque<FollowedFrame>()
+    /// The term in which this replica follows a leader that it knows; nil while it leads, or hears of none.
+    private(set) var followedTerm: Term?
+    /// Counts what this broker said of itself as the leader of the present term.
+    private(set) var leaderRevision: UInt32 = 0
+    /// The replicas in sync, as far as this replica knows as the leader.
+    private(set) var inSync: [NodeID] = []
     var fetchWaiters: [UInt64: FetchWaiter] = [:]
     var nextFetchWaiter: UInt64 = 0
     var failure: StoreError?
+    /// The log up to here is in the producers' state; kept on followers only, a leader's state runs with its frames.
+    var producersEnd: Offset
+    /// The number of the replay under way that completes the producers' state.
+    var rebuild: Int?
+    var rebuilds = 0
+    /// Set when refused frames left a leader's producers' state less than exact.
+    var hasInexactProducers = false
     /// Set while the shard has the open frame on its list for the end of the event-loop turn.
     var isListedForClosing = false
-    /// Called once, when the partition leads with everything recovered committed, or can never lead.
+    /// Called once, when the partition leads with everything recovered committed, follows a leader, or can do neither.
     package var onSettled: ((StoreError?) -> Void)?
     /// The offset that the stored snapshot of producer state stands at.
     var producerSnapshotOffset: Offset
@@ -64,14 +84,20 @@ package final class Partition {
         self.handle = handle
         self.replica = replica
         self.log = log
+        self.node = environment.node
         self.producers = producers.table
         self.producerSnapshotOffset = producers.snapshotOffset
         self.configuration = configuration
         self.environment = environment
         self.metrics = environment.metrics.topic(handle.topic)
         self.endOffset = log.logEndOffset
-        // Nothing above the log start is known to be committed until this term's first entry is.
+        self.producersEnd = log.logEndOffset
+        // Nothing above the log start is known to be committed until a leader says so.
         self.highWatermark = log.logStartOffset
+        if log.lastIndex >= log.firstIndex {
+            following.append(
+                FollowedFrame(index: log.lastIndex, endOffset: log.logEndOffset, bytes: 0, isRun: true))
+        }
         self.batcher = BatchController(limits: environment.batchLimits)
     }
 
@@ -95,9 +121,32 @@ package final class Partition {
         return replica.leadingTerm == nil ? .notLeaderOrFollower : nil
     }
 
+    /// Nil when this broker may take records: as a leader whose producers' state is whole.
+    var produceRefusal: KafkaErrorCode? {
+        refusal ?? (rebuild == nil ? nil : .notLeaderOrFollower)
+    }
+
+    /// Whether anybody may read here: on the leader, or on a follower that hears of one.
+    var isReadable: Bool { failure == nil && (replica.leadingTerm != nil || followedTerm != nil) }
+
+    /// Why a read is refused; nil when it is not.
+    ///
+    /// Followers serve only clients that look for a broker in their rack (KIP-392).
+    func readRefusal(_ call: FetchCall) -> KafkaErrorCode? {
+        if failure != nil { return .kafkaStorageError }
+        guard let term = replica.leadingTerm ?? (call.rackNodes == nil ? nil : followedTerm) else {
+            return .notLeaderOrFollower
+        }
+        return Self.epochRefusal(call.currentLeaderEpoch, in: term)
+    }
+
     /// Why a request that names `epoch` as the leader epoch it knows is refused; nil when it is not (KIP-320).
     func epochRefusal(_ epoch: Int32) -> KafkaErrorCode? {
-        guard epoch >= 0, let term = replica.leadingTerm else { return nil }
+        replica.leadingTerm.flatMap { Self.epochRefusal(epoch, in: $0) }
+    }
+
+    private static func epochRefusal(_ epoch: Int32, in term: Term) -> KafkaErrorCode? {
+        guard epoch >= 0 else { return nil }
         if epoch < term.leaderEpoch { return .fencedLeaderEpoch }
         return epoch > term.leaderEpoch ? .unknownLeaderEpoch : nil
     }
@@ -107,7 +156,7 @@ package final class Partition {
     /// When a producer had forgotten what it would need, it is merely trusted with its next sequence, as one that was
     /// never seen: its own retry is the next batch.
     func forgetProducers(from offset: Offset) {
-        _ = producers.truncate(to: offset)
+        if producers.truncate(to: offset) == .needsRebuild { hasInexactProducers = true }
     }
 
     func publish() {
@@ -118,6 +167,7 @@ package final class Partition {
 
 /// What all partitions of a shard share.
 package struct PartitionEnvironment {
+    package let node: NodeID
     package let clock: Clock
     package let batchLimits: BatchController.Limits
     package let metrics: BrokerMetrics
@@ -126,6 +176,9 @@ package struct PartitionEnvironment {
     package let closeLater: (Partition) -> Void
     /// Asks for ``Partition/decideOpenFrame(now:)`` at an instant.
     package let closeAt: (Partition, Instant) -> Void
+    /// Passes on what this broker's replica knows of its leader.
+    package let announce: (LeaderChange) -> Void
+    package let unpacker: EntryUnpacker
 }
 
 // MARK: - What the replica reports
@@ -133,22 +186,29 @@ package struct PartitionEnvironment {
 extension Partition: ReplicaObserver {
     /// Everything in the log up to the entry that confirmed the term is committed, so reads begin there.
     package func replicaLeads(term: Term) {
+        followedTerm = nil
         handle.publish(leaderEpoch: term.leaderEpoch)
+        leaderRevision = 0
+        inSync = [node]
+        announceLeadership(term)
     }
 
     package func replicaFollows(term: Term, leader: NodeID?) {
+        let formerEpoch = handle.leaderEpoch
         handle.publish(leaderEpoch: -1)
-        failWaiters(.notLeaderOrFollower, nil)
-        wakeFetches(force: true)
+        followedTerm = leader == nil ? nil : term
+        if formerEpoch >= 0 { stopLeading() }
+        // The last word of a leader that gives up its term is for everybody.
+        let isLastWord = formerEpoch == term.leaderEpoch && leader == nil
+        let known = Leadership(term: term, revision: isLastWord ? .max : 0, leader: leader)
+        environment.announce(LeaderChange(group: handle.group, leadership: known))
+        if leader == nil { wakeFetches(force: true) } else { settle(nil) }
     }
 
     package func replicaCommitted(upTo index: LogIndex) {
         let before = highWatermark
         let now = environment.clock.now()
-        if replica.leadingTerm != nil, inFlight.isEmpty {
-            highWatermark = max(highWatermark, committedEnd(upTo: index))
-        }
-        var committedBytes = 0
+        var committedBytes = following.isEmpty ? 0 : commitFollowed(upTo: index)
         while let frame = inFlight.first, frame.index <= index {
             inFlight.removeFirst()
             highWatermark = max(highWatermark, frame.endOffset)
@@ -161,8 +221,20 @@ extension Partition: ReplicaObserver {
         precondition(highWatermark <= endOffset, "\(handle.group): high watermark \(highWatermark) past \(endOffset)")
         publish()
         if highWatermark > before { wakeFetches(bytes: committedBytes) }
-        if replica.leadingTerm != nil { settle(nil) }
+        if replica.leadingTerm != nil, rebuild == nil { settle(nil) }
         if open != nil { listForClosing() }
+    }
+
+    /// `acks=1` asks for the leader's copy only.
+    package func replicaFlushed(upTo index: LogIndex) {
+        for position in inFlight.indices {
+            guard inFlight[position].index <= index else { return }
+            inFlight[position].waiters.removeAll { waiter in
+                guard waiter.isAnsweredAtFlush else { return false }
+                waiter.succeed(logStart: log.logStartOffset)
+                return true
+            }
+        }
     }
 
     package func replicaFailed(_ error: StoreError) {
@@ -176,15 +248,17 @@ extension Partition: ReplicaObserver {
         settle(error)
     }
 
-    private func settle(_ error: StoreError?) {
+    func settle(_ error: StoreError?) {
         guard let onSettled else { return }
         self.onSettled = nil
         onSettled(error)
     }
 
-    /// The offset past the entries up to `index` that were recovered rather than produced since the start.
-    private func committedEnd(upTo index: LogIndex) -> Offset {
-        index >= log.lastIndex ? log.logEndOffset : highWatermark
+    /// Tells all brokers that this one leads, and which replicas are in sync.
+    private func announceLeadership(_ term: Term) {
+        leaderRevision += 1
+        let known = Leadership(term: term, revision: leaderRevision, leader: node, inSync: inSync)
+        environment.announce(LeaderChange(group: handle.group, leadership: known))
     }
 
     /// Answers every producer that waits with `error`; what became of their batches is not known.

@@ -21,7 +21,7 @@ package final class PartitionHandle: Sendable {
     private let published = Atomic<Int64>(0)
     private let logStart = Atomic<Int64>(0)
     private let logEnd = Atomic<Int64>(0)
-    private let bytes = Atomic<Int>(0)
+    private let bytes = Atomic<Int>(-1)
 
     package init(topic: String, index: PartitionIndex, group: GroupID, shard: Int) {
         self.topic = topic
@@ -35,7 +35,9 @@ package final class PartitionHandle: Sendable {
     package var highWatermark: Offset { Offset(published.load(ordering: .relaxed)) }
     package var logStartOffset: Offset { Offset(logStart.load(ordering: .relaxed)) }
     package var logEndOffset: Offset { Offset(logEnd.load(ordering: .relaxed)) }
-    package var sizeBytes: Int { bytes.load(ordering: .relaxed) }
+    package var sizeBytes: Int { max(0, bytes.load(ordering: .relaxed)) }
+    /// Whether this broker has, or had, a replica of the partition.
+    package var isHosted: Bool { bytes.load(ordering: .relaxed) >= 0 }
 
     package func publish(leaderEpoch: Int32) {
         epoch.store(leaderEpoch, ordering: .releasing)

@@ -64,6 +64,8 @@ package struct ProduceWaiter: Sendable {
     package var outcome: ProduceOutcome
     /// When the client stops waiting.
     package var deadline: Instant
+    /// Whether the leader's own copy is enough (`acks` 0 and 1).
+    package var isAnsweredAtFlush = false
 
     package func succeed(logStart: Offset) {
         var outcome = outcome

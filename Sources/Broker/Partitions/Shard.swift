@@ -5,7 +5,7 @@
 
 import KafkaProtocol
 import LogStore
-import Logging
+package import Logging
 package import Model
 package import NIOCore
 package import Records
@@ -22,7 +22,14 @@ package final class Shard {
     /// The metadata as this loop serves it.
     package var image: ClusterImage
 
+    /// Who leads which group, as this loop knows it.
+    package internal(set) var leaders = LeaderTable()
+    /// Takes what this shard's replicas say of their leaders, in batches; on this loop.
+    var onLeaderChanges: (([LeaderChange]) -> Void)?
+
     private let clock: Clock
+    private let unpacker = EntryUnpacker()
+    private var news: [LeaderChange] = []
     private var openFrames: [Partition] = []
     private var isClosingScheduled = false
     private var nextWake: Instant?
@@ -81,6 +88,31 @@ package final class Shard {
         loop.assumeIsolated().scheduleTask(in: .nanoseconds(delay)) { [weak partition, clock] in
             partition?.decideOpenFrame(now: clock.now())
         }
+    }
+
+    // MARK: Leaders
+
+    /// Takes over what a replica of this shard says, and passes it on with everything else of this event-loop turn.
+    private func announce(_ change: LeaderChange) {
+        guard leaders.merge(change), onLeaderChanges != nil else { return }
+        news.append(change)
+        guard news.count == 1 else { return }
+        loop.assumeIsolated().execute { [self] in
+            let batch = news
+            news.removeAll()
+            onLeaderChanges?(batch)
+        }
+    }
+
+    /// What the partitions of this shard are made with.
+    package func environment(
+        node: NodeID, batchLimits: BatchController.Limits, metrics: BrokerMetrics, logger: Logger
+    ) -> PartitionEnvironment {
+        PartitionEnvironment(
+            node: node, clock: clock, batchLimits: batchLimits, metrics: metrics, logger: logger,
+            closeLater: { [unowned self] in closeLater($0) },
+            closeAt: { [unowned self] in closeAt($0, $1) },
+            announce: { [unowned self] in announce($0) }, unpacker: unpacker)
     }
 
     // MARK: Time

@@ -67,7 +67,7 @@ extension Broker {
     func offsetFetch(_ request: OffsetFetchRequest, _ call: Call) {
         withCoordinator { coordinator in
             guard coordinator.table != nil else {
-                return call.respond(Self.refusal(of: request, .coordinatorLoadInProgress))
+                return call.respond(Self.refusal(of: request, coordinator.absence.code))
             }
             guard GroupTable.isValid(request.groupID) else {
                 return call.respond(Self.refusal(of: request, .invalidGroupID))

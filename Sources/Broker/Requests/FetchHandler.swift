@@ -16,9 +16,10 @@ extension Broker {
             return call.respond(FetchResponse(errorCode: .fetchSessionIDNotFound))
         }
         let image = shards.shard(on: call.loop).image
+        let rackNodes = request.rackID.isEmpty ? nil : view(for: call).nodes(inRack: request.rackID)
         let targets = request.topics.flatMap { topic in
             let known = image.topics[topic.name]
-            return topic.partitions.map { target($0, in: known) }
+            return topic.partitions.map { target($0, in: known, rackNodes) }
         }
         let limits = FetchLimits(
             waitMilliseconds: Int64(min(max(0, request.maxWaitMilliseconds), 60_000)),
@@ -35,10 +36,13 @@ extension Broker {
         operation.start()
     }
 
-    private func target(_ partition: FetchRequest.Partition, in topic: TopicImage?) -> FetchTarget {
+    private func target(
+        _ partition: FetchRequest.Partition, in topic: TopicImage?, _ rackNodes: [NodeID]?
+    ) -> FetchTarget {
         let fetch = FetchCall(
             offset: Offset(partition.fetchOffset), bytesMax: Int(max(0, partition.partitionMaxBytes)),
-            currentLeaderEpoch: partition.currentLeaderEpoch, lastFetchedEpoch: partition.lastFetchedEpoch)
+            currentLeaderEpoch: partition.currentLeaderEpoch, lastFetchedEpoch: partition.lastFetchedEpoch,
+            rackNodes: rackNodes)
         return FetchTarget(
             handle: topic?.partition(partition.index), call: fetch, refusal: .unknownTopicOrPartition)
     }
@@ -49,23 +53,36 @@ extension Broker {
         let topics = shape.map { topic in
             let partitions = topic.partitions.map { index in
                 defer { slot += 1 }
-                return answer(results[slot], index: index)
+                return answer(results[slot], topic: topic.name, index: index, call)
             }
             return FetchResponse.Topic(name: topic.name, partitions: partitions)
         }
         call.respond(FetchResponse(topics: topics))
     }
 
-    private func answer(_ result: FetchResult, index: Int32) -> FetchResponse.Partition {
+    private func answer(
+        _ result: FetchResult, topic: String, index: Int32, _ call: Call
+    ) -> FetchResponse.Partition {
         if result.error != .none { metrics.error(result.error).increment() }
         var partition = FetchResponse.Partition(
             index: index, errorCode: result.error, highWatermark: result.highWatermark)
         partition.lastStableOffset = result.highWatermark
         partition.logStartOffset = result.logStartOffset
         partition.records = RecordSlices(result.records)
+        if let preferred = result.preferredReplica { partition.preferredReadReplica = preferred.rawValue }
         if let diverging = result.divergingEpoch {
             partition.divergingEpoch = .init(epoch: diverging.epoch, endOffset: diverging.endOffset)
         }
+        if result.error == .notLeaderOrFollower || result.error == .fencedLeaderEpoch {
+            partition.currentLeader = leaderHint(topic, index, call)
+        }
         return partition
+    }
+
+    /// Who leads instead, for clients that ask in version 12; nil when that is not known either.
+    private func leaderHint(_ topic: String, _ index: Int32, _ call: Call) -> FetchResponse.LeaderAndEpoch? {
+        guard let handle = shards.shard(on: call.loop).image.topics[topic]?.partition(index) else { return nil }
+        let hint = view(for: call).leaderHint(handle)
+        return hint.leader < 0 ? nil : .init(leaderID: hint.leader, leaderEpoch: hint.epoch)
     }
 }

@@ -21,8 +21,14 @@ extension Broker {
                     errorCode: request.keyType == 1 ? .coordinatorNotAvailable : .invalidRequest, errorMessage: message,
                     nodeID: -1, host: "", port: -1))
         }
-        let me = call.advertised
-        call.respond(FindCoordinatorResponse(nodeID: me.id.rawValue, host: me.host, port: me.port))
+        let view = view(for: call)
+        guard let found = isAlone ? call.advertised : view.leader(of: .coordinator) else {
+            return call.respond(
+                FindCoordinatorResponse(
+                    errorCode: .coordinatorNotAvailable, errorMessage: "No broker leads the coordinator's group",
+                    nodeID: -1, host: "", port: -1))
+        }
+        call.respond(FindCoordinatorResponse(nodeID: found.id.rawValue, host: found.host, port: found.port))
     }
 
     func joinGroup(_ request: JoinGroupRequest, _ call: Call) {
@@ -111,7 +117,7 @@ extension Broker {
             let groups = request.groupIDs.map { id -> DescribeGroupsResponse.Group in
                 guard let group = coordinator.describe(group: id) else {
                     return .init(
-                        errorCode: .coordinatorLoadInProgress, groupID: id, groupState: "", protocolType: "",
+                        errorCode: coordinator.absence.code, groupID: id, groupState: "", protocolType: "",
                         protocolData: "", members: [])
                 }
                 var answer = DescribeGroupsResponse.Group(
@@ -132,7 +138,7 @@ extension Broker {
     func listGroups(_ request: ListGroupsRequest, _ call: Call) {
         withCoordinator { coordinator in
             guard let groups = coordinator.list(states: Set(request.statesFilter)) else {
-                return call.respond(ListGroupsResponse(errorCode: .coordinatorLoadInProgress))
+                return call.respond(ListGroupsResponse(errorCode: coordinator.absence.code))
             }
             call.respond(
                 ListGroupsResponse(

@@ -38,20 +38,23 @@ extension Broker {
     func metadata(_ request: MetadataRequest, _ call: Call) {
         let image = shards.shard(on: call.loop).image
         guard let names = request.topics?.map(\.name) else {
+            let view = view(for: call)
             let all = image.topics.values.sorted { $0.record.name < $1.record.name }
-            return answerMetadata(all.map { describe($0) }, image, request, call)
+            return answerMetadata(all.map { describe($0, view) }, image, request, call)
         }
         let mayCreate = settings.topics.autoCreate && (call.version < 4 || request.allowAutoTopicCreation)
         let missing = mayCreate ? names.filter { image.topics[$0] == nil && TopicName.problem(with: $0) == nil } : []
         guard !missing.isEmpty else {
-            return answerMetadata(names.map { describe($0, in: image) }, image, request, call)
+            let view = view(for: call)
+            return answerMetadata(names.map { describe($0, in: image, view) }, image, request, call)
         }
         create(Array(Set(missing)), call) { [self] refusals in
             let image = shards.shard(on: call.loop).image
+            let view = view(for: call)
             let topics = names.map { name in
                 image.topics[name] == nil && refusals[name] != nil
                     ? MetadataResponse.Topic(errorCode: refusals[name] ?? .unknownTopicOrPartition, name: name)
-                    : describe(name, in: image)
+                    : describe(name, in: image, view)
             }
             answerMetadata(topics, image, request, call)
         }
@@ -59,6 +62,25 @@ extension Broker {
 
     /// Creates topics with the broker's defaults, then calls back on the connection's loop with what was refused.
     private func create(_ names: [String], _ call: Call, then: @escaping @Sendable ([String: KafkaErrorCode]) -> Void) {
+        if leadsController(on: call.loop) { return createHere(names, call, then: then) }
+        let topics = names.map {
+            CreateTopicsRequest.Topic(
+                name: $0, partitionCount: -1, replicationFactor: -1, assignments: [], configs: [])
+        }
+        // The topics appear here once their creation was applied; until then clients ask again.
+        let request = CreateTopicsRequest(topics: topics, timeoutMilliseconds: 10_000, validateOnly: false)
+        askController(request, version: 5, call) { (answer: CreateTopicsResponse?) in
+            let refusals = (answer?.topics ?? []).reduce(into: [String: KafkaErrorCode]()) { refusals, topic in
+                let isFine = topic.errorCode == .none || topic.errorCode == .topicAlreadyExists
+                if !isFine { refusals[topic.name] = topic.errorCode }
+            }
+            then(refusals)
+        }
+    }
+
+    private func createHere(
+        _ names: [String], _ call: Call, then: @escaping @Sendable ([String: KafkaErrorCode]) -> Void
+    ) {
         let gathering = Gathering<(String, KafkaErrorCode?)>(count: names.count) { results in
             let refusals = results.reduce(into: [String: KafkaErrorCode]()) { $0[$1.0] = $1.1 }
             call.loop.execute { then(refusals) }
@@ -73,32 +95,25 @@ extension Broker {
         }
     }
 
-    private func describe(_ name: String, in image: ClusterImage) -> MetadataResponse.Topic {
-        if let topic = image.topics[name] { return describe(topic) }
+    private func describe(_ name: String, in image: ClusterImage, _ view: ClusterView) -> MetadataResponse.Topic {
+        if let topic = image.topics[name] { return describe(topic, view) }
         let code: KafkaErrorCode =
             TopicName.problem(with: name) == nil ? .unknownTopicOrPartition : .invalidTopicException
         return MetadataResponse.Topic(errorCode: code, name: name)
     }
 
-    private func describe(_ topic: TopicImage) -> MetadataResponse.Topic {
-        let partitions = zip(topic.partitions, topic.record.partitions).map { handle, record in
-            let epoch = handle.leaderEpoch
-            let replicas = record.replicas.map(\.rawValue)
-            return MetadataResponse.Partition(
-                errorCode: epoch < 0 ? .leaderNotAvailable : .none, index: handle.index.rawValue,
-                leaderID: epoch < 0 ? -1 : node.rawValue, leaderEpoch: epoch, replicaNodes: replicas, isrNodes: replicas
-            )
-        }
+    private func describe(_ topic: TopicImage, _ view: ClusterView) -> MetadataResponse.Topic {
+        let partitions = zip(topic.partitions, topic.record.partitions).map { view.describe($0, $1) }
         return MetadataResponse.Topic(name: topic.record.name, partitions: partitions)
     }
 
     private func answerMetadata(
         _ topics: [MetadataResponse.Topic], _ image: ClusterImage, _ request: MetadataRequest, _ call: Call
     ) {
-        let me = call.advertised
+        let view = view(for: call)
         var response = MetadataResponse(
-            brokers: [.init(nodeID: me.id.rawValue, host: me.host, port: me.port, rack: settings.node.rack)],
-            clusterID: image.clusterID, controllerID: image.controller?.rawValue ?? -1, topics: topics)
+            brokers: view.brokers.map { .init(nodeID: $0.id.rawValue, host: $0.host, port: $0.port, rack: $1) },
+            clusterID: image.clusterID, controllerID: view.controllerID, topics: topics)
         if request.includeClusterAuthorizedOperations { response.clusterAuthorizedOperations = Self.clusterOperations }
         if request.includeTopicAuthorizedOperations {
             for position in response.topics.indices {
@@ -117,10 +132,10 @@ extension Broker {
 
     func describeCluster(_ request: DescribeClusterRequest, _ call: Call) {
         let image = shards.shard(on: call.loop).image
-        let me = call.advertised
+        let view = view(for: call)
         var response = DescribeClusterResponse(
-            clusterID: image.clusterID, controllerID: image.controller?.rawValue ?? -1,
-            brokers: [.init(brokerID: me.id.rawValue, host: me.host, port: me.port, rack: settings.node.rack)])
+            clusterID: image.clusterID, controllerID: view.controllerID,
+            brokers: view.brokers.map { .init(brokerID: $0.id.rawValue, host: $0.host, port: $0.port, rack: $1) })
         if request.includeClusterAuthorizedOperations { response.clusterAuthorizedOperations = Self.clusterOperations }
         call.respond(response)
     }

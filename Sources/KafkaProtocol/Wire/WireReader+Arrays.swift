@@ -41,7 +41,13 @@ extension WireReader {
 
     /// Reads an array of 32-bit integers.
     public mutating func int32Array() throws(WireError) -> [Int32] {
-        guard let count = try arrayCount(elementBytesMin: 4) else { throw .unexpectedNull }
+        guard let elements = try nullableInt32Array() else { throw .unexpectedNull }
+        return elements
+    }
+
+    /// Reads an array of 32-bit integers that may be null.
+    public mutating func nullableInt32Array() throws(WireError) -> [Int32]? {
+        guard let count = try arrayCount(elementBytesMin: 4) else { return nil }
         let range = try advance(by: 4 * count)
         let bytes = buffer.readableBytesUInt8Span.extracting(range)
         return [Int32](capacity: count) { elements in

@@ -231,6 +231,12 @@ extension WireWriter {
         length(elements.count)
         for element in elements { int32(element) }
     }
+
+    /// Writes an array of 32-bit integers or null.
+    public mutating func nullableInt32Array(_ elements: [Int32]?) {
+        guard let elements else { return null(classicBytes: 4) }
+        int32Array(elements)
+    }
 }
 
 // MARK: - Tagged fields

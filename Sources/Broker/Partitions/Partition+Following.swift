@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Partition+Following.swift
+// A partition whose leader is another broker: what the leader's entries, and cuts, do to offsets and producers; and how
+// the producers' state is made whole again before this broker leads.
+
+import DequeModule
+import KafkaProtocol
+package import LogStore
+import Logging
+package import Model
+import NIOCore
+package import Raft
+import Records
+import Replication
+
+/// An entry that is not known to be committed and was not proposed in the present term; or a run of such entries.
+struct FollowedFrame {
+    /// The last entry of the run.
+    let index: LogIndex
+    /// The offset past it.
+    let endOffset: Offset
+    let bytes: Int
+    /// Whether it stands for the entries before it that are not named themselves.
+    let isRun: Bool
+}
+
+extension Partition {
+    // MARK: What the log of a follower does
+
+    /// An entry of the leader was handed to the log.
+    package func replicaAppended(_ entry: StoredEntry) {
+        guard entry.kind == .data else { return }
+        precondition(
+            entry.baseOffset == endOffset, "\(handle.group): entry at \(entry.baseOffset), end is \(endOffset)")
+        endOffset = entry.endOffset
+        following.append(
+            FollowedFrame(
+                index: entry.index, endOffset: entry.endOffset, bytes: entry.payload.readableBytes, isRun: false))
+        replayProducers(of: entry)
+    }
+
+    /// The entries from `index` on were cut: they were never committed, and their offsets are given again.
+    package func replicaTruncated(from index: LogIndex) {
+        precondition(inFlight.isEmpty && open == nil, "\(handle.group) was cut while it led")
+        var cutRun = false
+        while let last = following.last, last.index >= index {
+            following.removeLast()
+            cutRun = cutRun || last.isRun
+        }
+        endOffset = log.logEndOffset
+        precondition(highWatermark <= endOffset, "\(handle.group): cut to \(endOffset) below \(highWatermark)")
+        if cutRun, index > .zero {
+            following.append(FollowedFrame(index: index.previous, endOffset: endOffset, bytes: 0, isRun: true))
+        }
+        if producersEnd > endOffset {
+            cutProducers()
+        } else if rebuild != nil {
+            // What the replay under way has read may be what was cut.
+            rebuildProducers()
+        }
+        wakeFetches(force: true)
+        publish()
+    }
+
+    /// A snapshot took the place of the log: everything that was derived from it begins anew.
+    package func replicaInstalled(_ position: Raft.Position) {
+        following.removeAll()
+        endOffset = log.logEndOffset
+        highWatermark = max(highWatermark, endOffset)
+        restartProducers()
+        wakeFetches(force: true)
+        publish()
+    }
+
+    /// Moves the high watermark over followed entries up to `index`; returns how many bytes that were.
+    func commitFollowed(upTo index: LogIndex) -> Int {
+        var bytes = 0
+        while let first = following.first, first.index <= index {
+            following.removeFirst()
+            highWatermark = max(highWatermark, first.endOffset)
+            bytes += max(first.bytes, 1)
+        }
+        return bytes
+    }
+
+    // MARK: Roles
+
+    /// What was proposed is a followed entry now: committed by the next leader, or cut by it.
+    func stopLeading() {
+        failWaiters(.notLeaderOrFollower, nil)
+        for frame in inFlight {
+            following.append(
+                FollowedFrame(index: frame.index, endOffset: frame.endOffset, bytes: frame.bytes, isRun: false))
+        }
+        inFlight.removeAll()
+        batcher = BatchController(limits: batcher.limits)
+        producersEnd = endOffset
+        if hasInexactProducers { restartProducers() }
+        wakeFetches(force: true)
+    }
+
+    // MARK: Producers
+
+    /// Takes over the batches of an appended entry, unless a rebuild has to come that far first.
+    private func replayProducers(of entry: StoredEntry) {
+        guard producersEnd == entry.baseOffset, rebuild == nil else { return }
+        guard let payload = environment.unpacker.unpack(entry) else { return rebuildProducers() }
+        replayProducers(payload, from: entry.baseOffset)
+        producersEnd = entry.endOffset
+    }
+
+    private func replayProducers(_ payload: ByteBuffer, from start: Offset) {
+        let now = environment.clock.wallTime()
+        var cursor = RecordBatchCursor(payload)
+        while let batch = try? cursor.next() {
+            guard batch.hasProducer, batch.baseOffset >= start else { continue }
+            producers.replay(
+                ProducerBatch(batch, baseOffset: batch.baseOffset, maxTimestamp: batch.maxTimestamp), at: now)
+        }
+    }
+
+    /// The log was cut below what the producers' state reflects.
+    private func cutProducers() {
+        switch producers.truncate(to: endOffset) {
+        case .exact:
+            producersEnd = endOffset
+            rebuild = nil
+        case .needsRebuild: restartProducers()
+        }
+    }
+
+    /// Begins with the stored snapshot, or with nothing, and replays the rest of the log.
+    private func restartProducers() {
+        hasInexactProducers = false
+        let replay = ProducerReplay(log, settings: producers.settings, now: environment.clock.wallTime())
+        producers = replay.table
+        producersEnd = replay.snapshotOffset
+        producerSnapshotOffset = replay.snapshotOffset
+        rebuildProducers()
+    }
+
+    /// Replays the log from where the producers' state ends, until both end at the same offset.
+    private func rebuildProducers() {
+        guard producersEnd < endOffset else {
+            rebuild = nil
+            return caughtUp()
+        }
+        rebuilds += 1
+        let number = rebuilds
+        rebuild = number
+        log.replay(from: producersEnd) { [weak self] entry, payload in
+            guard let self, rebuild == number, entry.endOffset > producersEnd else { return }
+            replayProducers(payload, from: producersEnd)
+            producersEnd = entry.endOffset
+        } completion: { [weak self] result in
+            guard let self, rebuild == number else { return }
+            rebuild = nil
+            switch result {
+            case .success: rebuildProducers()
+            case .failure(.closed): break
+            case .failure(.outOfRange):
+                // Retention has dropped what was to be read next.
+                producersEnd = max(producersEnd, log.logStartOffset)
+                rebuildProducers()
+            case .failure(let error): replicaFailed(error)
+            }
+        }
+    }
+
+    private func caughtUp() {
+        if replica.leadingTerm != nil { settle(nil) }
+    }
+}
+
+/// Unpacks entries of leaders; one for each shard, as its working memory is large.
+package final class EntryUnpacker {
+    private var decompressor: ZstdDecompressor?
+
+    package init() {}
+
+    /// The batches of a data entry; nil when they cannot be unpacked.
+    func unpack(_ entry: StoredEntry) -> ByteBuffer? {
+        guard entry.codec == .zstd else { return entry.payload }
+        if decompressor == nil { decompressor = try? ZstdDecompressor() }
+        var raw = ByteBuffer()
+        raw.reserveCapacity(entry.rawLength)
+        do {
+            try decompressor?.decompress(entry.payload.readableBytesSpan, into: &raw, rawLength: entry.rawLength)
+        } catch {
+            return nil
+        }
+        return decompressor == nil ? nil : raw
+    }
+}
