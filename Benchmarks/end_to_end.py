@@ -331,7 +331,8 @@ def markdown(report):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--megabytes", type=int, default=600, help="payload of one produce or consume run")
+    parser.add_argument("--megabytes", type=int, default=2000,
+                        help="payload of one produce or consume run; short runs measure connecting as well")
     parser.add_argument("--idle-seconds", type=int, default=20)
     parser.add_argument("--directory", default=str(ROOT), help="where the scratch data goes")
     parser.add_argument("--quick", action="store_true", help="only the rows that the goals need")
