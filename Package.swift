@@ -107,6 +107,8 @@ let package = Package(
                 "Model", "Raft", "Records", "KafkaProtocol", "LogStore", "Replication", "Settings", "Telemetry",
                 nioCore, logging, collections,
             ]),
+        library("PlainHTTP", [nioCore, nioPosix, nioHTTP1]),
+        library("Discovery", ["Model", "Settings", "Telemetry", "PlainHTTP", nioCore, nioPosix, logging]),
         library("KafkaServer", ["Model", "KafkaProtocol", "Telemetry", nioCore, nioPosix, logging, collections]),
         library("Admin", ["Model", "Telemetry", nioCore, nioPosix, nioHTTP1, logging]),
         library("KafkaClient", ["Model", "Records", "KafkaProtocol", nioCore, nioPosix, collections]),
@@ -116,7 +118,9 @@ let package = Package(
         .executableTarget(
             name: "goulette",
             dependencies: [
-                "Model", "Records", "KafkaProtocol", "LogStore", "Replication", "Broker", "KafkaServer", "Admin",
+                "Model", "Records", "KafkaProtocol", "LogStore", "Replication", "Broker", "PlainHTTP", "Discovery",
+                "KafkaServer",
+                "Admin",
                 "Settings", "Telemetry", "KafkaClient", "Terminal", nioCore, nioPosix, logging, arguments, lifecycle,
                 signals,
             ],
@@ -170,6 +174,7 @@ let package = Package(
                 nioCore, nioPosix, nioEmbedded, logging,
             ]),
         tests("KafkaServer", ["Model", "KafkaProtocol", "Telemetry", nioCore, nioPosix, nioEmbedded, logging]),
+        tests("Discovery", ["Model", "Settings", "Telemetry", "PlainHTTP", nioCore, nioPosix, nioHTTP1, logging]),
         tests("Admin", ["Model", "Telemetry", nioCore, nioPosix, nioHTTP1, logging]),
         tests("KafkaClient", ["Model", "Records", "KafkaProtocol", nioCore, nioPosix]),
         tests("Terminal", ["Model"]),

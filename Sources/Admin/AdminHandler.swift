@@ -12,7 +12,7 @@ import Telemetry
 struct AdminLimits: Sendable {
     /// Bytes of the request line and all headers.
     var headerBytesMax = 16 << 10
-    /// Bytes of a body, which nobody reads.
+    /// Bytes of a body, which nobody reads: orders say everything in their path.
     var bodyBytesMax = 64 << 10
     /// How long the next request may take to arrive, from the response before it.
     var requestTimeout = TimeAmount.seconds(30)
@@ -64,14 +64,28 @@ final class AdminHandler: ChannelInboundHandler {
         case .end:
             guard let head else { return }
             self.head = nil
-            let response = routes.respond(method: head.method, uri: head.uri)
-            write(response, to: context, head: head, keepAlive: head.isKeepAlive)
+            answer(head, context)
         }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         logger.debug("HTTP connection failed", metadata: ["error": "\(error)"])
         context.close(promise: nil)
+    }
+
+    /// Answers now or when the broker has; no further request of this connection comes before that.
+    private func answer(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+        timeout?.cancel()
+        let bound = NIOLoopBound((handler: self, context: context), eventLoop: context.eventLoop)
+        let loop = context.eventLoop
+        routes.respond(to: AdminRequest(method: head.method, uri: head.uri)) { response in
+            @Sendable func send() {
+                let (handler, context) = bound.value
+                guard context.channel.isActive else { return }
+                handler.write(response, to: context, head: head, keepAlive: head.isKeepAlive)
+            }
+            if loop.inEventLoop { send() } else { loop.execute(send) }
+        }
     }
 
     /// Answers before the request is complete, and closes: what follows is not read.
@@ -84,8 +98,8 @@ final class AdminHandler: ChannelInboundHandler {
     private func write(
         _ response: AdminResponse, to context: ChannelHandlerContext, head: HTTPRequestHead, keepAlive: Bool
     ) {
-        let path = AdminRoutes.path(of: head.uri)
-        requests.counter(AdminRoutes.paths.contains(path) ? path : "other", "\(response.status.code)").increment()
+        let path = AdminRoutes.label(AdminRequest(method: head.method, uri: head.uri))
+        requests.counter(path, "\(response.status.code)").increment()
         var headers = HTTPHeaders([
             ("content-type", response.contentType), ("content-length", "\(response.body.utf8.count)"),
             ("cache-control", "no-store"), ("x-content-type-options", "nosniff"),

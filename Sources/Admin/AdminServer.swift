@@ -70,6 +70,9 @@ public final class AdminServer: Sendable {
             "goulette_admin_connections_rejected_total", help: "HTTP connections closed because there were too many.")
     }
 
+    /// Serves `/v1` from now on, from what `api` has.
+    public func serve(_ api: AdminAPI) { routes.serve(api) }
+
     /// Listens, and returns the addresses that are listened on, all with the same port.
     public func start() async throws(AdminError) -> [SocketAddress] {
         var bound: [any Channel] = []

@@ -3,6 +3,7 @@
 // HealthState.swift
 // Whether the broker can serve, and if not, why.
 
+public import Model
 import Synchronization
 import Telemetry
 
@@ -27,9 +28,24 @@ public final class HealthState: Sendable {
     }
 
     private let checks = Mutex<[String: Check]>([:])
+    private let progress: Mutex<StartupProgress>
+    private let clock: Clock
 
-    /// Makes a state without checks, which is ready.
-    public init() {}
+    /// Makes a state without checks, which is ready; a start begins now.
+    public init(clock: Clock = .system) {
+        self.clock = clock
+        progress = Mutex(StartupProgress(began: clock.now()))
+    }
+
+    /// Takes note that a step of the start is done; returns the milliseconds since the step before it.
+    @discardableResult public func finish(_ phase: StartupPhase) -> Int64 {
+        let now = clock.now()
+        return progress.withLock { progress in
+            let last = progress.done.last?.at ?? progress.began
+            progress.finish(phase, at: now)
+            return now.milliseconds(since: last)
+        }
+    }
 
     /// Sets the status of the check `name`.
     public func set(_ name: String, _ status: HealthStatus) {
@@ -50,6 +66,7 @@ public final class HealthState: Sendable {
     public func report() -> HealthReport {
         let checks = self.checks.withLock { $0 }
         return HealthReport(
+            progress: progress.withLock { $0 },
             checks: checks.sorted { $0.key < $1.key }.map { name, check in
                 switch check {
                 case .known(let status): (name, status)
@@ -61,6 +78,7 @@ public final class HealthState: Sendable {
 
 /// The state of all checks at one moment.
 public struct HealthReport: Sendable {
+    let progress: StartupProgress
     /// Each check with its status, by name.
     public let checks: [(name: String, status: HealthStatus)]
 
@@ -76,7 +94,20 @@ public struct HealthReport: Sendable {
 
     /// `{"status":"ready","checks":{"storage":{"healthy":true}}}`; the status may be `degraded` or `not_ready`, and parts
     /// that are not well have a `reason`.
-    public var json: String {
+    public var json: String { "{\(facts)}\n" }
+
+    /// The same with `"phase":"store"` while the broker starts, and the milliseconds of each step that is done.
+    public var jsonWithPhases: String {
+        var last = progress.began
+        let steps = progress.done.map { phase, at in
+            defer { last = at }
+            return "{\"phase\":\"\(phase.rawValue)\",\"milliseconds\":\(at.milliseconds(since: last))}"
+        }
+        let current = progress.current.map { "\"\($0.rawValue)\"" } ?? "null"
+        return "{\(facts),\"phase\":\(current),\"startup\":[\(steps.joined(separator: ","))]}\n"
+    }
+
+    private var facts: String {
         let entries = checks.map { name, status in
             switch status {
             case .healthy: JSONText.quoted(name) + ":{\"healthy\":true}"
@@ -88,6 +119,6 @@ public struct HealthReport: Sendable {
             }
         }
         let status = !isReady ? "not_ready" : isDegraded ? "degraded" : "ready"
-        return "{\"status\":\"\(status)\",\"checks\":{\(entries.joined(separator: ","))}}\n"
+        return "\"status\":\"\(status)\",\"checks\":{\(entries.joined(separator: ","))}"
     }
 }

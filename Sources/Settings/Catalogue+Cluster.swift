@@ -46,7 +46,10 @@ extension Catalogue {
         """)
     static let clusterDiscoveryEndpoints = SettingKey<[NetworkAddress]>(
         "cluster.discovery_endpoints", .list(.addresses), default: "", .medium,
-        "With `etcd` or `consul`: where their HTTP is served; tried one after the other.")
+        """
+        With `etcd` or `consul`: where their HTTP is served, tried one after the other. With `dns`: the name servers, if \
+        not those of the machine.
+        """)
     static let clusterDiscoveryPrefix = SettingKey<String>(
         "cluster.discovery_prefix", .text(bytesMax: 256), default: "goulette/brokers", .medium,
         "With `etcd`: what the keys of this cluster's brokers begin with. With `consul`: the service's name.")

@@ -26,6 +26,13 @@ public struct Palette: Sendable {
         self.init(isEnabled: isTerminal && !noColourFlag && !refused)
     }
 
+    /// `text` in a colour that tells the thing with this number from others; it means nothing else.
+    public func paint(_ text: String, number: Int) -> String {
+        let codes = [36, 35, 34, 33, 32, 96, 95, 94, 93]
+        guard isEnabled else { return text }
+        return "\u{1B}[\(codes[Int(number.magnitude) % codes.count])m\(text)\u{1B}[0m"
+    }
+
     /// `text` in the colour of `state`.
     public func paint(_ text: String, as state: StateColour) -> String {
         isEnabled ? "\u{1B}[\(state.rawValue)m\(text)\u{1B}[0m" : text

@@ -86,7 +86,7 @@ import Testing
             let partitions = answer.topics[0].partitions
             #expect(partitions.allSatisfy { $0.errorCode == .none && $0.leaderID == 1 && $0.leaderEpoch > 0 })
             #expect(partitions.allSatisfy { $0.isrNodes == [1] && $0.replicaNodes == [1] })
-            #expect(partitions.allSatisfy(\.offlineReplicas.isEmpty))
+            #expect(partitions.allSatisfy { $0.offlineReplicas.isEmpty })
             #expect(answer.brokers.map(\.nodeID) == [1] && answer.controllerID == 1)
         }
     }

@@ -81,7 +81,7 @@ struct SourceFile: Sendable {
         let order = [
             "Model", "Raft", "Simulation", "Records", "RocksKV", "Telemetry", "Settings", "KafkaProtocol", "LogStore",
             "Replication",
-            "Broker", "KafkaServer", "Admin", "KafkaClient", "Terminal", "goulette",
+            "Broker", "PlainHTTP", "Discovery", "KafkaServer", "Admin", "KafkaClient", "Terminal", "goulette",
         ]
         let never = ["KafkaServer": ["Broker"], "Raft": ["Records", "LogStore"], "LogStore": ["KafkaProtocol"]]
         for file in SourceFile.sources where file.path.hasPrefix("Sources/") {
