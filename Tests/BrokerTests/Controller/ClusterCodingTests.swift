@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ClusterCodingTests.swift
-// Entries and records of the controller: round trips, golden bytes, and those of the first format, which stay readable.
+// Entries of the controller's log: round trips, golden bytes, and those of the first format, which stay readable.
 
-import LogStore
 import Model
 import Testing
 
@@ -12,8 +11,9 @@ import Testing
 @Suite struct ClusterCodingTests {
     static let topicID = TopicID(high: 0x0102_0304_0506_0708, low: 0x1112_1314_1516_1718)
     static let registration = BrokerRegistration(
-        id: NodeID(rawValue: 3), incarnation: 0xAABB, kafka: BrokerEndpoint(host: "a.example", port: 9092),
-        peer: BrokerEndpoint(host: "10.0.0.3", port: 9192), rack: "r1")
+        id: NodeID(rawValue: 3), incarnation: 0xAABB, storeID: 0xCC,
+        kafka: BrokerEndpoint(host: "a.example", port: 9092), peer: BrokerEndpoint(host: "10.0.0.3", port: 9192),
+        rack: "r1")
 
     static func nodes(_ ids: Int32...) -> [NodeID] { ids.map { NodeID(rawValue: $0) } }
     static func group(_ number: UInt64) -> GroupID { GroupID(rawValue: number) }
@@ -64,7 +64,7 @@ import Testing
             .addPartitions(topic: topicID, [moving])
         ),
         (
-            "0700000003000000000000aabb" + "00000009612e6578616d706c6500002384"
+            "0700000003000000000000aabb00000000000000cc" + "00000009612e6578616d706c6500002384"
                 + "0000000831302e302e302e33000023e8" + "01000000027231",
             .registerBroker(registration)
         ),
@@ -82,6 +82,7 @@ import Testing
         ("10000000000000040002", .stepReassignment(group(1024), from: .copying)),
         ("110000000000000400", .cancelReassignment(group(1024))),
         ("120000000000000400", .finishReassignment(group(1024))),
+        ("13000000000000040000000002", .rejoinReplica(group(1024), NodeID(rawValue: 2))),
     ]
 
     @Test(arguments: firstFormat) func readsTheFirstFormat(hex: String, command: ClusterCommand) throws {
@@ -122,35 +123,15 @@ import Testing
             }
         }
     }
+}
 
-    // MARK: Records
-
-    @Test func readsStoredRecordsOfTheFirstFormat() throws {
-        var state = ClusterState()
-        try ClusterRecords.restore(
-            bytes("63"),
-            bytes("01010000001671383376456a5257654a43727a6538534e465a346b41" + "000000000000040300000000000003e8"),
-            into: &state)
-        try ClusterRecords.restore(
-            bytes("7401020304050607081112131415161718"),
-            bytes(
-                "01000000066f7264657273010203040506070811121314151617180000000300000000000004000000000100000001"
-                    + "000000000000040100000001000000010000000000000402000000010000000100000001"
-                    + "0000000c726574656e74696f6e2e6d730000000135"), into: &state)
-        #expect(state.clusterID == "q83vEjRWeJCrze8SNFZ4kA")
-        #expect(state.nextGroup == Self.group(1027) && state.nextProducerID == 1000 && state.lastOperation == 0)
-        #expect(state.topic(named: "orders")?.partitions.map(\.group.rawValue) == [1024, 1025, 1026])
-        #expect(state.partitionCount == 3)
-        #expect(state.partition(Self.group(1026))?.replicas == Self.nodes(1))
+/// The bytes that a hexadecimal text names.
+func bytes(_ hex: String) -> [UInt8] {
+    var result: [UInt8] = []
+    var rest = Substring(hex)
+    while let byte = UInt8(rest.prefix(2), radix: 16), !rest.isEmpty {
+        result.append(byte)
+        rest = rest.dropFirst(2)
     }
-
-    private func bytes(_ hex: String) -> [UInt8] {
-        var result: [UInt8] = []
-        var rest = Substring(hex)
-        while let byte = UInt8(rest.prefix(2), radix: 16), !rest.isEmpty {
-            result.append(byte)
-            rest = rest.dropFirst(2)
-        }
-        return result
-    }
+    return result
 }

@@ -21,6 +21,8 @@ package struct BrokerRegistration: Equatable, Sendable {
     package var id: NodeID
     /// A random number of this process; a restarted broker has another.
     package var incarnation: UInt64
+    /// A random number of its data directory; another one says that everything the broker had stored is lost.
+    package var storeID: UInt64
     /// Where clients connect.
     package var kafka: BrokerEndpoint
     /// Where other brokers connect.
@@ -28,10 +30,12 @@ package struct BrokerRegistration: Equatable, Sendable {
     package var rack: String?
 
     package init(
-        id: NodeID, incarnation: UInt64, kafka: BrokerEndpoint, peer: BrokerEndpoint, rack: String? = nil
+        id: NodeID, incarnation: UInt64, storeID: UInt64, kafka: BrokerEndpoint, peer: BrokerEndpoint,
+        rack: String? = nil
     ) {
         self.id = id
         self.incarnation = incarnation
+        self.storeID = storeID
         self.kafka = kafka
         self.peer = peer
         self.rack = rack
@@ -74,14 +78,23 @@ package struct BrokerRecord: Equatable, Sendable {
     package var drain: DrainMode?
     /// When health or drain changed last.
     package var since: WallTime
+    /// The first group that did not exist when the broker registered with its present data directory.
+    ///
+    /// A replica of an older group that is not in the directory is not new, but lost.
+    package var storeBegan: GroupID
+    /// Groups of the brokers themselves whose replica is lost and still counts as a voter.
+    package var lostGroups: [GroupID]
 
     package init(
-        registration: BrokerRegistration, health: BrokerHealth = .starting, drain: DrainMode? = nil, since: WallTime
+        registration: BrokerRegistration, health: BrokerHealth = .starting, drain: DrainMode? = nil, since: WallTime,
+        storeBegan: GroupID = .firstPartition, lostGroups: [GroupID] = []
     ) {
         self.registration = registration
         self.health = health
         self.drain = drain
         self.since = since
+        self.storeBegan = storeBegan
+        self.lostGroups = lostGroups
     }
 
     package var id: NodeID { registration.id }

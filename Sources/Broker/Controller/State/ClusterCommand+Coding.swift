@@ -61,6 +61,7 @@ extension ClusterCommand {
         case stepReassignment = 16
         case cancelReassignment = 17
         case finishReassignment = 18
+        case rejoinReplica = 19
     }
 
     private var kind: Kind {
@@ -83,6 +84,7 @@ extension ClusterCommand {
         case .stepReassignment: .stepReassignment
         case .cancelReassignment: .cancelReassignment
         case .finishReassignment: .finishReassignment
+        case .rejoinReplica: .rejoinReplica
         }
     }
 
@@ -110,7 +112,7 @@ extension ClusterCommand {
         case .drainBroker(let id, let mode):
             writer.write(id.rawValue)
             writer.write(mode.rawValue)
-        case .preferLeader(let group, let node):
+        case .preferLeader(let group, let node), .rejoinReplica(let group, let node):
             writer.write(group.rawValue)
             writer.write(node.rawValue)
         case .updateAssignment(let group, let replicas):
@@ -173,6 +175,7 @@ extension ClusterCommand {
                 try reader.readGroup(), from: try reader.readCase(Reassignment.Phase.self))
         case .cancelReassignment: return .cancelReassignment(try reader.readGroup())
         case .finishReassignment: return .finishReassignment(try reader.readGroup())
+        case .rejoinReplica: return .rejoinReplica(try reader.readGroup(), try reader.readNode())
         default: throw .unknownKind(kind.rawValue)
         }
     }

@@ -55,6 +55,8 @@ package enum ClusterCommand: Equatable, Sendable {
     case cancelReassignment(GroupID)
     /// Ends a reassignment whose group has its final members.
     case finishReassignment(GroupID)
+    /// A replica that had lost its log does not vote any more, so it may be made a voter again.
+    case rejoinReplica(GroupID, NodeID)
 }
 
 /// The replicas that a partition is to have.
@@ -106,6 +108,8 @@ package enum ClusterChange: Equatable, Sendable {
     case producerIDsAllocated(first: Int64, count: Int64)
     case brokerChanged(BrokerRecord)
     case brokerRemoved(BrokerRecord)
+    /// The broker registered with another data directory; its replicas of these groups have to rejoin.
+    case brokerReset(BrokerRecord, [GroupID], topics: [TopicID])
     /// Replicas, preferred leaders or phases of these groups changed, which belong to these topics.
     case assignmentsChanged([GroupID], topics: [TopicID])
     /// The command had become impossible when it was applied (a race that an earlier command won); nothing changed.

@@ -38,17 +38,31 @@ extension [PartitionRecord] {
         for partition in self {
             writer.write(partition.group.rawValue)
             partition.replicas.encode(to: &writer)
-            writer.write(UInt8(partition.reassignment == nil ? 0 : 1))
+            let hasFounders = partition.founders != partition.replicas
+            var flags: UInt8 = partition.reassignment == nil ? 0 : 1
+            if hasFounders { flags |= 2 }
+            if !partition.rejoining.isEmpty { flags |= 4 }
+            writer.write(flags)
             partition.reassignment?.encode(to: &writer)
+            if hasFounders { partition.founders.encode(to: &writer) }
+            if !partition.rejoining.isEmpty { partition.rejoining.encode(to: &writer) }
         }
     }
 
-    /// Version 1 has no reassignments.
+    /// Version 1 has nothing but groups and replicas.
     init(from reader: inout BinaryReader, version: UInt8) throws(BinaryCodingError) {
         self = []
         for _ in 0..<(try reader.readCount()) {
-            var partition = PartitionRecord(group: try reader.readGroup(), replicas: try [NodeID](from: &reader))
-            if version >= 2, try reader.readFlag() { partition.reassignment = try Reassignment(from: &reader) }
+            let group = try reader.readGroup()
+            let replicas = try [NodeID](from: &reader)
+            let position = reader.position
+            let flags = version >= 2 ? try reader.readInteger(UInt8.self) : 0
+            guard flags & ~7 == 0 else { throw .malformed(at: position) }
+            let reassignment = flags & 1 != 0 ? try Reassignment(from: &reader) : nil
+            let founders = flags & 2 != 0 ? try [NodeID](from: &reader) : replicas
+            var partition = PartitionRecord(
+                group: group, replicas: replicas, founders: founders, reassignment: reassignment)
+            if flags & 4 != 0 { partition.rejoining = try [NodeID](from: &reader) }
             append(partition)
         }
     }
@@ -132,6 +146,7 @@ extension BrokerRegistration {
     func encode(to writer: inout BinaryWriter) {
         writer.write(id.rawValue)
         writer.write(incarnation)
+        writer.write(storeID)
         kafka.encode(to: &writer)
         peer.encode(to: &writer)
         writer.write(rack)
@@ -140,8 +155,8 @@ extension BrokerRegistration {
     init(from reader: inout BinaryReader) throws(BinaryCodingError) {
         self.init(
             id: try reader.readNode(), incarnation: try reader.readInteger(UInt64.self),
-            kafka: try BrokerEndpoint(from: &reader), peer: try BrokerEndpoint(from: &reader),
-            rack: try reader.readOptionalText())
+            storeID: try reader.readInteger(UInt64.self), kafka: try BrokerEndpoint(from: &reader),
+            peer: try BrokerEndpoint(from: &reader), rack: try reader.readOptionalText())
     }
 }
 
@@ -151,6 +166,9 @@ extension BrokerRecord {
         writer.write(health.rawValue)
         writer.write(drain?.rawValue ?? 0)
         writer.write(since.milliseconds)
+        writer.write(storeBegan.rawValue)
+        writer.write(UInt32(lostGroups.count))
+        for group in lostGroups { writer.write(group.rawValue) }
     }
 
     init(from reader: inout BinaryReader) throws(BinaryCodingError) {
@@ -162,7 +180,8 @@ extension BrokerRecord {
         guard code == 0 || drain != nil else { throw .malformed(at: position) }
         self.init(
             registration: registration, health: health, drain: drain,
-            since: WallTime(milliseconds: try reader.readInteger(Int64.self)))
+            since: WallTime(milliseconds: try reader.readInteger(Int64.self)), storeBegan: try reader.readGroup())
+        for _ in 0..<(try reader.readCount()) { lostGroups.append(try reader.readGroup()) }
     }
 }
 

@@ -30,10 +30,10 @@ package enum ClusterRecords {
             writes.append(StateWrite(key: key(of: broker.id), value: value(of: broker)))
         case .brokerRemoved(let broker):
             writes.append(StateWrite(key: key(of: broker.id), value: nil))
-        case .assignmentsChanged(_, let topics):
-            for case let topic? in topics.map({ state.topics[$0] }) {
-                writes.append(StateWrite(key: key(of: topic.id), value: value(of: topic)))
-            }
+        case .assignmentsChanged(_, let topics): writes += topics.compactMap { write(of: $0, state) }
+        case .brokerReset(let broker, _, let topics):
+            writes.append(StateWrite(key: key(of: broker.id), value: value(of: broker)))
+            writes += topics.compactMap { write(of: $0, state) }
         case .none, .producerIDsAllocated, .refused: break
         }
         return writes
@@ -83,6 +83,10 @@ package enum ClusterRecords {
     }
 
     // MARK: Encoding
+
+    private static func write(of topic: TopicID, _ state: ClusterState) -> StateWrite? {
+        state.topics[topic].map { StateWrite(key: key(of: topic), value: value(of: $0)) }
+    }
 
     private static func counters(of state: ClusterState) -> [UInt8] {
         var writer = BinaryWriter()

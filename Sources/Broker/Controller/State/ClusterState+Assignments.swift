@@ -34,7 +34,7 @@ extension ClusterState {
         guard position > 0 else { return .none }
         partition.replicas.remove(at: position)
         partition.replicas.insert(node, at: 0)
-        return replace([partition])
+        return .assignmentsChanged([group], topics: replace([partition]))
     }
 
     mutating func assign(_ replicas: [NodeID], to group: GroupID) throws(ClusterRefusal) -> ClusterChange {
@@ -43,7 +43,8 @@ extension ClusterState {
         try checkReplicas(replicas)
         guard partition.replicas != replicas else { return .none }
         partition.replicas = replicas
-        return replace([partition])
+        partition.rejoining.removeAll { !replicas.contains($0) }
+        return .assignmentsChanged([group], topics: replace([partition]))
     }
 
     mutating func begin(_ targets: [ReassignmentTarget], at time: WallTime) throws(ClusterRefusal) -> ClusterChange {
@@ -59,7 +60,7 @@ extension ClusterState {
             partition.reassignment = Reassignment(target: target.replicas, since: time)
             changed.append(partition)
         }
-        return replace(changed)
+        return .assignmentsChanged(changed.map(\.group), topics: replace(changed))
     }
 
     mutating func step(_ group: GroupID, from phase: Reassignment.Phase) throws(ClusterRefusal) -> ClusterChange {
@@ -72,7 +73,7 @@ extension ClusterState {
         case .switching, .cancelling: throw .wrongPhase(group, phase)
         }
         partition.reassignment = reassignment
-        return replace([partition])
+        return .assignmentsChanged([group], topics: replace([partition]))
     }
 
     mutating func cancel(_ group: GroupID) throws(ClusterRefusal) -> ClusterChange {
@@ -83,19 +84,21 @@ extension ClusterState {
         case .copying, .switching: partition.reassignment?.phase = .cancelling
         case .cancelling: return .none
         }
-        return replace([partition])
+        return .assignmentsChanged([group], topics: replace([partition]))
     }
 
     mutating func finish(_ group: GroupID) throws(ClusterRefusal) -> ClusterChange {
         var partition = try known(group)
         guard let reassignment = partition.reassignment else { throw .noReassignment(group) }
         switch reassignment.phase {
-        case .switching: partition.replicas = reassignment.target
-        case .cancelling: break
+        case .switching:
+            partition.replicas = reassignment.target
+            partition.rejoining.removeAll { !reassignment.target.contains($0) }
+        case .cancelling: partition.rejoining.removeAll { !partition.replicas.contains($0) }
         case .queued, .copying: throw .wrongPhase(group, reassignment.phase)
         }
         partition.reassignment = nil
-        return replace([partition])
+        return .assignmentsChanged([group], topics: replace([partition]))
     }
 
     // MARK: Pieces
@@ -105,8 +108,8 @@ extension ClusterState {
         return partition
     }
 
-    /// Puts changed partitions in the place of those with the same group.
-    private mutating func replace(_ changed: [PartitionRecord]) -> ClusterChange {
+    /// Puts changed partitions in the place of those with the same group; returns their topics.
+    mutating func replace(_ changed: [PartitionRecord]) -> [TopicID] {
         var touched: [TopicID] = []
         var seen: Set<TopicID> = []
         for partition in changed {
@@ -119,6 +122,6 @@ extension ClusterState {
             }
             if seen.insert(location.topic).inserted { touched.append(location.topic) }
         }
-        return .assignmentsChanged(changed.map(\.group), topics: touched)
+        return touched
     }
 }

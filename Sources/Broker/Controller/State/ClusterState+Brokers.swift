@@ -13,13 +13,45 @@ extension ClusterState {
             brokers[registration.id] = record
             return .brokerChanged(record)
         }
+        let isReset = known.registration.storeID != registration.storeID
         if known.registration.incarnation != registration.incarnation {
             known.health = .starting
             known.since = time
         }
         known.registration = registration
+        if isReset {
+            known.storeBegan = nextGroup
+            known.lostGroups = [.controller, .coordinator]
+        }
         brokers[registration.id] = known
-        return .brokerChanged(known)
+        guard isReset else { return .brokerChanged(known) }
+        let changed = hosted(by: known.id).map { partition in
+            var partition = partition
+            if !partition.rejoining.contains(known.id) { partition.rejoining.append(known.id) }
+            return partition
+        }
+        let topics = replace(changed)
+        return .brokerReset(known, changed.map(\.group), topics: topics)
+    }
+
+    /// The partitions that have a replica on `node`, in the order of their groups.
+    private func hosted(by node: NodeID) -> [PartitionRecord] {
+        topics.values.flatMap { $0.partitions.filter { $0.hosts.contains(node) } }.sorted { $0.group < $1.group }
+    }
+
+    /// Notes that a replica that had lost its log has left the voters.
+    mutating func rejoin(_ node: NodeID, in group: GroupID) throws(ClusterRefusal) -> ClusterChange {
+        if group < .firstPartition {
+            guard var broker = brokers[node] else { throw .unknownBroker(node) }
+            guard let position = broker.lostGroups.firstIndex(of: group) else { return .none }
+            broker.lostGroups.remove(at: position)
+            brokers[node] = broker
+            return .brokerChanged(broker)
+        }
+        guard var partition = partition(group) else { throw .unknownPartition(group) }
+        guard let position = partition.rejoining.firstIndex(of: node) else { return .none }
+        partition.rejoining.remove(at: position)
+        return .assignmentsChanged([group], topics: replace([partition]))
     }
 
     /// Forgets a broker that no partition needs.

@@ -85,6 +85,7 @@ package struct ClusterState: Equatable, Sendable {
         case .stepReassignment(let group, let phase): return try step(group, from: phase)
         case .cancelReassignment(let group): return try cancel(group)
         case .finishReassignment(let group): return try finish(group)
+        case .rejoinReplica(let group, let node): return try rejoin(node, in: group)
         }
     }
 
@@ -133,6 +134,9 @@ package struct ClusterState: Equatable, Sendable {
         for (position, partition) in partitions.enumerated() {
             guard partition.group.rawValue == nextGroup.rawValue + UInt64(position) else { throw .staleGroupNumbers }
             guard partition.reassignment == nil else { throw .reassignmentInProgress(partition.group) }
+            guard partition.founders == partition.replicas, partition.rejoining.isEmpty else {
+                throw .invalidAssignment(.unchanged(partition.group))
+            }
             try checkReplicas(partition.replicas)
         }
         nextGroup = GroupID(rawValue: nextGroup.rawValue + UInt64(partitions.count))

@@ -42,12 +42,19 @@ package struct PartitionRecord: Equatable, Sendable {
     package var group: GroupID
     /// The brokers that hold a replica; the first is the preferred leader.
     package var replicas: [NodeID]
+    /// The replicas the partition was created with: the members its group has before its first entry.
+    package let founders: [NodeID]
+    /// Replicas that lost their log and still count as voters in the group; each has to leave it and come again.
+    package var rejoining: [NodeID] = []
     /// Nil unless the replicas are being changed.
     package var reassignment: Reassignment?
 
-    package init(group: GroupID, replicas: [NodeID], reassignment: Reassignment? = nil) {
+    package init(
+        group: GroupID, replicas: [NodeID], founders: [NodeID]? = nil, reassignment: Reassignment? = nil
+    ) {
         self.group = group
         self.replicas = replicas
+        self.founders = founders ?? replicas
         self.reassignment = reassignment
     }
 
@@ -70,6 +77,34 @@ package struct PartitionRecord: Equatable, Sendable {
     package var hosts: [NodeID] {
         guard let reassignment, reassignment.phase != .queued else { return replicas }
         return replicas + reassignment.target.filter { !replicas.contains($0) }
+    }
+}
+
+/// The members that a group is to have.
+package struct GroupMembership: Equatable, Sendable {
+    package var voters: [NodeID]
+    package var learners: [NodeID]
+
+    /// Members in any order; a voter is no learner.
+    package init(voters: [NodeID], learners: [NodeID] = []) {
+        self.voters = voters.sorted()
+        self.learners = learners.filter { !voters.contains($0) }.sorted()
+    }
+
+    package var members: [NodeID] { (voters + learners).sorted() }
+}
+
+extension PartitionRecord {
+    /// The members the group is to have now; nil when every replica lost its log.
+    ///
+    /// A replica that lost its log listens until it has left the voters, and votes again after that.
+    package var membership: GroupMembership? {
+        let isSwitching = reassignment?.phase == .switching
+        let members = isSwitching ? reassignment?.target ?? replicas : replicas
+        let voters = members.filter { !rejoining.contains($0) }
+        guard !voters.isEmpty else { return nil }
+        let copying = reassignment?.phase == .copying ? adding : []
+        return GroupMembership(voters: voters, learners: members.filter(rejoining.contains) + copying)
     }
 }
 

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ClusterReconciler.swift
+// What one broker has to do so that what runs on it is what the applied metadata says. A value without memory: asked
+// again after anything changed, it answers with what is still missing, and with nothing in the end.
+
+package import Model
+
+/// What is known of a replica that runs here.
+package struct LocalReplica: Equatable, Sendable {
+    package var group: GroupID
+    /// Leads with a confirmed term.
+    package var leads: Bool
+    /// The members in effect, when this replica leads.
+    package var membership: GroupMembership?
+    /// No change of members is under way or uncommitted.
+    package var isSettled: Bool
+    /// Members whose logs have nearly caught up with this leader's.
+    package var caughtUp: Set<NodeID>
+    /// The controller's operation that made someone start this replica here; older metadata may not stop it.
+    package var startedBy: UInt64
+
+    package init(
+        group: GroupID, leads: Bool = false, membership: GroupMembership? = nil, isSettled: Bool = true,
+        caughtUp: Set<NodeID> = [], startedBy: UInt64 = 0
+    ) {
+        self.group = group
+        self.leads = leads
+        self.membership = membership
+        self.isSettled = isSettled
+        self.caughtUp = caughtUp
+        self.startedBy = startedBy
+    }
+}
+
+/// What a broker needs to know to run a replica.
+package struct ReplicaStart: Equatable, Sendable {
+    package var group: GroupID
+    package var topic: String
+    package var topicID: TopicID
+    package var partition: PartitionIndex
+    /// The members of the group before its first entry.
+    package var founders: [NodeID]
+    /// The replica may not count as a founder, even if it was one: it comes without members and is taken in later.
+    package var joins: Bool
+
+    package init(
+        group: GroupID, topic: String, topicID: TopicID, partition: PartitionIndex, founders: [NodeID], joins: Bool
+    ) {
+        self.group = group
+        self.topic = topic
+        self.topicID = topicID
+        self.partition = partition
+        self.founders = founders
+        self.joins = joins
+    }
+}
+
+/// One thing to do.
+package enum ReconcileAction: Equatable, Sendable {
+    case start(ReplicaStart)
+    /// Stop a replica and delete its log.
+    case stop(GroupID)
+    case changeMembership(GroupID, GroupMembership)
+    /// Tell the controller how far a change of replicas is.
+    case propose(ClusterCommand)
+}
+
+/// Compares the applied metadata with what runs on this broker.
+package struct ClusterReconciler: Sendable {
+    package let node: NodeID
+    /// This broker's data directory.
+    package let storeID: UInt64
+
+    package init(node: NodeID, storeID: UInt64) {
+        self.node = node
+        self.storeID = storeID
+    }
+
+    /// Whether the metadata knows this broker with the directory it has.
+    ///
+    /// A broker that lost its disk applies the controller's log from the beginning, and passes states in which it was a
+    /// founder of groups that it does not remember. Nothing may be started from those.
+    package func isCurrent(_ state: ClusterState) -> Bool {
+        state.brokers.isEmpty || state.brokers[node]?.registration.storeID == storeID
+    }
+
+    /// What is missing for `groups`, or for everything when nil; `running` is asked for the replica of a group.
+    package func actions(
+        _ state: ClusterState, running: [GroupID: LocalReplica], groups: [GroupID]? = nil
+    ) -> [ReconcileAction] {
+        let considered = groups ?? Array(Set(state.locations.keys).union(running.keys))
+        return considered.sorted().flatMap { actions(for: $0, state, running[$0]) }
+    }
+
+    private func actions(
+        for group: GroupID, _ state: ClusterState, _ replica: LocalReplica?
+    ) -> [ReconcileAction] {
+        guard let partition = state.partition(group), partition.hosts.contains(node) else {
+            return mayStop(group, state, replica) ? [.stop(group)] : []
+        }
+        guard let replica else {
+            guard isCurrent(state) else { return [] }
+            return start(partition, state).map { [.start($0)] } ?? []
+        }
+        guard replica.leads, let current = replica.membership, replica.isSettled, let wanted = partition.membership
+        else { return [] }
+        if current != wanted {
+            let next = Self.next(from: current, to: wanted, caughtUp: replica.caughtUp)
+            return next.map { [.changeMembership(group, $0)] } ?? []
+        }
+        return reports(partition, replica).map { .propose($0) }
+    }
+
+    /// A replica that the metadata does not know yet, or that newer metadata started, stays.
+    private func mayStop(_ group: GroupID, _ state: ClusterState, _ replica: LocalReplica?) -> Bool {
+        guard let replica, group >= .firstPartition, group < state.nextGroup else { return false }
+        return replica.startedBy <= state.lastOperation
+    }
+
+    /// How to start the replica of a partition here; nil when the metadata does not know the partition.
+    package func start(_ partition: PartitionRecord, _ state: ClusterState) -> ReplicaStart? {
+        guard let location = state.locations[partition.group], let topic = state.topics[location.topic] else {
+            return nil
+        }
+        return ReplicaStart(
+            group: partition.group, topic: topic.name, topicID: topic.id, partition: location.index,
+            founders: partition.founders, joins: joins(partition, node, state))
+    }
+
+    /// Whether the replica on `node` may have been there before in a life it does not remember, or was never a founder.
+    private func joins(_ partition: PartitionRecord, _ node: NodeID, _ state: ClusterState) -> Bool {
+        if !partition.founders.contains(node) || partition.adding.contains(node) { return true }
+        if !partition.replicas.contains(node) || partition.rejoining.contains(node) { return true }
+        return partition.group < (state.brokers[node]?.storeBegan ?? .firstPartition)
+    }
+
+    /// The next members on the way; nil when nothing can be done before newcomers have caught up.
+    ///
+    /// Newcomers listen first, and become voters together once all of them have nearly everything.
+    package static func next(
+        from current: GroupMembership, to wanted: GroupMembership, caughtUp: Set<NodeID>
+    ) -> GroupMembership? {
+        let newVoters = wanted.voters.filter { !current.voters.contains($0) }
+        let strangers = newVoters.filter { !current.learners.contains($0) }
+        if strangers.isEmpty, newVoters.allSatisfy(caughtUp.contains) { return wanted }
+        let arriving = (newVoters + wanted.learners).filter { !current.members.contains($0) }
+        guard !arriving.isEmpty else { return nil }
+        return GroupMembership(voters: current.voters, learners: current.learners + arriving)
+    }
+
+    /// What the leader of a group that has the wanted members tells the controller.
+    private func reports(_ partition: PartitionRecord, _ replica: LocalReplica) -> [ClusterCommand] {
+        let rejoined = partition.rejoining.filter { replica.membership?.voters.contains($0) == false }
+        if !rejoined.isEmpty { return rejoined.map { .rejoinReplica(partition.group, $0) } }
+        switch partition.reassignment?.phase {
+        case .copying:
+            guard partition.adding.allSatisfy(replica.caughtUp.contains) else { return [] }
+            return [.stepReassignment(partition.group, from: .copying)]
+        case .switching, .cancelling: return [.finishReassignment(partition.group)]
+        case .queued, nil: return []
+        }
+    }
+}
