@@ -33,6 +33,7 @@ func settings(wrapsC: Bool = false) -> [SwiftSetting] {
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let collections: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
@@ -66,6 +67,7 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
@@ -100,7 +102,9 @@ let package = Package(
         library("Settings", ["Model", "Yams"]),
         library("KafkaProtocol", ["Model", "Records", nioCore]),
         library("LogStore", ["Model", "Records", "RocksKV", "Telemetry", nioCore, logging, collections]),
-        library("Replication", ["Model", "Raft", "Records", "LogStore", "Telemetry", nioCore, logging]),
+        library(
+            "Replication",
+            ["Model", "Raft", "Records", "LogStore", "Telemetry", nioCore, nioPosix, nioSSL, logging]),
         library(
             "Broker",
             [

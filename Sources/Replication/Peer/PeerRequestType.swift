@@ -77,7 +77,7 @@ public enum PeerCallError: Error, Sendable, Hashable {
     /// Too much waits already, here or there; nothing was done.
     case busy
     /// The request or its answer is larger than a frame may be.
-    case tooLarge(byteCount: Int)
+    case tooLarge
     /// The peer does not serve this type of request.
     case unknownType
     /// The peer serves it, but not to this broker.
@@ -95,7 +95,7 @@ extension PeerCallError: CustomStringConvertible {
         case .disconnected: "the connection was lost before the answer"
         case .timedOut: "no answer in time"
         case .busy: "too many requests wait for the broker"
-        case .tooLarge(let byteCount): "\(byteCount) bytes are too many for a request"
+        case .tooLarge: "the request or its answer is larger than a frame may be"
         case .unknownType: "the broker does not know this request"
         case .notPermitted: "the broker does not take this request from here"
         case .failed(let reason): reason
