@@ -19,6 +19,8 @@ package struct BrokerParts: Sendable {
     package let resolvedSettings: ResolvedSettings
     package let store: LogStore
     package let loops: [any EventLoop]
+    /// Where compressed batches are checked; none checks them on `loops`.
+    package let validators: [any EventLoop]
     package let registry: MetricRegistry
     package let clock: Clock
     /// Runs a closure on a thread that may block.
@@ -31,7 +33,7 @@ package struct BrokerParts: Sendable {
 
     package init(
         settings: BrokerSettings, resolvedSettings: ResolvedSettings, store: LogStore, loops: [any EventLoop],
-        registry: MetricRegistry, clock: Clock,
+        validators: [any EventLoop] = [], registry: MetricRegistry, clock: Clock,
         runBlocking: @escaping @Sendable (@escaping @Sendable () -> Void) -> Void,
         logger: @escaping @Sendable (String) -> Logger, onStorageFailure: @escaping @Sendable (StoreError) -> Void,
         cluster: ClusterParts? = nil
@@ -40,6 +42,7 @@ package struct BrokerParts: Sendable {
         self.resolvedSettings = resolvedSettings
         self.store = store
         self.loops = loops
+        self.validators = validators
         self.registry = registry
         self.clock = clock
         self.runBlocking = runBlocking
@@ -109,12 +112,16 @@ package final class Broker: Sendable {
     /// Makes each shard on its own loop.
     private static func makeShards(_ parts: BrokerParts, then: @escaping @Sendable (ShardDirectory) -> Void) {
         let empty = ClusterImage(clusterID: "", node: parts.settings.node.id, controller: nil, topics: [:])
+        let waiting = parts.registry.gauge(
+            "goulette_batches_validating", help: "Compressed batches that are being checked, or wait for it.")
+        let validator = BatchValidator(loops: parts.validators, waiting: waiting)
         let gathering = Gathering<NIOLoopBound<Shard>>(count: parts.loops.count) { shards in
             then(ShardDirectory(shards, loops: parts.loops))
         }
         for (number, loop) in parts.loops.enumerated() {
             loop.execute {
-                let shard = Shard(number: number, loop: loop, clock: parts.clock, image: empty)
+                let shard = Shard(
+                    number: number, loop: loop, clock: parts.clock, image: empty, validator: validator)
                 gathering.set(number, NIOLoopBound(shard, eventLoop: loop))
             }
         }

@@ -100,6 +100,8 @@ public struct BrokerSettings: Sendable, Equatable {
     public struct Performance: Sendable, Equatable {
         /// 0: half of the cores, at least one.
         public var eventLoops: Int
+        /// 0: half of the cores, at least one.
+        public var validationThreads: Int
         /// Key `performance.max_batch_bytes`.
         public var maxBatchBytes: ByteCount
         /// Key `performance.max_batch_size`.

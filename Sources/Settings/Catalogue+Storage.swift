@@ -61,6 +61,9 @@ extension Catalogue {
     static let performanceEventLoops = SettingKey<Int>(
         "performance.event_loops", .integer(0...256), default: "0", .medium,
         "Threads that serve connections and partitions. 0: half of the cores, at least one.")
+    static let performanceValidationThreads = SettingKey<Int>(
+        "performance.validation_threads", .integer(0...256), default: "0", .low,
+        "Threads that unpack and check compressed batches. 0: half of the cores, at least one.")
     static let performanceMaxBatchBytes = SettingKey<ByteCount>(
         "performance.max_batch_bytes", .bytes(4096...7 << 20), default: "1 MiB", .medium, reload: .live,
         "Payload that is gathered into one frame at most. A larger request becomes a frame of its own.")
@@ -71,8 +74,8 @@ extension Catalogue {
         "performance.batch_timeout", .duration(0...seconds(1)), default: "1ms", .medium, reload: .live,
         "How long a frame may wait for more batches. It waits at all only while that pays.")
     static let performance = [
-        performanceEventLoops.definition, performanceMaxBatchBytes.definition, performanceMaxBatchSize.definition,
-        performanceBatchTimeout.definition,
+        performanceEventLoops.definition, performanceValidationThreads.definition,
+        performanceMaxBatchBytes.definition, performanceMaxBatchSize.definition, performanceBatchTimeout.definition,
     ]
 
     // MARK: log

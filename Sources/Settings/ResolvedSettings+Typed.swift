@@ -58,6 +58,7 @@ extension ResolvedSettings {
     private var performance: BrokerSettings.Performance {
         .init(
             eventLoops: self[Catalogue.performanceEventLoops],
+            validationThreads: self[Catalogue.performanceValidationThreads],
             maxBatchBytes: self[Catalogue.performanceMaxBatchBytes],
             maxBatchSize: self[Catalogue.performanceMaxBatchSize],
             batchTimeout: self[Catalogue.performanceBatchTimeout])

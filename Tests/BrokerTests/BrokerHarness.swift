@@ -20,15 +20,17 @@ import Telemetry
 final class BrokerHarness: Sendable {
     let directory: URL
     let group: MultiThreadedEventLoopGroup
+    let validators: MultiThreadedEventLoopGroup
     let threads: NIOThreadPool
     let store: LogStore
     let broker: Broker
     let registry: MetricRegistry
 
     private init(
-        directory: URL, group: MultiThreadedEventLoopGroup, threads: NIOThreadPool, store: LogStore, broker: Broker,
-        registry: MetricRegistry
+        directory: URL, group: MultiThreadedEventLoopGroup, validators: MultiThreadedEventLoopGroup,
+        threads: NIOThreadPool, store: LogStore, broker: Broker, registry: MetricRegistry
     ) {
+        self.validators = validators
         self.registry = registry
         self.directory = directory
         self.group = group
@@ -43,6 +45,7 @@ final class BrokerHarness: Sendable {
         let directory =
             directory ?? FileManager.default.temporaryDirectory.appending(path: "goulette-\(UUID().uuidString)")
         let group = MultiThreadedEventLoopGroup(numberOfThreads: loops)
+        let validators = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let threads = NIOThreadPool(numberOfThreads: 2)
         threads.start()
         let resolved = try SettingsLoader.load(
@@ -54,7 +57,7 @@ final class BrokerHarness: Sendable {
         let store = try LogStore.open(storeSettings, metrics: registry, logger: logger)
         let parts = BrokerParts(
             settings: resolved.typed(), resolvedSettings: resolved, store: store,
-            loops: group.makeIterator().map { $0 },
+            loops: group.makeIterator().map { $0 }, validators: validators.makeIterator().map { $0 },
             registry: registry, clock: .system,
             runBlocking: { body in threads.submit { state in if state == .active { body() } } },
             logger: { _ in logger }, onStorageFailure: { _ in })
@@ -62,7 +65,8 @@ final class BrokerHarness: Sendable {
             Broker.start(parts) { result in done.resume(with: result.mapError { $0 as any Error }) }
         }
         return BrokerHarness(
-            directory: directory, group: group, threads: threads, store: store, broker: broker, registry: registry)
+            directory: directory, group: group, validators: validators, threads: threads, store: store, broker: broker,
+            registry: registry)
     }
 
     /// Stops the broker as SIGTERM does; the directory stays.
@@ -70,6 +74,7 @@ final class BrokerHarness: Sendable {
         await withCheckedContinuation { done in broker.stop { done.resume() } }
         store.close()
         try await threads.shutdownGracefully()
+        try await validators.shutdownGracefully()
         try await group.shutdownGracefully()
     }
 
@@ -80,6 +85,37 @@ final class BrokerHarness: Sendable {
         let body = try await raw(request, version: version, loop: loop)
         guard let body else { throw HarnessError.closed }
         return try ResponseDecoder.decode(Request.Response.self, from: body.contiguous(), version: version)
+    }
+
+    /// Sends requests one behind the other, none waiting for an answer, as a connection on the first loop would.
+    func callAll<Request: KafkaRequestMessage>(_ requests: [Request], version: Int16) async throws -> [Request.Response] {
+        let header = RequestHeader(
+            apiKey: Request.apiKey.rawValue, version: version, correlationID: 7, clientID: "test")
+        let bodies = requests.map { request in
+            var writer = WireWriter()
+            request.encode(to: &writer, version: version)
+            return RecordSlices(writer.finish()).contiguous()
+        }
+        let loop = group.any()
+        let promises = requests.map { _ in loop.makePromise(of: ResponseBody?.self) }
+        loop.execute { [broker] in
+            for (body, promise) in zip(bodies, promises) {
+                let answer = Answer(
+                    send: { promise.succeed($0) }, close: { promise.fail(Closed(description: $0)) }, onDisconnect: { _ in })
+                broker.handle(
+                    Call(
+                        header: header, loop: loop,
+                        advertised: BrokerAddress(id: NodeID(rawValue: 1), host: "localhost", port: 9092),
+                        peer: "127.0.0.1", receivedAt: Clock.system.now(), answer: answer), body: body)
+            }
+        }
+        var responses: [Request.Response] = []
+        for promise in promises {
+            guard let body = try await promise.futureResult.get() else { throw HarnessError.closed }
+            responses.append(
+                try ResponseDecoder.decode(Request.Response.self, from: body.contiguous(), version: version))
+        }
+        return responses
     }
 
     enum HarnessError: Error { case closed }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Partition+Produce.swift
-// From a producer's batch to a proposed frame: validate, check the sequence, assign offsets, gather, close.
+// From a checked batch to a proposed frame: check the sequence, assign offsets, gather, close.
 
 import DequeModule
 import KafkaProtocol
 import LogStore
 package import Model
 package import NIOCore
-package import Records
+import Records
 import Replication
 import Settings
 import Telemetry
@@ -27,59 +27,8 @@ package struct ProduceCall {
 }
 
 extension Partition {
-    /// Validates a batch and adds it to the open frame.
-    ///
-    /// The outcome reaches `call.request` once: after commit, or with `acks` 0 and 1 after the local flush when that comes
-    /// first.
-    ///
-    /// - Cost: one pass over the batch for its checksum and records; one copy into the frame, unless it is large (``OpenFrame``).
-    package func produce(_ call: ProduceCall, context: CompressionContext) {
-        if let refusal = produceRefusal { return call.request.complete(call.slot, .failure(refusal)) }
-        guard call.acks >= -1, call.acks <= 1 else {
-            return call.request.complete(call.slot, .failure(.invalidRequiredAcks))
-        }
-        if call.acks == -1, configuration.minInsyncReplicas > inSync.count {
-            return call.request.complete(call.slot, .failure(.notEnoughReplicas))
-        }
-        do {
-            try admit(call, context: context)
-        } catch {
-            environment.metrics.batchesRejected.increment()
-            call.request.complete(call.slot, ErrorMapping.outcome(of: error))
-        }
-    }
-
-    private func admit(_ call: ProduceCall, context: CompressionContext) throws(RecordError) {
-        guard let records = call.records, records.readableBytes > 0 else {
-            throw .notOneBatch(trailingBytes: 0)
-        }
-        var batch = try RecordBatch.produced(in: records)
-        let summary = try batch.validate(rules(for: call), context: context)
-        if batch.isTransactional {
-            return call.request.complete(call.slot, .failure(.invalidTxnState, "transactions are not served"))
-        }
-        if batch.hasProducer, !admitProducer(of: batch, call) { return }
-        if let codec = configuration.compression.targetCodec, codec != batch.codec {
-            batch = try batch.recompressed(to: codec, context: context)
-        }
-        append(batch, summary: summary, call: call)
-    }
-
-    private func rules(for call: ProduceCall) -> ProduceRules {
-        var rules = ProduceRules()
-        rules.depth = .deep
-        rules.batchBytesMax = configuration.maxMessageBytes
-        rules.allowsZstd = call.version >= 7
-        if configuration.timestampType == .createTime {
-            rules.timestampBounds = TimestampBounds(
-                now: call.wallTime, beforeMaxMilliseconds: configuration.timestampBeforeMaxMilliseconds,
-                afterMaxMilliseconds: configuration.timestampAfterMaxMilliseconds)
-        }
-        return rules
-    }
-
     /// Checks the sequence of an idempotent producer; answers the call itself when the batch is not to be appended.
-    private func admitProducer(of batch: RecordBatch, _ call: ProduceCall) -> Bool {
+    func admitProducer(of batch: RecordBatch, _ call: ProduceCall) -> Bool {
         switch producers.check(ProducerBatch(batch, baseOffset: endOffset, maxTimestamp: batch.maxTimestamp)) {
         case .append: return true
         case .duplicate(let baseOffset, let lastOffset, let timestamp):
@@ -106,7 +55,7 @@ extension Partition {
         open?.waiters.append(waiter)
     }
 
-    private func append(_ batch: RecordBatch, summary: RecordBatchSummary, call: ProduceCall) {
+    func append(_ batch: RecordBatch, summary: RecordBatchSummary, call: ProduceCall) {
         if open.map({ !fits(batch, in: $0) }) ?? false { close(now: call.receivedAt) }
         if let refusal { return call.request.complete(call.slot, .failure(refusal)) }
         guard let term = replica.leadingTerm else { preconditionFailure("a refused partition took a batch") }

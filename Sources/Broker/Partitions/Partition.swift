@@ -9,7 +9,7 @@ package import KafkaProtocol
 package import LogStore
 package import Logging
 package import Model
-import NIOCore
+package import NIOCore
 package import Replication
 package import Settings
 import Telemetry
@@ -44,6 +44,7 @@ package final class Partition {
 
     var producers: ProducerStateTable
     var batcher: BatchController
+    var admissions = AdmissionQueue()
     var open: OpenFrame?
     var inFlight = Deque<FrameInFlight>()
     /// Entries that came from a leader or were recovered, and are not known to be committed.
@@ -179,6 +180,8 @@ package struct PartitionEnvironment {
     /// Passes on what this broker's replica knows of its leader.
     package let announce: (LeaderChange) -> Void
     package let unpacker: EntryUnpacker
+    package let loop: any EventLoop
+    package let validator: BatchValidator
 }
 
 // MARK: - What the replica reports
@@ -263,6 +266,7 @@ extension Partition: ReplicaObserver {
 
     /// Answers every producer that waits with `error`; what became of their batches is not known.
     func failWaiters(_ error: KafkaErrorCode, _ message: String?) {
+        for call in admissions.removeAll() { call.request.complete(call.slot, .failure(error, message)) }
         for frame in inFlight { for waiter in frame.waiters { waiter.fail(error, message) } }
         for position in inFlight.indices { inFlight[position].waiters.removeAll() }
         guard let frame = open.take() else { return }

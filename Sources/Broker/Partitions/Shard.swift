@@ -28,17 +28,19 @@ package final class Shard {
     var onLeaderChanges: (([LeaderChange]) -> Void)?
 
     private let clock: Clock
+    private let validator: BatchValidator
     private let unpacker = EntryUnpacker()
     private var news: [LeaderChange] = []
     private var openFrames: [Partition] = []
     private var isClosingScheduled = false
     private var nextWake: Instant?
 
-    package init(number: Int, loop: any EventLoop, clock: Clock, image: ClusterImage) {
+    package init(number: Int, loop: any EventLoop, clock: Clock, image: ClusterImage, validator: BatchValidator) {
         self.number = number
         self.loop = loop
         self.clock = clock
         self.image = image
+        self.validator = validator
     }
 
     // MARK: Partitions
@@ -112,7 +114,7 @@ package final class Shard {
             node: node, clock: clock, batchLimits: batchLimits, metrics: metrics, logger: logger,
             closeLater: { [unowned self] in closeLater($0) },
             closeAt: { [unowned self] in closeAt($0, $1) },
-            announce: { [unowned self] in announce($0) }, unpacker: unpacker)
+            announce: { [unowned self] in announce($0) }, unpacker: unpacker, loop: loop, validator: validator)
     }
 
     // MARK: Time

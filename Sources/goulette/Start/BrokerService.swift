@@ -44,12 +44,13 @@ struct BrokerService: Service, CustomStringConvertible {
         logs.register(in: registry)
         let health = HealthState()
         let loops = MultiThreadedEventLoopGroup(numberOfThreads: settings.eventLoopCount)
+        let validators = MultiThreadedEventLoopGroup(numberOfThreads: settings.validationThreadCount)
         let threads = NIOThreadPool(numberOfThreads: 4)
         threads.start()
         let admin = try await startAdmin(registry, health)
         let failed = FailureSignal()
         let store = try openStore(registry)
-        let broker = try await startBroker(store, registry, loops, threads, failed)
+        let broker = try await startBroker(store, registry, loops, validators, threads, failed)
         health.register("storage") {
             let ballast = "the ballast of the disk reserve is given back"
             guard let full = store.diskFull else {
@@ -70,6 +71,7 @@ struct BrokerService: Service, CustomStringConvertible {
         store.close()
         await admin?.stop()
         try await threads.shutdownGracefully()
+        try await validators.shutdownGracefully()
         try await loops.shutdownGracefully()
         logger.info("Stopped")
         if let failure { throw StartFailure(failure, partition: nil) }
@@ -84,13 +86,13 @@ struct BrokerService: Service, CustomStringConvertible {
     }
 
     private func startBroker(
-        _ store: LogStore, _ registry: MetricRegistry, _ loops: MultiThreadedEventLoopGroup, _ threads: NIOThreadPool,
-        _ failed: FailureSignal
+        _ store: LogStore, _ registry: MetricRegistry, _ loops: MultiThreadedEventLoopGroup,
+        _ validators: MultiThreadedEventLoopGroup, _ threads: NIOThreadPool, _ failed: FailureSignal
     ) async throws -> Broker {
         let logs = logs
         let parts = BrokerParts(
             settings: settings, resolvedSettings: resolved, store: store, loops: loops.makeIterator().map { $0 },
-            registry: registry, clock: .system,
+            validators: validators.makeIterator().map { $0 }, registry: registry, clock: .system,
             runBlocking: { body in threads.submit { state in if state == .active { body() } } },
             logger: { logs.logger($0) }, onStorageFailure: { failed.signal($0) })
         let result = await withCheckedContinuation { done in

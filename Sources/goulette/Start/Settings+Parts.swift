@@ -18,9 +18,15 @@ import Settings
 extension BrokerSettings {
     /// Half of the cores unless the configuration says otherwise: the other half compresses, flushes and runs clients.
     var eventLoopCount: Int {
-        if performance.eventLoops > 0 { return performance.eventLoops }
-        return max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))) / 2)
+        performance.eventLoops > 0 ? performance.eventLoops : Self.halfOfTheCores
     }
+
+    /// How many threads check compressed batches.
+    var validationThreadCount: Int {
+        performance.validationThreads > 0 ? performance.validationThreads : Self.halfOfTheCores
+    }
+
+    private static var halfOfTheCores: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))) / 2) }
 }
 
 extension StoreSettings {
