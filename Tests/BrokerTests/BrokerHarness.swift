@@ -88,7 +88,8 @@ final class BrokerHarness: Sendable {
     }
 
     /// Sends requests one behind the other, none waiting for an answer, as a connection on the first loop would.
-    func callAll<Request: KafkaRequestMessage>(_ requests: [Request], version: Int16) async throws -> [Request.Response] {
+    func callAll<Request: KafkaRequestMessage>(_ requests: [Request], version: Int16) async throws -> [Request.Response]
+    {
         let header = RequestHeader(
             apiKey: Request.apiKey.rawValue, version: version, correlationID: 7, clientID: "test")
         let bodies = requests.map { request in
@@ -101,7 +102,8 @@ final class BrokerHarness: Sendable {
         loop.execute { [broker] in
             for (body, promise) in zip(bodies, promises) {
                 let answer = Answer(
-                    send: { promise.succeed($0) }, close: { promise.fail(Closed(description: $0)) }, onDisconnect: { _ in })
+                    send: { promise.succeed($0) }, close: { promise.fail(Closed(description: $0)) },
+                    onDisconnect: { _ in })
                 broker.handle(
                     Call(
                         header: header, loop: loop,

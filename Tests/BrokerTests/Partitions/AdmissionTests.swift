@@ -15,7 +15,8 @@ import Testing
     private func call(_ slot: Int, _ finish: @escaping @Sendable (Int, KafkaErrorCode) -> Void) -> ProduceCall {
         let pending = PendingProduce(count: 1) { finish(slot, $0[0].error) }
         return ProduceCall(
-            records: nil, acks: -1, version: 8, receivedAt: Instant(nanoseconds: 0), wallTime: WallTime(milliseconds: 0),
+            records: nil, acks: -1, version: 8, receivedAt: Instant(nanoseconds: 0),
+            wallTime: WallTime(milliseconds: 0),
             deadline: Instant(nanoseconds: 0), request: pending, slot: 0)
     }
 
