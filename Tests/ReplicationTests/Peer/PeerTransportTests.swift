@@ -187,7 +187,8 @@ import Testing
         }
         try await channels[2].closeFuture.get()
         await broker.log.wait(for: "too many connections of brokers")
-        for channel in channels.dropLast() { try await channel.close() }
+        // They may have been given up meanwhile.
+        for channel in channels.dropLast() { try? await channel.close() }
         await broker.transport.stop()
     }
 
@@ -250,10 +251,9 @@ import Testing
         #expect(await broker.call(.probeBroker, "x", to: 2, timeout: .milliseconds(30)) == "\(PeerCallError.timedOut)")
         await broker.log.wait(for: "down 2")
         await broker.log.wait(for: "reason=silent")
-        await broker.log.wait(for: "log lane to a broker is closed lane=bulk")
+        await broker.transport.stop()
         #expect(broker.value("goulette_peer_outbox_bytes{lane=\"bulk\"}") == 0)
         try await deaf.close()
-        await broker.transport.stop()
     }
 }
 
