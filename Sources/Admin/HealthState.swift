@@ -31,10 +31,10 @@ public final class HealthState: Sendable {
     private let progress: Mutex<StartupProgress>
     private let clock: Clock
 
-    /// Makes a state without checks, which is ready; a start begins now.
-    public init(clock: Clock = .system) {
+    /// Makes a state without checks, which is ready; a start of these steps begins now.
+    public init(phases: [StartupPhase] = StartupPhase.allCases, clock: Clock = .system) {
         self.clock = clock
-        progress = Mutex(StartupProgress(began: clock.now()))
+        progress = Mutex(StartupProgress(began: clock.now(), phases: phases))
     }
 
     /// Takes note that a step of the start is done; returns the milliseconds since the step before it.

@@ -25,17 +25,27 @@ public enum StartupPhase: String, CaseIterable, Sendable {
     case listeners
     /// The broker takes part.
     case active
+
+    /// What a broker does that is alone.
+    public static let withoutCluster: [StartupPhase] = allCases.filter {
+        ![.discovery, .registration, .controller].contains($0)
+    }
 }
 
 /// The steps that are done, each with when it was.
 struct StartupProgress: Sendable {
     private(set) var done: [(phase: StartupPhase, at: Instant)] = []
     let began: Instant
+    /// The steps this broker takes, in order.
+    let phases: [StartupPhase]
 
-    init(began: Instant) { self.began = began }
+    init(began: Instant, phases: [StartupPhase]) {
+        self.began = began
+        self.phases = phases
+    }
 
     mutating func finish(_ phase: StartupPhase, at now: Instant) { done.append((phase, now)) }
 
     /// What is being done; nil when everything is.
-    var current: StartupPhase? { StartupPhase.allCases.first { phase in !done.contains { $0.phase == phase } } }
+    var current: StartupPhase? { phases.first { phase in !done.contains { $0.phase == phase } } }
 }

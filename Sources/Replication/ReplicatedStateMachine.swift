@@ -49,8 +49,6 @@ public final class ReplicatedStateMachine: ReplicaObserver {
 
     /// The group.
     public let replica: ReplicaGroup
-    /// Called when this replica leads, or follows, or the leader it follows is another.
-    public var onRoleChange: (() -> Void)?
     /// The last index that was applied in memory.
     public private(set) var applied: LogIndex
 
@@ -123,10 +121,7 @@ public final class ReplicatedStateMachine: ReplicaObserver {
     // MARK: Replica
 
     /// Reads may be served once everything before this term is applied.
-    public func replicaLeads(term: Term) {
-        confirmedTerm = term
-        onRoleChange?()
-    }
+    public func replicaLeads(term: Term) { confirmedTerm = term }
 
     /// Proposals whose fate is not known are answered with a refusal.
     public func replicaFollows(term: Term, leader: NodeID?) {
@@ -136,7 +131,6 @@ public final class ReplicatedStateMachine: ReplicaObserver {
         pending.removeAll()
         for one in waiting { one.completion(.failure(.refused(.notLeader(leader: leader)))) }
         logic?.stateMachineFollows()
-        onRoleChange?()
     }
 
     /// Applies what is committed now.

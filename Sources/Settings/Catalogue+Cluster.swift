@@ -79,7 +79,7 @@ extension Catalogue {
         "The certificates of the authorities that brokers' certificates come from (PEM).")
 
     static let clusterHeartbeatInterval = SettingKey<Duration>(
-        "cluster.heartbeat_interval", .duration(milliseconds(50)...seconds(60)), default: "100ms", .low,
+        "cluster.heartbeat_interval", .duration(milliseconds(50)...seconds(60)), default: "200ms", .low,
         "How often leaders and brokers show that they are there. The same on all brokers.")
     static let clusterElectionTimeout = SettingKey<Duration>(
         "cluster.election_timeout", .duration(milliseconds(250)...seconds(600)), default: "1s", .medium,

@@ -24,7 +24,7 @@ import Terminal
             """,
         subcommands: [
             StartCommand.self, TopicCommand.self, ProduceCommand.self, ConsumeCommand.self, GroupCommand.self,
-            BenchCommand.self,
+            BenchCommand.self, ClusterCommand.self, PartitionCommand.self,
         ])
 
     static func main() async {

@@ -6,11 +6,14 @@ import pathlib
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
 
 import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "cluster"))
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("GOULETTE_BIN", ROOT / ".build/release"))
@@ -139,3 +142,32 @@ def new_broker(tmp_path):
     for broker in made:
         if broker.process and broker.process.poll() is None:
             broker.kill()
+
+
+@pytest.fixture
+def new_cluster(tmp_path):
+    """A factory for clusters that are not started yet; every process is ended by its pid when the test is over."""
+    from brokers import Cluster
+
+    if subprocess.run([GOULETTE, "dev-cluster", "--help"], capture_output=True, timeout=20).returncode != 0:
+        pytest.skip("this build forms no clusters")
+    made = []
+
+    def make(brokers=3, settings=None, name="cluster"):
+        made.append(Cluster(tmp_path / name, brokers, settings))
+        return made[-1]
+
+    yield make
+    for cluster in made:
+        for member in cluster.running:
+            member.kill()
+
+
+@pytest.fixture
+def cluster(new_cluster):
+    """Three brokers that are ready; afterwards they stop in order and their data is verified."""
+    cluster = new_cluster().start()
+    yield cluster
+    codes = cluster.stop()
+    assert all(code == 0 for code in codes), cluster.log_tails()
+    cluster.verify()

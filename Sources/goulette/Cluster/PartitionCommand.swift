@@ -13,8 +13,7 @@ import Terminal
 /// Everything about single partitions.
 struct PartitionCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "partition", abstract: "List partitions, move their replicas and their leaders.",
-        subcommands: [List.self, Move.self, Reassign.self, ElectLeader.self])
+        commandName: "partition", abstract: "List partitions.", subcommands: [List.self])
 }
 
 /// A partition on the command line, as `topic/3`.

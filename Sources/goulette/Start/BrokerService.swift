@@ -5,6 +5,7 @@
 
 import Admin
 import Broker
+import Foundation
 import KafkaServer
 import LogStore
 import Logging
@@ -42,14 +43,20 @@ struct BrokerService: Service, CustomStringConvertible {
         let registry = MetricRegistry()
         ProcessMetrics.register(in: registry, version: Version.text, revision: Version.revision, clock: .system)
         logs.register(in: registry)
-        let health = HealthState()
+        let startup = Startup(
+            health: HealthState(phases: StartupPhase.withoutCluster), logger: logger)
+        let health = startup.health
+        startup.finish(.configuration)
         let loops = MultiThreadedEventLoopGroup(numberOfThreads: settings.eventLoopCount)
         let validators = MultiThreadedEventLoopGroup(numberOfThreads: settings.validationThreadCount)
         let threads = NIOThreadPool(numberOfThreads: 4)
         threads.start()
         let admin = try await startAdmin(registry, health)
         let failed = FailureSignal()
+        try checkDirectory()
+        startup.finish(.directories)
         let store = try openStore(registry)
+        startup.finish(.store)
         let broker = try await startBroker(store, registry, loops, validators, threads, failed)
         health.register("storage") {
             let ballast = "the ballast of the disk reserve is given back"
@@ -58,8 +65,11 @@ struct BrokerService: Service, CustomStringConvertible {
             }
             return .degraded(reason: "produce is refused\(store.isBallastReleased ? " and \(ballast)" : ""): \(full)")
         }
+        startup.finish(.groups)
         let server = try await startServer(broker, registry, loops)
+        startup.finish(.listeners)
         health.set("broker", .healthy)
+        startup.finish(.active)
         announce(server, admin, logger)
 
         let failure = await failed.waitOrShutdown()
@@ -75,6 +85,16 @@ struct BrokerService: Service, CustomStringConvertible {
         try await loops.shutdownGracefully()
         logger.info("Stopped")
         if let failure { throw StartFailure(failure, partition: nil) }
+    }
+
+    /// The store makes its directories itself, durably; a file in their place is told apart from a store's trouble.
+    private func checkDirectory() throws {
+        let attributes = try? FileManager.default.attributesOfItem(atPath: settings.storage.directory)
+        guard attributes?[.type] as? FileAttributeType == .typeRegular else { return }
+        throw StartFailure(
+            Failure(
+                "Cannot open the data directory", place: "\(settings.storage.directory) is a file",
+                advice: "Choose another with --data.", exitCode: .failed))
     }
 
     private func openStore(_ registry: MetricRegistry) throws -> LogStore {
@@ -187,6 +207,18 @@ struct BrokerService: Service, CustomStringConvertible {
 
 
             """)
+    }
+}
+
+/// Tells the steps of the start to the log and to `/health`.
+struct Startup: Sendable {
+    let health: HealthState
+    let logger: Logger
+
+    /// Takes note that a step is done.
+    func finish(_ phase: StartupPhase) {
+        let milliseconds = health.finish(phase)
+        logger.info("Start-up", metadata: ["done": "\(phase.rawValue)", "milliseconds": "\(milliseconds)"])
     }
 }
 
