@@ -175,7 +175,7 @@ let package = Package(
             "Broker",
             [
                 "Model", "Raft", "Records", "KafkaProtocol", "LogStore", "Replication", "Settings", "Telemetry",
-                nioCore, nioPosix, nioEmbedded, logging,
+                "PeerTestSupport", nioCore, nioPosix, nioEmbedded, logging,
             ]),
         tests("KafkaServer", ["Model", "KafkaProtocol", "Telemetry", nioCore, nioPosix, nioEmbedded, logging]),
         tests("Discovery", ["Model", "Settings", "Telemetry", "PlainHTTP", nioCore, nioPosix, nioHTTP1, logging]),

@@ -65,10 +65,11 @@ package final class Broker: Sendable {
     let logger: Logger
     private let store: LogStore
     let home: any EventLoop
-    private let control: NIOLoopBound<ControlPlane>
+    let control: NIOLoopBound<ControlPlane>
     let published: PublishedHandles
     /// Nil for a broker that is alone.
     let forwarder: RequestForwarder?
+    private let cluster: ClusterParts?
 
     private init(
         _ parts: BrokerParts, shards: ShardDirectory, control: NIOLoopBound<ControlPlane>, metrics: BrokerMetrics,
@@ -85,6 +86,7 @@ package final class Broker: Sendable {
         self.home = parts.loops[0]
         self.control = control
         self.published = published
+        self.cluster = parts.cluster
         self.forwarder = parts.cluster.map { cluster in
             RequestForwarder(
                 node: parts.settings.node.id, link: cluster.link, clock: parts.clock, forwarded: metrics.forwarded,
@@ -115,13 +117,22 @@ package final class Broker: Sendable {
         let waiting = parts.registry.gauge(
             "goulette_batches_validating", help: "Compressed batches that are being checked, or wait for it.")
         let validator = BatchValidator(loops: parts.validators, waiting: waiting)
+        let governor = RecoveryGovernor(parts.cluster?.hosting.recovery ?? RecoverySettings())
+        let hostMetrics = GroupHostMetrics(parts.cluster == nil ? nil : parts.registry)
         let gathering = Gathering<NIOLoopBound<Shard>>(count: parts.loops.count) { shards in
             then(ShardDirectory(shards, loops: parts.loops))
         }
         for (number, loop) in parts.loops.enumerated() {
             loop.execute {
+                let host = parts.cluster.map { cluster in
+                    GroupHost(
+                        node: parts.settings.node.id, loop: loop, link: cluster.link, settings: cluster.hosting,
+                        governor: governor, metrics: hostMetrics, logger: parts.logger("goulette.replication"))
+                }
+                host?.start()
                 let shard = Shard(
-                    number: number, loop: loop, clock: parts.clock, image: empty, validator: validator)
+                    number: number, loop: loop, clock: parts.clock, image: empty, validator: validator,
+                    host: host)
                 gathering.set(number, NIOLoopBound(shard, eventLoop: loop))
             }
         }
@@ -138,7 +149,8 @@ package final class Broker: Sendable {
         let control = NIOLoopBound(plane, eventLoop: loop)
         let broker = Broker(parts, shards: shards, control: control, metrics: metrics, published: published)
         broker.registerMetrics(parts.registry)
-        plane.coordinator.start { error in
+        if let cluster = parts.cluster { broker.join(cluster) }
+        plane.coordinator.start(waitsForLeadership: parts.cluster == nil) { error in
             if let error { return then(.failure(.store(error, partition: nil))) }
             plane.controller.start { failure in
                 if let failure { return then(.failure(failure)) }
@@ -175,12 +187,22 @@ package final class Broker: Sendable {
     /// The store is closed by its owner, after `then`.
     package func stop(then: @escaping @Sendable () -> Void) {
         home.execute { [self] in
-            control.value.stop()
-            let gathering = Gathering<Void>(count: shards.count) { _ in then() }
-            for number in 0..<shards.count {
-                shards.execute(on: number) { shard in
-                    shard.stopAll { gathering.set(number, ()) }
+            guard let cluster else { return stopAll(then: then) }
+            handOver { [self] in
+                stopAll {
+                    cluster.inbox.unbind()
+                    then()
                 }
+            }
+        }
+    }
+
+    private func stopAll(then: @escaping @Sendable () -> Void) {
+        control.value.stop()
+        let gathering = Gathering<Void>(count: shards.count) { _ in then() }
+        for number in 0..<shards.count {
+            shards.execute(on: number) { shard in
+                shard.stopAll { gathering.set(number, ()) }
             }
         }
     }

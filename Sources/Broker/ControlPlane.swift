@@ -33,7 +33,9 @@ final class ControlPlane {
     let controller: Controller
     let coordinator: GroupCoordinator
     let leaders: LeaderBoard
+    let exchange: LeaderExchange?
     private let loop: any EventLoop
+    private let node: NodeID
     private var producerIDs = ProducerIDAllocator()
     private var producerIDWaiters: [(ProducerID?) -> Void] = []
     private var timers: [RepeatedTask] = []
@@ -45,43 +47,85 @@ final class ControlPlane {
         loop = parts.loops[0]
         let owners = parts.loops.map { CompletionOwner(eventLoop: $0) }
         let node = parts.settings.node.id
+        self.node = node
         leaders = LeaderBoard(node: node, shards: shards)
         leaders.start(on: loop)
+        exchange = parts.cluster.map { [leaders, loop] cluster in
+            LeaderExchange(
+                board: leaders, link: cluster.link, loop: loop, logger: parts.logger("goulette.leaders"))
+        }
         let factory = PartitionFactory(
             node: node, store: parts.store, settings: parts.settings, metrics: metrics, clock: parts.clock,
             logger: parts.logger("goulette.partition"), runBlocking: parts.runBlocking, owners: owners,
             published: published)
         let host = PartitionHost(factory: factory, shards: shards, loop: loop)
+        let shard = shards.shard(on: loop)
         controller = Controller(
             state: recovered.cluster,
             machine: Self.machine(
-                parts, recovered.controllerLog, owners[0], .controller, applied: recovered.clusterApplied),
+                parts, recovered.controllerLog, shard, owners[0], .controller, applied: recovered.clusterApplied),
             settings: parts.settings, node: node, host: host, random: SystemRandomNumberGenerator(),
             clock: parts.clock, logger: parts.logger("goulette.controller"))
         coordinator = GroupCoordinator(
             state: recovered.groups,
             machine: Self.machine(
-                parts, recovered.coordinatorLog, owners[0], .groups, applied: recovered.groupsApplied),
+                parts, recovered.coordinatorLog, shard, owners[0], .groups, applied: recovered.groupsApplied),
             settings: GroupSettings(parts.settings.groups), clock: parts.clock, loop: loop,
             random: SystemRandomNumberGenerator(), metrics: GroupMetrics(registry: parts.registry),
             logger: parts.logger("goulette.groups"))
+        report(controller.machine)
+        report(coordinator.machine)
         controller.onStorageFailure = parts.onStorageFailure
         controller.onTopicDeleted = { [weak coordinator] in coordinator?.forget(topic: $0) }
     }
 
     private static func machine(
-        _ parts: BrokerParts, _ recovered: RecoveredGroup, _ owner: CompletionOwner, _ family: StateFamily,
-        applied: LogIndex
+        _ parts: BrokerParts, _ recovered: RecoveredGroup, _ shard: Shard, _ owner: CompletionOwner,
+        _ family: StateFamily, applied: LogIndex
     ) -> ReplicatedStateMachine {
         let log = parts.store.commandLog(recovered, owner: owner)
-        let replica = ReplicaGroup(
-            node: parts.settings.node.id, log: log,
-            configuration: Raft.Configuration(voters: [parts.settings.node.id]), settings: Raft.Settings(),
-            seed: log.id.rawValue)
+        let node = parts.settings.node.id
+        let replica = shard.makeReplica(
+            node: node, log: log, configuration: parts.cluster?.configuration ?? Raft.Configuration(voters: [node]),
+            applied: applied)
         let name = log.id == .controller ? "controller" : "groups"
         return ReplicatedStateMachine(
             replica: replica, index: parts.store.metadata, family: family, applied: applied,
             metrics: StateMachineMetrics(parts.registry, name: name))
+    }
+
+    // MARK: Leaders
+
+    /// Puts what is known of the leader of one of the broker's own groups on the board.
+    private func report(_ machine: ReplicatedStateMachine) {
+        var ledTerm: Term?
+        machine.onRoleChange = { [weak self, unowned machine] in
+            guard let self else { return }
+            let replica = machine.replica
+            let isLeading = replica.leadingTerm != nil
+            // The last word of a leader that gives up its term is for everybody.
+            let isLastWord = !isLeading && ledTerm == replica.term && replica.leader == nil
+            ledTerm = replica.leadingTerm
+            let known = Leadership(
+                term: replica.term, revision: isLeading ? 1 : isLastWord ? .max : 0,
+                leader: isLeading ? node : replica.leader)
+            leaders.take([LeaderChange(group: replica.id, leadership: known)], from: nil)
+        }
+    }
+
+    /// Hands the leadership of the broker's own groups over; `then` runs once.
+    func handOver(then: @escaping () -> Void) {
+        var waiting = 1
+        let done = {
+            waiting -= 1
+            if waiting == 0 { then() }
+        }
+        for replica in [controller.machine.replica, coordinator.machine.replica] where replica.leadingTerm != nil {
+            guard let target = replica.inSyncReplicas.first(where: { $0 != node }) else { continue }
+            waiting += 1
+            replica.transferLeadership(to: target) { _ in done() }
+        }
+        done()
     }
 
     // MARK: Timers

@@ -49,6 +49,8 @@ public final class ReplicatedStateMachine: ReplicaObserver {
 
     /// The group.
     public let replica: ReplicaGroup
+    /// Called when this replica leads, or follows, or the leader it follows is another.
+    public var onRoleChange: (() -> Void)?
     /// The last index that was applied in memory.
     public private(set) var applied: LogIndex
 
@@ -121,7 +123,10 @@ public final class ReplicatedStateMachine: ReplicaObserver {
     // MARK: Replica
 
     /// Reads may be served once everything before this term is applied.
-    public func replicaLeads(term: Term) { confirmedTerm = term }
+    public func replicaLeads(term: Term) {
+        confirmedTerm = term
+        onRoleChange?()
+    }
 
     /// Proposals whose fate is not known are answered with a refusal.
     public func replicaFollows(term: Term, leader: NodeID?) {
@@ -131,6 +136,7 @@ public final class ReplicatedStateMachine: ReplicaObserver {
         pending.removeAll()
         for one in waiting { one.completion(.failure(.refused(.notLeader(leader: leader)))) }
         logic?.stateMachineFollows()
+        onRoleChange?()
     }
 
     /// Applies what is committed now.

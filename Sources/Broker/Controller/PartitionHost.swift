@@ -213,9 +213,7 @@ extension PartitionFactory {
         let environment = environment(of: shard)
         log.replay(from: replay.snapshotOffset, each: { _, payload in replay.add(payload) }) { [node] result in
             if case .failure(let error) = result { return then(error) }
-            let replica = ReplicaGroup(
-                node: node, log: log, configuration: Raft.Configuration(voters: [node]), settings: Raft.Settings(),
-                seed: handle.group.rawValue)
+            let replica = shard.makeReplica(node: node, log: log, configuration: Raft.Configuration(voters: [node]))
             let partition = Partition(
                 handle: handle, replica: replica, log: log, producers: replay, configuration: configuration,
                 environment: environment)

@@ -7,7 +7,7 @@ import KafkaProtocol
 import Model
 import NIOCore
 import Records
-package import Replication
+import Replication
 import Settings
 
 extension Broker {
@@ -76,18 +76,5 @@ extension Broker {
                 isForwarded: true)
             handle(call, body: request.body)
         }
-    }
-}
-
-/// What a broker that is one of several is made with.
-package struct ClusterParts: Sendable {
-    /// The way to the other brokers.
-    package let link: any PeerLink
-    /// The requests that other brokers make of this one; the broker adds its own.
-    package let requests: PeerRequestTable
-
-    package init(link: any PeerLink, requests: PeerRequestTable) {
-        self.link = link
-        self.requests = requests
     }
 }

@@ -16,7 +16,7 @@ import Telemetry
 /// The coordinator of all groups on this broker.
 final class GroupCoordinator: StateMachineLogic {
     private(set) var state: CoordinatorState
-    private let machine: ReplicatedStateMachine
+    let machine: ReplicatedStateMachine
     private let settings: GroupSettings
     private let clock: Clock
     private let loop: any EventLoop
@@ -49,9 +49,13 @@ final class GroupCoordinator: StateMachineLogic {
         self.logger = logger
     }
 
-    func start(ready: @escaping (StoreError?) -> Void) {
+    /// Takes part in the coordinator's group; `ready` is called when this broker leads it or, with others, at once.
+    func start(waitsForLeadership: Bool, ready: @escaping (StoreError?) -> Void) {
         onReady = ready
         machine.start(logic: self)
+        guard !waitsForLeadership else { return }
+        onReady?(nil)
+        onReady = nil
     }
 
     /// Answers every parked request; clients find the coordinator again after the restart.
@@ -97,6 +101,16 @@ final class GroupCoordinator: StateMachineLogic {
         resign(.coordinatorNotAvailable)
         onReady?(error)
         onReady = nil
+    }
+
+    /// Calls back when this broker's state holds everything that was committed before the call, at once when no other
+    /// broker votes; or with why it cannot be read here.
+    func confirm(then: @escaping (GroupError?) -> Void) {
+        guard table != nil else { return then(absence) }
+        guard machine.replica.configuration.voters.count > 1 else { return then(nil) }
+        machine.replica.readIndex { [self] result in
+            if case .success = result, table != nil { then(nil) } else { then(absence) }
+        }
     }
 
     private func resign(_ error: GroupError) {

@@ -23,6 +23,9 @@ package struct Leadership: Equatable, Sendable {
         self.inSync = inSync
     }
 
+    /// Whether it is a leader's first or last word of its term.
+    package var isAnnounced: Bool { revision == 1 || revision == .max }
+
     /// Whether this is later news than `other`.
     ///
     /// A higher term wins; in one term what its leader said last; and of two followers the one that knows the leader.

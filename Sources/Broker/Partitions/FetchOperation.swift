@@ -115,7 +115,7 @@ package final class FetchOperation {
     /// Asks the partition's shard; on the same loop without a hop.
     private func ask(_ handle: PartitionHandle, _ call: FetchCall, then: @escaping (FetchResult) -> Void) {
         shards.withPartition(handle, from: loop) { partition, reply in
-            guard let partition else { return reply(FetchResult(error: .unknownTopicOrPartition)) }
+            guard let partition else { return reply(FetchResult(error: .notLeaderOrFollower)) }
             partition.fetch(call) { reply($0) }
         } then: {
             then($0)

@@ -150,6 +150,14 @@ extension Partition {
         return (found.leaderEpoch, end.rawValue)
     }
 
+    /// Makes sure that no other leader has committed anything before now; at once when no other broker votes.
+    private func confirmLeadership(then: @escaping (Bool) -> Void) {
+        guard isReplicated else { return then(true) }
+        replica.readIndex { result in
+            if case .success = result { then(true) } else { then(false) }
+        }
+    }
+
     /// The answer to ListOffsets for one timestamp or special value.
     package func listOffset(
         _ timestamp: Int64,
@@ -157,7 +165,11 @@ extension Partition {
     ) {
         guard let term = replica.leadingTerm else { return completion(refusal ?? .leaderNotAvailable, -1, -1, -1) }
         switch timestamp {
-        case -1: completion(.none, highWatermark.rawValue, -1, term.leaderEpoch)
+        case -1:
+            confirmLeadership { [self] isConfirmed in
+                guard isConfirmed else { return completion(.notLeaderOrFollower, -1, -1, -1) }
+                completion(.none, highWatermark.rawValue, -1, term.leaderEpoch)
+            }
         case -2:
             let start = log.logStartOffset
             completion(.none, start.rawValue, -1, log.epoch(containing: start).leaderEpoch)

@@ -30,7 +30,10 @@ extension Partition {
 
     /// An entry of the leader was handed to the log.
     package func replicaAppended(_ entry: StoredEntry) {
-        guard entry.kind == .data else { return }
+        guard entry.kind == .data else {
+            if entry.kind == .command { noteTrim(entry) }
+            return
+        }
         precondition(
             entry.baseOffset == endOffset, "\(handle.group): entry at \(entry.baseOffset), end is \(endOffset)")
         endOffset = entry.endOffset
@@ -48,6 +51,7 @@ extension Partition {
             following.removeLast()
             cutRun = cutRun || last.isRun
         }
+        failTrims(from: index)
         endOffset = log.logEndOffset
         precondition(highWatermark <= endOffset, "\(handle.group): cut to \(endOffset) below \(highWatermark)")
         if cutRun, index > .zero {
@@ -66,6 +70,7 @@ extension Partition {
     /// A snapshot took the place of the log: everything that was derived from it begins anew.
     package func replicaInstalled(_ position: Raft.Position) {
         following.removeAll()
+        failTrims()
         endOffset = log.logEndOffset
         highWatermark = max(highWatermark, endOffset)
         restartProducers()
@@ -88,6 +93,8 @@ extension Partition {
 
     /// What was proposed is a followed entry now: committed by the next leader, or cut by it.
     func stopLeading() {
+        // Whether they are committed the next leader decides.
+        for position in trims.indices { trims[position] = trims[position].withoutAsker() }
         failWaiters(.notLeaderOrFollower, nil)
         for frame in inFlight {
             following.append(

@@ -12,23 +12,6 @@ import Replication
 package import Settings
 
 extension Partition {
-    /// Deletes the records below `offset`; -1 stands for the high watermark.
-    ///
-    /// Returns the new low watermark.
-    package func deleteRecords(before offset: Int64) -> (error: KafkaErrorCode, lowWatermark: Int64) {
-        if let refusal { return (refusal, -1) }
-        let target = offset == -1 ? highWatermark : Offset(offset)
-        guard offset >= -1, target <= highWatermark else { return (.offsetOutOfRange, -1) }
-        do {
-            if target > log.logStartOffset { try log.trim(to: target) }
-        } catch {
-            return (ErrorMapping.code(of: error), -1)
-        }
-        publish()
-        wakeFetches(force: true)
-        return (.none, log.logStartOffset.rawValue)
-    }
-
     /// Applies a change of the topic's configuration to frames and segments from now on.
     package func configure(_ configuration: TopicConfiguration) {
         self.configuration = configuration
@@ -43,7 +26,7 @@ extension Partition {
 
     /// Time-driven work: rolls and deletes old segments, forgets silent producers, snapshots producer state.
     package func maintain(now: WallTime) {
-        guard failure == nil, replica.leadingTerm != nil else { return }
+        guard failure == nil else { return }
         let start = log.logStartOffset
         do {
             try log.applyRetention(
@@ -57,10 +40,18 @@ extension Partition {
                 "Retention could not be applied",
                 metadata: ["topic": "\(handle.topic)", "partition": "\(handle.index)", "error": "\(error)"])
         }
-        if log.logStartOffset > start { wakeFetches(force: true) }
+        if log.logStartOffset > start {
+            noteCompaction()
+            wakeFetches(force: true)
+        }
         producers.expire(now: now)
         snapshotProducers()
         publish()
+    }
+
+    /// The group's core learns that its log begins later.
+    func noteCompaction() {
+        replica.whenIdle { [weak self] in self?.replica.noteCompaction() }
     }
 
     /// Records between two snapshots of the producer state: what a restart replays at most, besides one frame.
@@ -68,7 +59,7 @@ extension Partition {
 
     /// Stores the producer state when it can stand for enough of the log to be worth a write; always at a clean stop.
     package func snapshotProducers(always: Bool = false) {
-        guard failure == nil, producers.count > 0 || producerSnapshotOffset > .zero else { return }
+        guard failure == nil, rebuild == nil, producers.count > 0 || producerSnapshotOffset > .zero else { return }
         guard highWatermark - producerSnapshotOffset >= (always ? 1 : Self.producerSnapshotRecords) else { return }
         log.saveProducerSnapshot(producers.encodeSnapshot(upTo: highWatermark), at: highWatermark)
         producerSnapshotOffset = highWatermark

@@ -102,6 +102,10 @@ extension Partition {
     /// Asks the batcher about the open frame, at the end of an event-loop turn or when its time is up.
     package func decideOpenFrame(now: Instant) {
         isListedForClosing = false
+        if isAwaitedPolled {
+            isAwaitedPolled = false
+            acknowledgeAwaited(now: now)
+        }
         guard let decision = decision(now: now) else { return }
         switch decision {
         case .close: close(now: now)

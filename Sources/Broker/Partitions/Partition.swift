@@ -10,6 +10,7 @@ package import LogStore
 package import Logging
 package import Model
 package import NIOCore
+package import Raft
 package import Replication
 package import Settings
 import Telemetry
@@ -53,6 +54,15 @@ package final class Partition {
     private(set) var followedTerm: Term?
     /// Counts what this broker said of itself as the leader of the present term.
     private(set) var leaderRevision: UInt32 = 0
+    /// Whether other brokers vote in the partition's group.
+    private(set) var isReplicated: Bool
+    /// How many replicas a commit takes.
+    private(set) var quorum: Int
+    /// Committed frames whose producers want more replicas than that.
+    var awaited = Deque<AwaitedFrame>()
+    var isAwaitedPolled = false
+    /// Deletions of records that are in the log and not committed.
+    var trims = Deque<PendingTrim>()
     /// The replicas in sync, as far as this replica knows as the leader.
     private(set) var inSync: [NodeID] = []
     var fetchWaiters: [UInt64: FetchWaiter] = [:]
@@ -86,6 +96,8 @@ package final class Partition {
         self.replica = replica
         self.log = log
         self.node = environment.node
+        self.isReplicated = replica.configuration.voters.count > 1
+        self.quorum = replica.configuration.voters.count / 2 + 1
         self.producers = producers.table
         self.producerSnapshotOffset = producers.snapshotOffset
         self.configuration = configuration
@@ -192,7 +204,7 @@ extension Partition: ReplicaObserver {
         followedTerm = nil
         handle.publish(leaderEpoch: term.leaderEpoch)
         leaderRevision = 0
-        inSync = [node]
+        inSync = replica.inSyncReplicas
         announceLeadership(term)
     }
 
@@ -219,25 +231,14 @@ extension Partition: ReplicaObserver {
             let latency = now.nanoseconds(since: frame.proposedAt)
             batcher.completed(nanoseconds: latency)
             environment.metrics.commitLatency.record(nanoseconds: latency)
-            for waiter in frame.waiters { waiter.succeed(logStart: log.logStartOffset) }
+            acknowledge(frame)
         }
+        if !trims.isEmpty { applyTrims(upTo: index) }
         precondition(highWatermark <= endOffset, "\(handle.group): high watermark \(highWatermark) past \(endOffset)")
         publish()
         if highWatermark > before { wakeFetches(bytes: committedBytes) }
         if replica.leadingTerm != nil, rebuild == nil { settle(nil) }
         if open != nil { listForClosing() }
-    }
-
-    /// `acks=1` asks for the leader's copy only.
-    package func replicaFlushed(upTo index: LogIndex) {
-        for position in inFlight.indices {
-            guard inFlight[position].index <= index else { return }
-            inFlight[position].waiters.removeAll { waiter in
-                guard waiter.isAnsweredAtFlush else { return false }
-                waiter.succeed(logStart: log.logStartOffset)
-                return true
-            }
-        }
     }
 
     package func replicaFailed(_ error: StoreError) {
@@ -257,6 +258,29 @@ extension Partition: ReplicaObserver {
         onSettled(error)
     }
 
+    /// Notices replicas that fell behind, or caught up.
+    func refreshInSync() {
+        guard isReplicated, let term = replica.leadingTerm else { return }
+        let now = replica.inSyncReplicas
+        guard now != inSync else { return }
+        inSync = now
+        announceLeadership(term)
+    }
+
+    /// Hands leadership over to a replica in sync; `then` runs once, also when there is none.
+    func handOver(then: @escaping () -> Void) {
+        let others = inSync.filter { $0 != node }
+        guard replica.leadingTerm != nil, !others.isEmpty else { return then() }
+        // Not all to the same broker.
+        let target = others[Int(handle.group.rawValue % UInt64(others.count))]
+        replica.transferLeadership(to: target) { _ in then() }
+    }
+
+    package func replicaConfigured(_ configuration: Raft.Configuration, isCommitted: Bool) {
+        isReplicated = configuration.voters.count > 1
+        quorum = configuration.voters.count / 2 + 1
+    }
+
     /// Tells all brokers that this one leads, and which replicas are in sync.
     private func announceLeadership(_ term: Term) {
         leaderRevision += 1
@@ -269,6 +293,7 @@ extension Partition: ReplicaObserver {
         for call in admissions.removeAll() { call.request.complete(call.slot, .failure(error, message)) }
         for frame in inFlight { for waiter in frame.waiters { waiter.fail(error, message) } }
         for position in inFlight.indices { inFlight[position].waiters.removeAll() }
+        failAwaited(error)
         guard let frame = open.take() else { return }
         endOffset = frame.baseOffset
         forgetProducers(from: frame.baseOffset)

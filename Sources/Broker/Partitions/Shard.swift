@@ -4,11 +4,13 @@
 // The partitions of one event loop, and the work that loop does for all of them.
 
 import KafkaProtocol
-import LogStore
+package import LogStore
 package import Logging
 package import Model
 package import NIOCore
+package import Raft
 package import Records
+package import Replication
 
 /// All partitions that live on one event loop.
 ///
@@ -22,6 +24,8 @@ package final class Shard {
     /// The metadata as this loop serves it.
     package var image: ClusterImage
 
+    /// The replicas of this loop; nil on a broker that is alone.
+    package let host: GroupHost?
     /// Who leads which group, as this loop knows it.
     package internal(set) var leaders = LeaderTable()
     /// Takes what this shard's replicas say of their leaders, in batches; on this loop.
@@ -35,12 +39,31 @@ package final class Shard {
     private var isClosingScheduled = false
     private var nextWake: Instant?
 
-    package init(number: Int, loop: any EventLoop, clock: Clock, image: ClusterImage, validator: BatchValidator) {
+    package init(
+        number: Int, loop: any EventLoop, clock: Clock, image: ClusterImage, validator: BatchValidator,
+        host: GroupHost? = nil
+    ) {
         self.number = number
         self.loop = loop
         self.clock = clock
         self.image = image
         self.validator = validator
+        self.host = host
+    }
+
+    /// Makes a replica on a recovered log, and gives it to the loop's host; to be started by its owner.
+    ///
+    /// `configuration` is the founding one of the group, empty for a replica that is taken in later.
+    package func makeReplica(
+        node: NodeID, log: any GroupLog, configuration: Raft.Configuration, applied: LogIndex = .zero
+    ) -> ReplicaGroup {
+        // Replicas of a group must not wait equally long before they campaign.
+        var random = SeededRandom(seed: log.id.rawValue ^ UInt64(UInt32(bitPattern: node.rawValue)) << 40)
+        let replica = ReplicaGroup(
+            node: node, log: log, configuration: configuration, settings: host?.settings.raft ?? Raft.Settings(),
+            seed: random.next(), applied: applied)
+        host?.add(replica)
+        return replica
     }
 
     // MARK: Partitions
@@ -54,6 +77,21 @@ package final class Shard {
         partitions.removeValue(forKey: group)
     }
 
+    /// Proposes what is open and hands every leadership over to another broker that can take it; `then` runs once.
+    package func handOver(then: @escaping () -> Void) {
+        var waiting = 1
+        let done = {
+            waiting -= 1
+            if waiting == 0 { then() }
+        }
+        for partition in partitions.values {
+            partition.finish()
+            waiting += 1
+            partition.handOver(then: done)
+        }
+        done()
+    }
+
     /// Stops every partition after its open frame and the frames in flight are committed or given up.
     package func stopAll(then: @escaping () -> Void) {
         for partition in partitions.values { partition.finish() }
@@ -63,6 +101,7 @@ package final class Shard {
             partition.log.close()
         }
         partitions.removeAll()
+        host?.stop()
         then()
     }
 
@@ -119,10 +158,13 @@ package final class Shard {
 
     // MARK: Time
 
-    /// Answers producers whose time is up.
+    /// Answers producers whose time is up, and looks at which replicas are in sync.
     package func expireWaiters() {
         let now = clock.now()
-        for partition in partitions.values { partition.expireWaiters(now: now) }
+        for partition in partitions.values {
+            partition.expireWaiters(now: now)
+            partition.refreshInSync()
+        }
     }
 
     /// Retention, expiry and snapshots.

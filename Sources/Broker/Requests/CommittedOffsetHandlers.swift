@@ -66,25 +66,26 @@ extension Broker {
 
     func offsetFetch(_ request: OffsetFetchRequest, _ call: Call) {
         withCoordinator { coordinator in
-            guard coordinator.table != nil else {
-                return call.respond(Self.refusal(of: request, coordinator.absence.code))
+            coordinator.confirm { refusal in
+                if let refusal { return call.respond(Self.refusal(of: request, refusal.code)) }
+                Self.answer(request, coordinator.state, call)
             }
-            guard GroupTable.isValid(request.groupID) else {
-                return call.respond(Self.refusal(of: request, .invalidGroupID))
-            }
-            guard let topics = request.topics else {
-                return call.respond(Self.all(coordinator.state.fetchAll(group: request.groupID)))
-            }
-            let found = topics.map { topic in
-                let partitions = topic.partitionIndexes.map { index in
-                    let partition = TopicPartition(topic: topic.name, partition: PartitionIndex(rawValue: index))
-                    let committed = coordinator.state.fetch(group: request.groupID, partition)
-                    return OffsetFetchResponse.Partition(index, committed)
-                }
-                return OffsetFetchResponse.Topic(name: topic.name, partitions: partitions)
-            }
-            call.respond(OffsetFetchResponse(topics: found))
         }
+    }
+
+    private static func answer(_ request: OffsetFetchRequest, _ state: CoordinatorState, _ call: Call) {
+        guard GroupTable.isValid(request.groupID) else {
+            return call.respond(refusal(of: request, .invalidGroupID))
+        }
+        guard let topics = request.topics else { return call.respond(all(state.fetchAll(group: request.groupID))) }
+        let found = topics.map { topic in
+            let partitions = topic.partitionIndexes.map { index in
+                let partition = TopicPartition(topic: topic.name, partition: PartitionIndex(rawValue: index))
+                return OffsetFetchResponse.Partition(index, state.fetch(group: request.groupID, partition))
+            }
+            return OffsetFetchResponse.Topic(name: topic.name, partitions: partitions)
+        }
+        call.respond(OffsetFetchResponse(topics: found))
     }
 
     private static func all(_ offsets: [(partition: TopicPartition, committed: CommittedOffset)]) -> OffsetFetchResponse

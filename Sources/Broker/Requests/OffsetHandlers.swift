@@ -72,7 +72,7 @@ extension Broker {
                 }
                 shards.execute(on: handle.shard) { shard in
                     guard let partition = shard.partitions[handle.group] else {
-                        return gathering.set(slot, refuse(question, .unknownTopicOrPartition))
+                        return gathering.set(slot, refuse(question, .notLeaderOrFollower))
                     }
                     ask(partition, question) { gathering.set(slot, $0) }
                 }
@@ -125,8 +125,9 @@ extension Broker {
             request.topics.map { ($0.name, $0.partitions) }, call, index: \.index,
             refuse: { Answer(index: $0.index, lowWatermark: -1, errorCode: $1) },
             ask: { partition, question, then in
-                let result = partition.deleteRecords(before: question.offset)
-                then(Answer(index: question.index, lowWatermark: result.lowWatermark, errorCode: result.error))
+                partition.deleteRecords(before: question.offset) { error, lowWatermark in
+                    then(Answer(index: question.index, lowWatermark: lowWatermark, errorCode: error))
+                }
             },
             finish: { topics in
                 call.respond(DeleteRecordsResponse(topics: topics.map { .init(name: $0.name, partitions: $0.answers) }))

@@ -44,7 +44,7 @@ extension Broker {
                     wallTime: wallTime, deadline: deadline, request: pending, slot: slot)
                 shards.execute(on: handle.shard) { shard in
                     guard let owner = shard.partitions[handle.group] else {
-                        return produce.request.complete(produce.slot, .failure(.unknownTopicOrPartition))
+                        return produce.request.complete(produce.slot, .failure(.notLeaderOrFollower))
                     }
                     owner.produce(produce, context: shard.compression)
                 }

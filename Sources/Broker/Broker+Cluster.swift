@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Broker+Cluster.swift
+// A broker among others: where what they say goes, and how it leaves without a gap in leadership.
+
+import KafkaProtocol
+import Model
+import NIOCore
+import Replication
+import Synchronization
+
+extension Broker {
+    /// Begins to take what other brokers say; on the first loop, before any replica starts.
+    func join(_ cluster: ClusterParts) {
+        guard let exchange = control.value.exchange else { preconditionFailure("a cluster without an exchange") }
+        let bound = NIOLoopBound(exchange, eventLoop: home)
+        let shards = shards
+        let home = home
+        cluster.inbox.bind(
+            PeerInbox.Receiver(
+                messages: { peer, messages in shards.receive(messages, from: peer) },
+                leaders: { peer, leaders in home.execute { bound.value.announced(leaders, by: peer) } },
+                peer: { peer, news in home.execute { bound.value.peer(peer, news) } }))
+        cluster.requests.serve(.leadersSnapshot) { request, answer in
+            home.execute { answer(bound.value.serve(request.body, from: request.from)) }
+        }
+        cluster.requests.serve(.forwardKafkaRequest) { [weak self] request, answer in
+            guard let self else { return answer(.failure(.failed("the broker has stopped"))) }
+            serveForwarded(request.body, answer: answer)
+        }
+    }
+
+    /// How long handing over may take: what is left is for the others to find out.
+    private static let handOverTime = TimeAmount.milliseconds(300)
+
+    /// Proposes what is open and hands leadership over; `then` runs once, on the first loop.
+    func handOver(then: @escaping @Sendable () -> Void) {
+        let once = Once()
+        let finish: @Sendable () -> Void = { [home] in if once.isFirst { home.execute(then) } }
+        home.scheduleTask(in: Self.handOverTime, finish)
+        let gathering = Gathering<Void>(count: shards.count + 1) { _ in finish() }
+        for number in 0..<shards.count {
+            shards.execute(on: number) { shard in shard.handOver { gathering.set(number, ()) } }
+        }
+        control.value.handOver { [shards] in gathering.set(shards.count, ()) }
+    }
+}
+
+/// Lets one of several through.
+private final class Once: Sendable {
+    private let isTaken = Atomic<Bool>(false)
+
+    /// Whether nobody asked before.
+    var isFirst: Bool { !isTaken.exchange(true, ordering: .acquiringAndReleasing) }
+}
+
+extension ShardDirectory {
+    /// The shard of a group: the broker's own are on the first.
+    static func shard(of group: GroupID, count: Int) -> Int {
+        group < .firstPartition ? 0 : Int(group.rawValue % UInt64(count))
+    }
+
+    /// Brings messages to the replicas they are for, with one hop to each loop.
+    func receive(_ messages: [PeerMessage], from peer: NodeID) {
+        if count == 1 { return execute(on: 0) { $0.host?.receive(messages, from: peer) } }
+        var parts = [[PeerMessage]](repeating: [], count: count)
+        for message in messages { parts[Self.shard(of: message.group, count: count)].append(message) }
+        for (number, part) in parts.enumerated() where !part.isEmpty {
+            execute(on: number) { $0.host?.receive(part, from: peer) }
+        }
+    }
+}

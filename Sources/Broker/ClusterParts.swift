@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ClusterParts.swift
+// What makes a broker one of several: the way to the others, who they are, and what comes from them.
+
+package import Model
+package import Raft
+package import Replication
+import Synchronization
+
+/// What a broker that is one of several is made with.
+package struct ClusterParts: Sendable {
+    /// The way to the other brokers.
+    package let link: any PeerLink
+    /// The requests that other brokers make of this one; the broker adds its own.
+    package let requests: PeerRequestTable
+    /// What comes from other brokers.
+    package let inbox: PeerInbox
+    /// The brokers that form the cluster, this one among them; empty for a broker that joins later.
+    package let founders: [NodeID]
+    /// Times and limits of replicas.
+    package let hosting: GroupHostSettings
+
+    package init(
+        link: any PeerLink, requests: PeerRequestTable, inbox: PeerInbox, founders: [NodeID],
+        hosting: GroupHostSettings = GroupHostSettings()
+    ) {
+        self.link = link
+        self.requests = requests
+        self.inbox = inbox
+        self.founders = founders
+        self.hosting = hosting
+    }
+
+    /// Founders that vote on the controller and on the coordinator; the others only learn.
+    package static let votersMax = 5
+
+    /// The first members of the broker's own groups, the same on every founder; none on a broker that is taken in later.
+    package var configuration: Raft.Configuration {
+        let ordered = founders.sorted()
+        guard !ordered.isEmpty else { return .empty }
+        return Raft.Configuration(
+            voters: Array(ordered.prefix(Self.votersMax)), learners: Array(ordered.dropFirst(Self.votersMax)))
+    }
+}
+
+/// What comes from other brokers, from the start of the transport on: what arrives before there is a broker is dropped,
+/// which Raft allows, but who can be reached is remembered.
+package final class PeerInbox: Sendable {
+    /// Who gets what comes in.
+    struct Receiver: Sendable {
+        let messages: @Sendable (NodeID, [PeerMessage]) -> Void
+        let leaders: @Sendable (NodeID, [GroupLeader]) -> Void
+        let peer: @Sendable (NodeID, PeerState) -> Void
+    }
+
+    private struct State {
+        var receiver: Receiver?
+        var peers: [NodeID: PeerState] = [:]
+    }
+
+    private let state = Mutex(State())
+
+    package init() {}
+
+    /// To be given to the transport.
+    package var events: PeerEvents {
+        PeerEvents(
+            messages: { [self] peer, messages in receiver?.messages(peer, messages) },
+            leaders: { [self] peer, leaders in receiver?.leaders(peer, leaders) },
+            peer: { [self] peer, news in
+                let receiver = state.withLock { state in
+                    state.peers[peer] = news
+                    return state.receiver
+                }
+                receiver?.peer(peer, news)
+            })
+    }
+
+    private var receiver: Receiver? { state.withLock { $0.receiver } }
+
+    /// The brokers that can be spoken to.
+    package var connected: [NodeID] {
+        state.withLock { state in
+            state.peers.compactMap { if case .up = $0.value { $0.key } else { nil } }.sorted()
+        }
+    }
+
+    /// Begins to pass on; tells at once who can be reached.
+    func bind(_ receiver: Receiver) {
+        let known = state.withLock { state in
+            state.receiver = receiver
+            return state.peers
+        }
+        for (peer, news) in known { receiver.peer(peer, news) }
+    }
+
+    /// Drops what comes from now on.
+    func unbind() { state.withLock { $0.receiver = nil } }
+}

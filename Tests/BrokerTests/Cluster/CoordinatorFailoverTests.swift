@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// CoordinatorFailoverTests.swift
+// The group coordinator on three brokers: a member keeps its generation and its offsets when the leader is lost.
+
+import Foundation
+import LogStore
+import Logging
+import Model
+import NIOCore
+import NIOPosix
+import PeerTestSupport
+import Raft
+import Replication
+import Telemetry
+import Testing
+
+@testable import Broker
+
+/// The coordinator's group on three brokers, on one event loop.
+final class CoordinatorCluster: Sendable {
+    let directory = FileManager.default.temporaryDirectory.appending(path: "goulette-\(UUID().uuidString)")
+    let members = (Int32(1)...3).map { NodeID(rawValue: $0) }
+    let loops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    let loop: any EventLoop
+    let network: InMemoryPeerNetwork
+    private let nodes: NIOLoopBoundBox<[NodeID: Node]>
+
+    /// Confined to the loop.
+    final class Node {
+        let store: LogStore
+        let host: GroupHost
+        let coordinator: GroupCoordinator
+
+        init(store: LogStore, host: GroupHost, coordinator: GroupCoordinator) {
+            self.store = store
+            self.host = host
+            self.coordinator = coordinator
+        }
+    }
+
+    private init() {
+        loop = loops.next()
+        network = InMemoryPeerNetwork(loop: loop)
+        nodes = .makeBoxSendingValue([:], eventLoop: loop)
+    }
+
+    static func start() async throws -> CoordinatorCluster {
+        let cluster = CoordinatorCluster()
+        for node in cluster.members { try await cluster.startNode(node) }
+        return cluster
+    }
+
+    private func startNode(_ id: NodeID) async throws {
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let registry = MetricRegistry()
+        var storeSettings = StoreSettings(directory: directory.appending(path: "\(id)").path)
+        storeSettings.diskReserve = ByteCount(0)
+        let store = try LogStore.open(storeSettings, metrics: registry, logger: logger)
+        let recovered = try store.recoverCommandLog(.coordinator)
+        let (state, applied) = try CoordinatorState.load(from: store.metadata)
+        let inbox = PeerInbox()
+        let link = network.join(id, events: inbox.events)
+        try await loop.submit { [self] in
+            var hosting = GroupHostSettings()
+            hosting.tickMilliseconds = 5
+            let host = GroupHost(node: id, loop: loop, link: link, settings: hosting, logger: logger)
+            host.start()
+            let bound = NIOLoopBound(host, eventLoop: loop)
+            inbox.bind(
+                PeerInbox.Receiver(
+                    messages: { peer, messages in bound.value.receive(messages, from: peer) }, leaders: { _, _ in },
+                    peer: { _, _ in }))
+            let replica = ReplicaGroup(
+                node: id, log: store.commandLog(recovered, owner: CompletionOwner(eventLoop: loop)),
+                configuration: Raft.Configuration(voters: members), settings: hosting.raft,
+                seed: UInt64(id.rawValue) * 7919)
+            host.add(replica)
+            let machine = ReplicatedStateMachine(
+                replica: replica, index: store.metadata, family: .groups, applied: applied)
+            var settings = GroupSettings()
+            settings.initialRebalanceDelayMilliseconds = 0
+            let coordinator = GroupCoordinator(
+                state: state, machine: machine, settings: settings, clock: .system, loop: loop,
+                random: SystemRandomNumberGenerator(), metrics: GroupMetrics(registry: registry), logger: logger)
+            nodes.value[id] = Node(store: store, host: host, coordinator: coordinator)
+            coordinator.start(waitsForLeadership: false) { error in #expect(error == nil) }
+        }.get()
+    }
+
+    func stop() async throws {
+        let stores = try await loop.submit { [self] in
+            for node in nodes.value.values {
+                node.coordinator.stop()
+                node.coordinator.machine.replica.stop()
+                node.coordinator.machine.replica.log.close()
+                node.host.stop()
+            }
+            defer { nodes.value = [:] }
+            return nodes.value.values.map(\.store)
+        }.get()
+        for store in stores { store.close() }
+        try await loops.shutdownGracefully()
+        try FileManager.default.removeItem(at: directory)
+    }
+
+    func on<Value: Sendable>(
+        _ node: NodeID, _ body: @escaping @Sendable (GroupCoordinator) -> Value
+    ) async throws -> Value {
+        try await loop.submit { [self] in body(try #require(nodes.value[node]).coordinator) }.get()
+    }
+
+    /// The broker that serves groups, once there is one among `candidates`.
+    func leader(among candidates: [NodeID]) async throws -> NodeID {
+        for _ in 0..<6000 {
+            for node in candidates where try await on(node, { $0.table != nil }) { return node }
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        throw CancellationError()
+    }
+
+    // MARK: Clients
+
+    func join(_ member: String, at node: NodeID) async throws -> JoinResult {
+        await withCheckedContinuation { done in
+            loop.execute { [self] in
+                _ = nodes.value[node]?.coordinator.join(
+                    group: "g", memberID: member,
+                    { entropy in
+                        GroupJoin(
+                            memberID: member, instanceID: nil, clientID: "c", clientHost: "/h",
+                            sessionTimeoutMilliseconds: 30_000, rebalanceTimeoutMilliseconds: 60_000,
+                            protocolType: "consumer", protocols: [GroupProtocol(name: "range", metadata: [1])],
+                            requiresKnownMemberID: false, entropy: entropy)
+                    }, then: { done.resume(returning: $0) })
+            }
+        }
+    }
+
+    func sync(_ member: String, _ generation: Int32, at node: NodeID) async throws -> SyncResult {
+        await withCheckedContinuation { done in
+            loop.execute { [self] in
+                let request = GroupSync(
+                    memberID: member, instanceID: nil, generation: generation, protocolType: "consumer",
+                    protocolName: "range", assignments: [.init(memberID: member, assignment: [9, 9])])
+                _ = nodes.value[node]?.coordinator.sync(group: "g", request) { done.resume(returning: $0) }
+            }
+        }
+    }
+
+    func commit(
+        _ offset: Int64, _ claim: MemberClaim, at node: NodeID
+    ) async throws -> Result<[GroupError?], GroupError> {
+        await withCheckedContinuation { done in
+            loop.execute { [self] in
+                let entry = OffsetCommitBatch.Entry(
+                    partition: CoordinatorFailoverTests.partition, offset: offset, leaderEpoch: 1, metadata: "m")
+                let commit = OffsetCommit(
+                    group: "g", claim: claim, entries: [entry], retentionMilliseconds: nil, knowsGroupIDNotFound: false)
+                nodes.value[node]?.coordinator.commit(commit) { done.resume(returning: $0) }
+            }
+        }
+    }
+}
+
+@Suite struct CoordinatorFailoverTests {
+    static let partition = TopicPartition(topic: "t", partition: PartitionIndex(rawValue: 0))
+
+    @Test func aMemberKeepsItsGenerationAndOffsets() async throws {
+        let cluster = try await CoordinatorCluster.start()
+        let first = try await cluster.leader(among: cluster.members)
+        let others = cluster.members.filter { $0 != first }
+        for node in others {
+            #expect(try await cluster.join("", at: node).error == .notCoordinator)
+        }
+        let joined = try await cluster.join("", at: first)
+        #expect(joined.error == nil && joined.generation == 1)
+        let member = joined.memberID
+        let synced = try await cluster.sync(member, 1, at: first)
+        #expect(synced.error == nil && synced.assignment == [9, 9])
+        let claim = MemberClaim(memberID: member, instanceID: nil, generation: 1)
+        #expect(try await cluster.commit(42, claim, at: first) == .success([nil]))
+
+        cluster.network.isolate(first)
+        let second = try await cluster.leader(among: others)
+        #expect(try await cluster.on(second) { $0.heartbeat(group: "g", claim) } == nil, "no rebalance")
+        let found = try await cluster.on(second) { $0.state.fetch(group: "g", Self.partition) }
+        #expect(found.offset == 42 && found.metadata == "m")
+        #expect(try await cluster.commit(43, claim, at: second) == .success([nil]))
+        let described = try await cluster.on(second) { $0.describe(group: "g") }
+        #expect(described?.members.map(\.id) == [member] && described?.members.first?.assignment == [9, 9])
+
+        // The old one learns that it does not coordinate any more, and answers so.
+        let lost = try await cluster.commit(44, claim, at: first)
+        #expect(lost == .failure(.notCoordinator))
+        cluster.network.heal()
+        #expect(try await cluster.on(first) { $0.heartbeat(group: "g", claim) } == .notCoordinator)
+        #expect(try await cluster.commit(45, claim, at: second) == .success([nil]))
+        for _ in 0..<6000 {
+            let seen = try await cluster.on(first) { $0.state.fetch(group: "g", Self.partition).offset }
+            if seen == 45 { break }
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        #expect(try await cluster.on(first) { $0.state.fetch(group: "g", Self.partition).offset } == 45)
+        try await cluster.stop()
+    }
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// PartitionRoleTests.swift
+// A partition that leads, follows, loses leadership and gets it: offsets, producers, waiters and fences.
+
+import KafkaProtocol
+import Model
+import NIOCore
+import PeerTestSupport
+import Records
+import Testing
+
+@testable import Broker
+
+@Suite struct PartitionRoleTests {
+    private func withCluster(
+        _ configuration: [String: String] = [:], _ body: (PartitionCluster) async throws -> Void
+    ) async throws {
+        let cluster = try await PartitionCluster.start(configuration: configuration)
+        try await body(cluster)
+        try await cluster.stop()
+    }
+
+    private static func producer(_ sequence: Int32) -> ProducerFields {
+        ProducerFields(id: ProducerID(rawValue: 7), epoch: 0, baseSequence: sequence)
+    }
+
+    @Test func followersHoldWhatTheLeaderHas() async throws {
+        try await withCluster { cluster in
+            let leader = try await cluster.leader()
+            for sequence in Int32(0)..<20 {
+                let outcome = try await cluster.produce(
+                    ["\(sequence)"], at: leader, producer: Self.producer(sequence), acks: sequence % 2 == 0 ? -1 : 1)
+                #expect(outcome.error == .none && outcome.baseOffset == Int64(sequence))
+            }
+            try await cluster.settle()
+            for node in cluster.members {
+                #expect(try await cluster.values(at: node) == (0..<20).map { "\($0)" })
+            }
+            // All brokers' tables name the leader, from what their own replicas know.
+            for node in cluster.members {
+                let known = try await cluster.on(node) { $0.shard.leaders[PartitionCluster.group] }
+                #expect(known?.leader == leader)
+            }
+        }
+    }
+
+    @Test func onlyTheLeaderTakesRecords() async throws {
+        try await withCluster { cluster in
+            let leader = try await cluster.leader()
+            for node in cluster.others(than: leader) {
+                #expect(try await cluster.produce(["x"], at: node).error == .notLeaderOrFollower)
+                #expect(try await cluster.fetch(from: 0, at: node).error == .notLeaderOrFollower)
+            }
+        }
+    }
+
+    /// A batch whose answer was lost with its leader is known to the next one.
+    @Test func idempotenceSurvivesALostLeader() async throws {
+        try await withCluster { cluster in
+            let first = try await cluster.leader()
+            for sequence in Int32(0)..<8 {
+                _ = try await cluster.produce(["\(sequence)"], at: first, producer: Self.producer(sequence))
+            }
+            cluster.network.isolate(first)
+            let second = try await cluster.leader(among: cluster.others(than: first))
+            let again = try await cluster.produce(["7"], at: second, producer: Self.producer(7))
+            #expect(again.error == .none && again.baseOffset == 7)
+            let gap = try await cluster.produce(["?"], at: second, producer: Self.producer(9))
+            #expect(gap.error == .outOfOrderSequenceNumber)
+            let next = try await cluster.produce(["8"], at: second, producer: Self.producer(8))
+            #expect(next.error == .none && next.baseOffset == 8)
+            cluster.network.heal()
+            try await cluster.settle()
+            #expect(try await cluster.values(at: first) == (0..<9).map { "\($0)" })
+        }
+    }
+
+    @Test func aDeposedLeaderAnswersWhoWaits() async throws {
+        try await withCluster { cluster in
+            let leader = try await cluster.leader()
+            cluster.network.isolate(leader)
+            let outcome = try await cluster.produce(["x"], at: leader)
+            #expect(outcome.error == .notLeaderOrFollower)
+            #expect(try await cluster.produce(["x"], at: leader).error == .notLeaderOrFollower)
+            let last = try await cluster.on(leader) { $0.board.table[PartitionCluster.group] }
+            #expect(last?.leader == nil && last?.revision == .max, "its last word is that it does not lead")
+        }
+    }
+
+    @Test func tooFewReplicasInSyncAreRefusedBeforeAnythingIsAppended() async throws {
+        try await withCluster(["min.insync.replicas": "3"]) { cluster in
+            let leader = try await cluster.leader()
+            try await cluster.until("all in sync") { nodes in
+                nodes[leader]?.partition.refreshInSync()
+                return nodes[leader]?.partition.inSync.count == 3
+            }
+            #expect(try await cluster.produce(["0"], at: leader).error == .none)
+            let gone = cluster.others(than: leader)[0]
+            cluster.network.isolate(gone)
+            try await cluster.until("one is out of sync") { nodes in
+                nodes[leader]?.partition.refreshInSync()
+                return nodes[leader]?.partition.inSync.count == 2
+            }
+            let end = try await cluster.on(leader) { $0.partition.endOffset }
+            #expect(try await cluster.produce(["1"], at: leader).error == .notEnoughReplicas)
+            #expect(try await cluster.on(leader) { $0.partition.endOffset } == end)
+            #expect(try await cluster.produce(["1"], at: leader, acks: 1).error == .none)
+            let known = try await cluster.on(leader) { $0.board.table[PartitionCluster.group] }
+            #expect(known?.inSync.count == 2 && known?.inSync.contains(gone) == false)
+        }
+    }
+
+    @Test func epochsFenceClientsOfAnOldLeader() async throws {
+        try await withCluster { cluster in
+            let first = try await cluster.leader()
+            _ = try await cluster.produce(["0", "1"], at: first)
+            let old = try await cluster.on(first) { $0.partition.handle.leaderEpoch }
+            cluster.network.isolate(first)
+            let second = try await cluster.leader(among: cluster.others(than: first))
+            _ = try await cluster.produce(["2"], at: second)
+            let new = try await cluster.on(second) { $0.partition.handle.leaderEpoch }
+            #expect(new > old)
+            #expect(try await cluster.fetch(from: 0, at: second, epoch: old).error == .fencedLeaderEpoch)
+            #expect(try await cluster.fetch(from: 0, at: second, epoch: new + 1).error == .unknownLeaderEpoch)
+            #expect(try await cluster.fetch(from: 0, at: second, epoch: new).error == .none)
+            let ends = try await cluster.on(second) { node in
+                [old, new].map { node.partition.epochEnd($0).offset }
+            }
+            #expect(ends == [2, 3], "where each epoch ends")
+        }
+    }
+
+    /// KIP-392: only clients that name a rack, only committed records, and the leader says where to go.
+    @Test func clientsOfARackReadFromTheFollowerInIt() async throws {
+        try await withCluster { cluster in
+            let leader = try await cluster.leader()
+            _ = try await cluster.produce(["0", "1"], at: leader)
+            try await cluster.settle()
+            try await cluster.until("all in sync") { nodes in
+                nodes[leader]?.partition.refreshInSync()
+                return nodes[leader]?.partition.inSync.count == 3
+            }
+            let follower = cluster.others(than: leader)[1]
+            let sent = try await cluster.fetch(from: 0, at: leader, rack: [follower])
+            #expect(sent.error == .none && sent.preferredReplica == follower && sent.records.isEmpty)
+            #expect(try await cluster.fetch(from: 0, at: leader, rack: [leader, follower]).preferredReplica == nil)
+            #expect(try await cluster.fetch(from: 0, at: leader, rack: []).preferredReplica == nil)
+            #expect(try await cluster.values(at: follower) == ["0", "1"])
+            let ahead = try await cluster.fetch(from: 5, at: follower, rack: [follower])
+            #expect(ahead.error == .offsetNotAvailable)
+            // Out of contact with a leader it serves nobody.
+            cluster.network.isolate(follower)
+            try await cluster.until("a follower without a leader") { nodes in
+                nodes[follower]?.partition.isReadable == false
+            }
+            let lonely = try await cluster.fetch(from: 0, at: follower, rack: [follower])
+            #expect(lonely.error == .notLeaderOrFollower)
+        }
+    }
+
+    @Test func aLeaderHandsOverWhenItStops() async throws {
+        try await withCluster { cluster in
+            let leader = try await cluster.leader()
+            _ = try await cluster.produce(["0"], at: leader, producer: Self.producer(0))
+            try await cluster.until("all in sync") { nodes in
+                nodes[leader]?.partition.refreshInSync()
+                return nodes[leader]?.partition.inSync.count == 3
+            }
+            let term = try await cluster.on(leader) { $0.partition.handle.leaderEpoch }
+            await withCheckedContinuation { done in
+                cluster.loop.execute {
+                    Task { try await cluster.on(leader) { $0.shard.handOver { done.resume() } } }
+                }
+            }
+            let next = try await cluster.leader(among: cluster.others(than: leader))
+            #expect(try await cluster.on(next) { $0.partition.handle.leaderEpoch } == term + 1, "by one election")
+            #expect(try await cluster.produce(["0"], at: next, producer: Self.producer(0)).baseOffset == 0)
+            try await cluster.settle()
+        }
+    }
+}
