@@ -186,14 +186,21 @@ package final class Broker: Sendable {
     ///
     /// The store is closed by its owner, after `then`.
     package func stop(then: @escaping @Sendable () -> Void) {
-        home.execute { [self] in
-            guard let cluster else { return stopAll(then: then) }
-            handOver { [self] in
-                stopAll {
-                    cluster.inbox.unbind()
-                    then()
-                }
+        prepareToStop { [self] in
+            stopAll { [self] in
+                cluster?.inbox.unbind()
+                then()
             }
+        }
+    }
+
+    /// Hands leadership over to other brokers, so that clients go there while the last requests are answered here; a
+    /// broker that is alone has nobody.
+    ///
+    /// `then` runs once on the first event loop, in any case within a few tenths of a second. ``stop(then:)`` does this too.
+    package func prepareToStop(then: @escaping @Sendable () -> Void) {
+        home.execute { [self] in
+            if cluster == nil { then() } else { handOver(then: then) }
         }
     }
 

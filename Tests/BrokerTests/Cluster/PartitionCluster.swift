@@ -206,6 +206,39 @@ final class PartitionCluster: Sendable {
         }
     }
 
+    /// Sends one batch for each of `producers` in one turn of the loop, all but the last with `acks=1`; the answers of
+    /// those that wait for a majority.
+    func produceTogether(_ producers: [ProducerFields], at node: NodeID) async throws -> [ProduceOutcome] {
+        let now = Clock.system.wallTime()
+        let received = Clock.system.now()
+        let batches = try producers.map { producer in
+            var builder = RecordBatchBuilder(producer: producer)
+            builder.append(key: nil, value: ByteBuffer(string: "lost"), timestamp: now.milliseconds)
+            return try builder.build()
+        }
+        return await withCheckedContinuation { done in
+            loop.execute { [self] in
+                let last = PendingProduce(count: 1) { done.resume(returning: $0) }
+                for (number, records) in batches.enumerated() {
+                    let isLast = number == batches.count - 1
+                    let call = ProduceCall(
+                        records: records, acks: isLast ? -1 : 1, version: 8, receivedAt: received, wallTime: now,
+                        deadline: received.advanced(byMilliseconds: 20_000),
+                        request: isLast ? last : PendingProduce(count: 1) { _ in }, slot: 0)
+                    nodes.value[node]?.partition.produce(call, context: CompressionContext())
+                }
+            }
+        }
+    }
+
+    func deleteRecords(before offset: Int64, at node: NodeID) async -> (KafkaErrorCode, Int64) {
+        await withCheckedContinuation { done in
+            loop.execute { [self] in
+                nodes.value[node]?.partition.deleteRecords(before: offset) { done.resume(returning: ($0, $1)) }
+            }
+        }
+    }
+
     func fetch(
         from offset: Int64, at node: NodeID, epoch: Int32 = -1, rack: [NodeID]? = nil
     ) async throws -> FetchResult {

@@ -4,6 +4,7 @@
 // A partition that leads, follows, loses leadership and gets it: offsets, producers, waiters and fences.
 
 import KafkaProtocol
+import LogStore
 import Model
 import NIOCore
 import PeerTestSupport
@@ -73,6 +74,31 @@ import Testing
             cluster.network.heal()
             try await cluster.settle()
             #expect(try await cluster.values(at: first) == (0..<9).map { "\($0)" })
+        }
+    }
+
+    /// What an isolated leader took and nobody else has is cut, and its offsets and sequences are free again.
+    @Test func whatWasNotCommittedIsTakenBack() async throws {
+        try await withCluster { cluster in
+            let first = try await cluster.leader()
+            _ = try await cluster.produce(["0"], at: first, producer: Self.producer(0))
+            try await cluster.settle()
+            cluster.network.isolate(first)
+            // More batches than a producer's entry remembers, so that cutting them needs a rebuild.
+            let lost = try await cluster.produceTogether((Int32(1)..<9).map(Self.producer(_:)), at: first)
+            #expect(lost.allSatisfy { $0.error == .notLeaderOrFollower })
+            #expect(try await cluster.on(first) { $0.partition.endOffset } == Offset(9))
+            let second = try await cluster.leader(among: cluster.others(than: first))
+            let kept = try await cluster.produce(["1"], at: second, producer: Self.producer(1))
+            #expect(kept.error == .none && kept.baseOffset == 1)
+            cluster.network.heal()
+            try await cluster.settle()
+            for node in cluster.members { #expect(try await cluster.values(at: node) == ["0", "1"]) }
+            // The old leader may lead again, and knows what it should.
+            cluster.network.isolate(second)
+            let third = try await cluster.leader(among: cluster.others(than: second))
+            #expect(try await cluster.produce(["1"], at: third, producer: Self.producer(1)).baseOffset == 1)
+            #expect(try await cluster.produce(["2"], at: third, producer: Self.producer(2)).baseOffset == 2)
         }
     }
 
@@ -156,6 +182,29 @@ import Testing
             }
             let lonely = try await cluster.fetch(from: 0, at: follower, rack: [follower])
             #expect(lonely.error == .notLeaderOrFollower)
+        }
+    }
+
+    /// A deletion is an entry of the log, so a new leader begins where the old one did.
+    @Test func recordsAreDeletedOnAllReplicas() async throws {
+        try await withCluster { cluster in
+            let leader = try await cluster.leader()
+            for value in 0..<10 { _ = try await cluster.produce(["\(value)"], at: leader) }
+            let (error, start) = await cluster.deleteRecords(before: 4, at: leader)
+            #expect(error == .none && start == 4)
+            #expect(await cluster.deleteRecords(before: 40, at: leader).0 == .offsetOutOfRange)
+            let elsewhere = await cluster.deleteRecords(before: 1, at: cluster.others(than: leader)[0])
+            #expect(elsewhere.0 == .notLeaderOrFollower)
+            try await cluster.until("all have deleted") { nodes in
+                nodes.values.allSatisfy { $0.partition.log.logStartOffset == Offset(4) }
+            }
+            let next = try await cluster.produce(["10"], at: leader)
+            #expect(next.baseOffset == 10, "the entry took no offset")
+            try await cluster.settle()
+            for node in cluster.members {
+                let answer = try await cluster.fetch(from: 3, at: node, rack: [node])
+                #expect(answer.error == .offsetOutOfRange && answer.logStartOffset == 4)
+            }
         }
     }
 
