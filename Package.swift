@@ -140,6 +140,12 @@ let package = Package(
         .executableTarget(
             name: "raft-benchmark", dependencies: ["Model", "Raft"], path: "Benchmarks/raft",
             exclude: ["allocations.c"], swiftSettings: settings()),
+        .executableTarget(
+            name: "peer-benchmark",
+            dependencies: [
+                "Model", "Raft", "Records", "LogStore", "Replication", "Telemetry", nioCore, nioPosix, logging,
+            ],
+            path: "Benchmarks/peer", swiftSettings: settings()),
 
         // Tests
         .target(

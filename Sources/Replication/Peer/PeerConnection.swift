@@ -155,7 +155,7 @@ final class PeerConnection: ChannelInboundHandler {
         case .send(let frame):
             if case .heartbeatReset = frame { shared.metrics.unknownVectors.increment() }
             output.write(frame)
-        case .established(let remote, let lane, _): established(remote, lane)
+        case .established(let remote, let lane): established(remote, lane)
         case .messages(let messages):
             guard let node = session.remote?.node, shared.isMember(node) else {
                 return shared.metrics.dropped(messages.count, .stranger)

@@ -42,7 +42,8 @@ final class PeerDialer: Sendable {
         self.address = Mutex(address)
         let settings = shared.settings
         let bytesMax = lane == .bulk ? settings.bulkOutboxBytesMax : settings.controlOutboxBytesMax
-        outbox = Mutex(PeerOutbox(bytesMax: bytesMax))
+        outbox = Mutex(
+            PeerOutbox(bytesMax: bytesMax, messageBytesMax: settings.frameBytesMax - PeerSession.frameOverhead))
         let seed = settings.incarnation ^ UInt64(UInt32(bitPattern: peer.rawValue)) << 8 ^ UInt64(lane.rawValue)
         state = NIOLoopBoundBox.makeBoxSendingValue(State(random: SeededRandom(seed: seed)), eventLoop: loop)
     }
@@ -87,7 +88,7 @@ final class PeerDialer: Sendable {
     func call(_ call: PeerCall) {
         let refusal = settle { $0.offer(call) }
         guard let refusal else { return }
-        let error: PeerCallError = refusal == .full ? .busy : .notConnected
+        let error: PeerCallError = refusal == .disconnected ? .notConnected : .busy
         shared.metrics.called(.failure(error))
         call.then(.failure(error))
     }
@@ -98,7 +99,13 @@ final class PeerDialer: Sendable {
         let verdict = withOutbox(offer)
         if verdict.wakes { loop.execute { self.drain() } }
         guard let refusal = verdict.refusal else { return nil }
-        shared.metrics.dropped(verdict.dropped, refusal == .full ? .full : .disconnected)
+        switch refusal {
+        case .disconnected: shared.metrics.dropped(verdict.dropped, .disconnected)
+        case .full: shared.metrics.dropped(verdict.dropped, .full)
+        case .tooLarge:
+            shared.metrics.dropped(verdict.dropped, .tooLarge)
+            shared.logger.error("message is larger than a frame between brokers", metadata: ["peer": "\(peer)"])
+        }
         return refusal
     }
 

@@ -117,22 +117,21 @@ struct PeerMessageEncoder {
     }
 
     private func write(_ response: Raft.AppendResponse, to head: inout ByteBuffer) {
-        head.write(response.appended.rawValue)
-        head.write(response.flushed.rawValue)
-        head.write(response.session)
-        head.write(
+        let flags =
             (response.isTrusted ? PeerMessageFlags.isTrusted : 0)
-                | (response.rejection != nil ? PeerMessageFlags.isRejected : 0))
+            | (response.rejection != nil ? PeerMessageFlags.isRejected : 0)
+        head.writeMultipleIntegers(
+            response.appended.rawValue, response.flushed.rawValue, response.session, flags, endianness: .little)
         guard let rejection = response.rejection else { return }
         head.write(rejection.previous.rawValue)
         write(rejection.hint, to: &head)
     }
 
     private mutating func write(_ append: PeerAppend, to head: inout ByteBuffer) {
-        write(append.previous, to: &head)
-        head.write(append.committed.rawValue)
-        head.write(append.session)
-        head.write(UInt32(append.entries.count))
+        // One write for many fields: each one costs a check for exclusive access.
+        head.writeMultipleIntegers(
+            append.previous.index.rawValue, append.previous.term.rawValue, append.committed.rawValue, append.session,
+            UInt32(append.entries.count), endianness: .little)
         var expected = append.previous.index
         for entry in append.entries {
             expected = expected.next
@@ -143,16 +142,11 @@ struct PeerMessageEncoder {
     }
 
     private func write(_ entry: StoredEntry, to head: inout ByteBuffer) {
-        head.write(entry.kind.rawValue)
-        head.write(entry.codec.rawValue)
-        head.write(entry.startsSegment ? PeerMessageFlags.startsSegment : 0)
-        head.write(entry.lead)
-        head.write(entry.term.rawValue)
-        head.write(entry.baseOffset.rawValue)
-        head.write(entry.recordCount)
-        head.write(entry.maxTimestamp)
-        head.write(UInt32(entry.rawLength))
-        head.write(UInt32(entry.payload.readableBytes))
-        head.write(entry.checksum ?? CRC32C.checksum(entry.payload))
+        head.writeMultipleIntegers(
+            entry.kind.rawValue, entry.codec.rawValue,
+            entry.startsSegment ? PeerMessageFlags.startsSegment : 0, entry.lead, entry.term.rawValue,
+            entry.baseOffset.rawValue, entry.recordCount, entry.maxTimestamp, UInt32(entry.rawLength),
+            UInt32(entry.payload.readableBytes), entry.checksum ?? CRC32C.checksum(entry.payload),
+            endianness: .little)
     }
 }

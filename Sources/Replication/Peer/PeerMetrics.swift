@@ -14,6 +14,8 @@ struct PeerMetrics: Sendable {
         case disconnected
         /// The outbox is full.
         case full
+        /// No frame is that large.
+        case tooLarge = "too_large"
         /// No address of the receiver is known.
         case unknown
         /// The sender is no member that this broker knows.

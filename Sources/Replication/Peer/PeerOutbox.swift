@@ -26,6 +26,8 @@ struct PeerOutbox: Sendable {
         case disconnected
         /// Too much waits already.
         case full
+        /// No frame is that large.
+        case tooLarge
     }
 
     /// What an offer came to.
@@ -38,12 +40,17 @@ struct PeerOutbox: Sendable {
     }
 
     private let bytesMax: Int
+    private let messageBytesMax: Int
     /// Whether there is a connection to send on.
     private(set) var isOpen = false
     private(set) var byteCount = 0
     private var items: [Item] = []
 
-    init(bytesMax: Int) { self.bytesMax = bytesMax }
+    /// Takes up to `bytesMax`, and one message of up to `messageBytesMax` in any case.
+    init(bytesMax: Int, messageBytesMax: Int = .max) {
+        self.bytesMax = bytesMax
+        self.messageBytesMax = messageBytesMax
+    }
 
     /// There is a connection.
     mutating func open() { isOpen = true }
@@ -60,11 +67,16 @@ struct PeerOutbox: Sendable {
     mutating func offer(_ messages: [PeerMessage]) -> Verdict {
         guard isOpen else { return Verdict(dropped: messages.count, refusal: .disconnected) }
         var taken = 0
-        while taken < messages.count, reserve(messages[taken].wireBytes) { taken += 1 }
+        var refusal: Refusal?
+        while taken < messages.count, refusal == nil {
+            let bytes = messages[taken].wireBytes
+            refusal = bytes > messageBytesMax ? .tooLarge : reserve(bytes) ? nil : .full
+            if refusal == nil { taken += 1 }
+        }
         let dropped = messages.count - taken
-        guard taken > 0 else { return Verdict(dropped: dropped, refusal: dropped > 0 ? .full : nil) }
+        guard taken > 0 else { return Verdict(dropped: dropped, refusal: refusal) }
         let wakes = add(.messages(dropped == 0 ? messages : Array(messages[..<taken])))
-        return Verdict(wakes: wakes, dropped: dropped, refusal: dropped > 0 ? .full : nil)
+        return Verdict(wakes: wakes, dropped: dropped, refusal: refusal)
     }
 
     /// Takes the heartbeats of one host, all or none.

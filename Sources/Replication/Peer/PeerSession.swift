@@ -64,7 +64,7 @@ struct PeerSession: Sendable {
     enum Directive: Sendable {
         case send(PeerFrame)
         /// The introductions are made: the other side is `remote`.
-        case established(PeerIdentity, PeerLane, PeerAddress?)
+        case established(PeerIdentity, PeerLane)
         case messages([PeerMessage])
         case leaders([GroupLeader])
         case request(id: UInt64, type: UInt16, timeout: Duration, body: ByteBuffer)
@@ -188,7 +188,7 @@ struct PeerSession: Sendable {
         let welcome = PeerWelcome(status: status, identity: local, version: status == .accepted ? version : 0)
         directives.append(.send(.welcome(welcome)))
         guard status == .accepted else { return close(.refused(status), &directives) }
-        establish(hello.identity, hello.lane, hello.address, &directives)
+        establish(hello.identity, hello.lane, &directives)
     }
 
     private mutating func take(
@@ -199,7 +199,7 @@ struct PeerSession: Sendable {
         if welcome.identity.node != target { status = .wrongNode }
         if !Self.versions.contains(welcome.version) { status = .unknownVersion }
         guard status == .accepted else { return close(.refused(status), &directives) }
-        establish(welcome.identity, lane, nil, &directives)
+        establish(welcome.identity, lane, &directives)
     }
 
     /// Whether the other side may be who it says it is.
@@ -212,11 +212,11 @@ struct PeerSession: Sendable {
     }
 
     private mutating func establish(
-        _ other: PeerIdentity, _ lane: PeerLane, _ address: PeerAddress?, _ directives: inout [Directive]
+        _ other: PeerIdentity, _ lane: PeerLane, _ directives: inout [Directive]
     ) {
         remote = other
         phase = .established
-        directives.append(.established(other, lane, address))
+        directives.append(.established(other, lane))
     }
 
     // MARK: - The side that was connected to

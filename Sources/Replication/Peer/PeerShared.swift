@@ -28,7 +28,7 @@ final class PeerShared: Sendable {
         var members: Set<NodeID> = []
         var address: PeerAddress
         /// Every channel that others opened, introduced or not.
-        var accepted: Set<ObjectIdentifier> = []
+        var accepted: [ObjectIdentifier: any Channel] = [:]
         var inbound: [InboundKey: Connected] = [:]
         var outbound: [ObjectIdentifier: Connected] = [:]
     }
@@ -94,7 +94,7 @@ final class PeerShared: Sendable {
     func accept(_ channel: any Channel) -> Bool {
         state.withLock { state in
             guard state.accepted.count < settings.inboundConnectionsMax else { return false }
-            state.accepted.insert(ObjectIdentifier(channel))
+            state.accepted[ObjectIdentifier(channel)] = channel
             return true
         }
     }
@@ -114,7 +114,7 @@ final class PeerShared: Sendable {
     func closed(_ channel: any Channel, remote: NodeID?, on lane: PeerLane?) {
         let id = ObjectIdentifier(channel)
         state.withLock { state in
-            state.accepted.remove(id)
+            state.accepted[id] = nil
             state.outbound[id] = nil
             guard let remote, let lane else { return }
             let key = InboundKey(node: remote, lane: lane)
@@ -122,6 +122,6 @@ final class PeerShared: Sendable {
         }
     }
 
-    /// The connections of others that are introduced.
-    var inboundChannels: [any Channel] { state.withLock { $0.inbound.values.map(\.channel) } }
+    /// The channels that others opened.
+    var acceptedChannels: [any Channel] { state.withLock { Array($0.accepted.values) } }
 }

@@ -108,7 +108,7 @@ public final class PeerTransport: PeerLink {
         // A channel that is closed already is as good.
         if let listener { try? await listener.close() }
         for dialer in lanes.values.flatMap(\.all) { try? await dialer.stop().get() }
-        for channel in shared.inboundChannels { try? await channel.close() }
+        for channel in shared.acceptedChannels { try? await channel.close() }
     }
 
     /// The brokers to be connected with, without this one; replaces those of the last call.

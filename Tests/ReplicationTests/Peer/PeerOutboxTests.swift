@@ -50,6 +50,13 @@ import Testing
         #expect(outbox.offer([append(5000)]) == .init(wakes: true))
     }
 
+    @Test func whatNoFrameHoldsIsDropped() {
+        var outbox = PeerOutbox(bytesMax: 1000, messageBytesMax: 4000)
+        outbox.open()
+        #expect(outbox.offer([append(5000)]) == .init(dropped: 1, refusal: .tooLarge))
+        #expect(outbox.offer([append(10), append(5000)]) == .init(wakes: true, dropped: 1, refusal: .tooLarge))
+    }
+
     @Test func callsComeBackWhenTheConnectionEnds() {
         var outbox = PeerOutbox(bytesMax: 10_000)
         outbox.open()

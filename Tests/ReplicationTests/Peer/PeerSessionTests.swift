@@ -65,7 +65,7 @@ import Testing
     private static func text(_ directive: PeerSession.Directive) -> String {
         switch directive {
         case .send: "send"
-        case .established(let remote, let lane, _): "established \(remote.node) \(remote.incarnation) \(lane)"
+        case .established(let remote, let lane): "established \(remote.node) \(remote.incarnation) \(lane)"
         case .messages(let messages): "messages \(messages.count)"
         case .leaders(let leaders): "leaders \(leaders.count)"
         case .request(let id, let type, let timeout, let body):
