@@ -47,6 +47,7 @@ public final class LogStore: Sendable {
         let apply: WorkerThread
         let codec: WorkerThread
         let readers: [WorkerThread]
+        let stage: WorkerThread
         let workers: FlushWorkers
     }
 
@@ -184,6 +185,11 @@ public final class LogStore: Sendable {
             guard let number = UInt64(name), !known.contains(GroupID(rawValue: number)) else { continue }
             try core.files.deleteGroup(GroupID(rawValue: number))
         }
+        // Snapshots that were on their way to groups that are here are gone on with.
+        for name in try core.system.list(core.settings.directory + "/staging") {
+            guard let number = UInt64(name), !known.contains(GroupID(rawValue: number)) else { continue }
+            try core.removeStage(of: GroupID(rawValue: number))
+        }
     }
 
     private static func start(
@@ -209,6 +215,7 @@ public final class LogStore: Sendable {
             readers: core.readQueues.enumerated().map { number, queue in
                 WorkerThread("store-read-\(number)") { ReaderThread(core).run(queue) }
             },
+            stage: WorkerThread("store-stage") { StageThread(core).run() },
             workers: workers)
     }
 
@@ -233,6 +240,12 @@ public final class LogStore: Sendable {
         } step: {
             codec.use { $0.step() }
         }
+        let stage = StageThread(core)
+        steps.bind(.stage) {
+            !core.stageQueue.isEmpty
+        } step: {
+            stage.step()
+        }
         steps.bind(.read) {
             core.readQueues.contains { !$0.isEmpty }
         } step: {
@@ -252,6 +265,7 @@ public final class LogStore: Sendable {
     ) throws(StoreError) -> RecoveredGroup {
         try checkOpen()
         try settle(id)
+        try finishInstall(id)
         var record = try indexed { () throws(IndexError) in try metadata.loadGroup(id) }
         if record.meta == nil { record.meta = try create(id, label) }
         let recovery = try GroupRecovery(
@@ -273,30 +287,21 @@ public final class LogStore: Sendable {
     public func recoverCommandLog(_ id: GroupID) throws(StoreError) -> RecoveredGroup {
         try checkOpen()
         try settle(id)
+        try finishInstall(id)
         let record = try indexed { () throws(IndexError) in try metadata.loadGroup(id) }
-        var meta: GroupMeta
+        let meta: GroupMeta
         if let known = record.meta { meta = known } else { meta = try create(id, nil) }
-        // The suffix went in the batch that wrote the marker.
-        meta.cut = nil
-        var group = RecoveredGroup(
-            id: id, meta: meta, hardState: record.hardState ?? HardStateRecord(term: .zero, votedFor: nil),
-            lastIndex: record.last?.index ?? meta.firstIndex.previous,
-            lastTerm: record.last?.pointer.term ?? meta.previousTerm, logEndOffset: .zero)
-        if group.lastIndex < meta.firstIndex {
-            group.lastIndex = meta.firstIndex.previous
-            group.lastTerm = meta.previousTerm
-        }
-        group.termStarts = record.termStarts
-        group.configurations = [ConfigurationRecord](decoding: meta.configurations) ?? []
-        if group.lastTerm > group.hardState.term {
-            group.hardState = HardStateRecord(term: group.lastTerm, votedFor: nil)
-        }
-        return group
+        return RecoveredGroup(commands: record, meta: meta)
     }
 
     /// What a log that was open before in this run still has in the threads' queues comes before it is read again.
     private func settle(_ id: GroupID) throws(StoreError) {
         guard !opened.withLock({ $0.insert(id).inserted }) else { return }
+        if core.isStaging(id) {
+            let done = DispatchSemaphore(value: 0)
+            core.stageQueue.post(StageJob(handle: nil, ticket: 0, work: .barrier(done)))
+            core.wait(for: done, by: [.stage])
+        }
         checkpoint()
         if core.marks.value.deferredFrom != nil { throw core.noSpace }
     }
@@ -329,7 +334,9 @@ public final class LogStore: Sendable {
     public func deleteGroup(_ id: GroupID) throws(StoreError) {
         try checkOpen()
         core.readCache.drop(id)
-        core.flushQueue.post(.forward(.deleteGroup(id)))
+        // A snapshot that is being put in place must not bring the group back.
+        guard core.isStaging(id) else { return core.flushQueue.post(.forward(.deleteGroup(id))) }
+        core.stageQueue.post(StageJob(handle: nil, ticket: 0, work: .delete(id)))
     }
 
     /// The groups that exist here.
@@ -386,6 +393,8 @@ public final class LogStore: Sendable {
             queue.post(ReadJob(handle: nil, ticket: 0, ranges: [], query: .timestamp(0, from: .zero, upTo: .zero)))
         }
         for reader in threads.readers { reader.join() }
+        core.stageQueue.post(StageJob(handle: nil, ticket: 0, work: .stop))
+        threads.stage.join()
         core.flushQueue.post(.stop)
         threads.flush.join()
         core.postApply(.stop, isUrgent: true)
@@ -397,6 +406,7 @@ public final class LogStore: Sendable {
         guard case .steps(let steps) = settings.execution else { return }
         steps.run(.codec)
         steps.run(.read)
+        steps.run(.stage)
         core.flushQueue.post(.stop)
         steps.run(.flush)
         core.postApply(.stop, isUrgent: true)

@@ -147,6 +147,12 @@ public final class GroupHost {
         }
     }
 
+    /// Answers a peer that fetches a snapshot.
+    func serve(_ request: SnapshotRequest, answer: @escaping (Result<ByteBuffer, PeerCallError>) -> Void) {
+        guard let group = group(request.group) else { return answer(.failure(.failed("the group is not here"))) }
+        group.serveSnapshot(request, answer: answer)
+    }
+
     /// One unit of time has passed.
     public func tick() {
         loop.preconditionInEventLoop()

@@ -28,12 +28,10 @@ public struct GroupHostSettings: Sendable {
 public struct RecoverySettings: Sendable {
     /// Replicas of this broker that fetch a snapshot at a time.
     public var groupsMax = 4
-    /// Bytes a second that this broker reads from disk for others, and fetches for itself; each counted apart.
+    /// Bytes a second that this broker reads from disk for others, and fetches for itself.
     public var bytesPerSecond = 128 << 20
     /// The bytes of one piece of a snapshot.
-    public var rangeBytes = 1 << 20
-    /// Pieces of one snapshot that are asked for at a time.
-    public var rangesInFlight = 2
+    public var rangeBytes = 4 << 20
     /// How long a piece may take.
     public var rangeTimeout = Duration.seconds(10)
     /// Ticks that a snapshot is kept for a peer that does not ask for it.

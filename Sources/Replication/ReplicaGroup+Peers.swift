@@ -53,7 +53,7 @@ extension ReplicaGroup {
         } else if failure == nil, observer != nil {
             step(message, from: peer)
             run()
-            if case .heartbeat(let heartbeat) = message.body { becomeQuiet(heartbeat, message.term, peer) }
+            if case .heartbeat(let heartbeat) = message.body { heard(heartbeat, message.term, peer) }
         }
     }
 
@@ -198,6 +198,9 @@ extension ReplicaGroup {
     func tick(_ now: UInt64) -> UInt64 {
         guard failure == nil, hasPeers else { return .max }
         guard !isRunning else { return now + 1 }
+        tickOffer(now)
+        fetch?.tick()
+        tickLoads()
         let due = nextTick(now - 1)
         if due > now { return due }
         catchUpTicks()
@@ -210,6 +213,7 @@ extension ReplicaGroup {
     ///
     /// Followers are left alone until an election could be due, leaders until heartbeats are.
     private func nextTick(_ now: UInt64) -> UInt64 {
+        if fetch != nil || offer != nil || !delayedLoads.isEmpty { return now + 1 }
         switch core.role {
         case .follower:
             // The wait for a leader is never shorter than this.
@@ -250,10 +254,25 @@ extension ReplicaGroup {
     }
 
     /// Remembers a heartbeat that changed nothing.
-    private func becomeQuiet(_ heartbeat: Raft.Heartbeat, _ term: Term, _ peer: NodeID) {
-        guard core.role == .follower, core.leader == peer, core.term == term, failure == nil,
+    ///
+    /// A leader that confirms more than this replica knows to be its own has compared the logs before this one was started
+    /// anew, and has nothing more to send. It is told that something did not fit, so that it compares again: otherwise
+    /// this replica would learn what is committed with the next entry only.
+    private func heard(_ heartbeat: Raft.Heartbeat, _ term: Term, _ peer: NodeID) {
+        guard core.role == .follower, core.leader == peer, core.term == term, failure == nil, !isInstalling,
             let answer = lastHeartbeatAnswer, answer.round == heartbeat.round
         else { return }
-        quiet = QuietHeartbeat(from: peer, term: term, heartbeat: heartbeat, answer: answer)
+        guard heartbeat.committed > core.committedIndex else {
+            quiet = QuietHeartbeat(from: peer, term: term, heartbeat: heartbeat, answer: answer)
+            return
+        }
+        let known = core.committedIndex
+        let rejection = Raft.AppendResponse.Rejection(
+            previous: max(heartbeat.committed, core.lastIndex).next,
+            hint: Raft.Position(index: core.lastIndex, term: core.lastTerm))
+        let response = Raft.AppendResponse(
+            appended: known, flushed: min(known, core.flushedIndex), rejection: rejection, isTrusted: answer.isTrusted,
+            session: answer.session)
+        host?.post(PeerMessage(group: id, term: term, body: .appendResponse(response)), to: peer)
     }
 }

@@ -107,6 +107,7 @@ extension ReplicaGroup {
     func leftLeadership(leader: NodeID?) {
         if let host { heardAt = host.now }
         log.onSealed = nil
+        delayedLoads = []
         requests.failAll(.refused(.notLeader(leader: leader)))
     }
 
@@ -140,6 +141,7 @@ extension ReplicaGroup {
         case .needEntries(let request): load(request)
         case .configurationChanged(let configuration, _):
             hasPeers = !configuration.isOnly(node)
+            (log as? PartitionLog)?.isReplicated = hasPeers
             host?.configured(self)
             observer?.replicaConfigured(configuration, isCommitted: false)
         case .configurationCommitted(let configuration, let index):
@@ -158,11 +160,26 @@ extension ReplicaGroup {
     // MARK: Catching up from the log
 
     /// Loads stored entries for a peer, from memory or from the disk.
+    ///
+    /// What lies on the disk only waits for its turn with the governor.
     private func load(_ request: Raft.EntriesRequest) {
+        let isCold = log.sealedEntries(from: request.from, through: request.from) == nil
+        if isCold, let host, !host.governor.take(request.bytesMax) {
+            delayedLoads.append(request)
+            return host.wake(self)
+        }
         log.readEntries(from: request.from, through: request.through, maxBytes: request.bytesMax) {
             [weak self] result in
             self?.enter { self?.loaded(request, result) }
         }
+    }
+
+    /// Tries again what had to wait.
+    func tickLoads() {
+        guard !delayedLoads.isEmpty else { return }
+        let waiting = delayedLoads
+        delayedLoads = []
+        for request in waiting { load(request) }
     }
 
     private func loaded(_ request: Raft.EntriesRequest, _ result: Result<[StoredEntry], StoreError>) {

@@ -61,6 +61,13 @@ public final class ReplicaGroup {
     var seen = SeenRole()
     var followers = FollowerActivity()
     var requests = PendingRequests()
+    var offer: SnapshotOffer?
+    var isMakingOffer = false
+    /// Loads of cold entries that wait for the governor.
+    var delayedLoads: [Raft.EntriesRequest] = []
+    var fetch: SnapshotFetch?
+    /// Set while a snapshot replaces the log.
+    var isInstalling = false
 
     private enum Input {
         case start
@@ -87,6 +94,7 @@ public final class ReplicaGroup {
         committed = durable.committed
         hasPeers = !durable.configurations.current.configuration.isOnly(node)
         core = Raft.Instance(id: node, group: log.id, settings: settings, state: durable, seed: seed)
+        (log as? PartitionLog)?.isReplicated = hasPeers
     }
 
     /// Begins to take part: the only voter of a group elects itself at once.
@@ -107,6 +115,9 @@ public final class ReplicaGroup {
         observer = nil
         isStarted = false
         held.removeAll()
+        fetch?.cancel()
+        fetch = nil
+        dropOffer()
         requests.failAll(.refused(.notLeader(leader: nil)))
     }
 
@@ -147,7 +158,7 @@ public final class ReplicaGroup {
     /// The core forgets only what is committed and durable here.
     public func noteCompaction() {
         let first = log.firstIndex
-        guard first > core.firstIndex else { return }
+        guard first > core.firstIndex, !isInstalling else { return }
         core.compacted(through: min(first.previous, committed, core.flushedIndex))
     }
 

@@ -8,7 +8,7 @@ internal import DequeModule
 public import LogStore
 public import Model
 internal import NIOCore
-internal import Raft
+public import Raft
 internal import Telemetry
 
 /// One change of the stored state.
@@ -31,18 +31,30 @@ public protocol StateMachineLogic: AnyObject {
     func apply(_ command: [UInt8], at index: LogIndex) -> [StateWrite]
     /// This broker leads the group and has applied everything before its term.
     func stateMachineLeads(term: Term)
-    /// This broker does not lead the group any more.
+    /// This broker does not lead the group.
+    ///
+    /// Also when only the leader became known, or unknown.
     func stateMachineFollows()
+    /// A snapshot has replaced the stored state: load all of it again; entries behind `index` are applied next.
+    func stateMachineReloads(at index: LogIndex)
     /// The group cannot go on on this broker.
     func stateMachineFailed(_ error: StoreError)
+}
+
+extension StateMachineLogic {
+    /// Logic that cannot load again is out of service.
+    public func stateMachineReloads(at index: LogIndex) {
+        stateMachineFailed(.index("a snapshot up to \(index) replaced the state under logic that cannot load it"))
+    }
 }
 
 /// Drives a state machine on a Raft group without segments.
 ///
 /// Confined to the group's event loop.
 ///
-/// Invariant: `applied <= replica.committed`; commands are applied in index order, each exactly once in memory; the
-/// store may lose a suffix of what was applied, never something before it (storage rule R7).
+/// Invariant: `applied <= min(replica.committed, replica.log.flushedIndex)`; commands are applied in index order, each
+/// exactly once in memory; the store may lose a suffix of what was applied, never something before it (storage rule R7), and
+/// never reflects an entry that this replica's log could lose.
 public final class ReplicatedStateMachine: ReplicaObserver {
     /// What a proposal's proposer is told after it was applied.
     public typealias Completion = (Result<LogIndex, ReplicationError>) -> Void
@@ -67,6 +79,8 @@ public final class ReplicatedStateMachine: ReplicaObserver {
     private var pending = Deque<Pending>()
     private var committed: LogIndex
     private var isReading = false
+    /// Counts the snapshots that replaced the state: what was read before them is of no use.
+    private var generation = 0
     private var confirmedTerm: Term?
     private var announcedTerm: Term?
     private var failure: StoreError?
@@ -86,6 +100,7 @@ public final class ReplicatedStateMachine: ReplicaObserver {
         self.committed = applied
         self.compaction = compaction
         self.compaction.begin(at: applied)
+        (replica.log as? CommandLog)?.stateFamily = family
         if applied > replica.log.lastIndex || applied.next < replica.log.firstIndex {
             failure = .index(
                 "the state of \(replica.id) reflects entry \(applied), its log holds \(replica.log.firstIndex) to "
@@ -145,6 +160,19 @@ public final class ReplicatedStateMachine: ReplicaObserver {
         advance()
     }
 
+    /// Applies what was committed before it was durable here.
+    public func replicaFlushed(upTo index: LogIndex) { if applied < committed { advance() } }
+
+    /// Goes on behind the snapshot.
+    public func replicaInstalled(_ position: Raft.Position) {
+        generation += 1
+        isReading = false
+        applied = position.index
+        committed = max(committed, position.index)
+        compaction.begin(at: applied)
+        logic?.stateMachineReloads(at: applied)
+    }
+
     /// Tells every proposer.
     public func replicaFailed(_ error: StoreError) {
         if announcedFailure { return }
@@ -159,7 +187,7 @@ public final class ReplicatedStateMachine: ReplicaObserver {
     // MARK: Applying
 
     private func advance() {
-        while applied < committed, failure == nil {
+        while applied < min(committed, replica.log.flushedIndex), failure == nil {
             if let first = pending.first, first.index == applied.next {
                 pending.removeFirst()
                 apply(first.command, at: first.index)
@@ -182,10 +210,11 @@ public final class ReplicatedStateMachine: ReplicaObserver {
     private func read() {
         guard !isReading else { return }
         isReading = true
-        var last = committed
+        var last = min(committed, replica.log.flushedIndex)
+        let asked = generation
         if let first = pending.first { last = min(last, first.index.previous) }
         replica.log.readEntries(from: applied.next, through: last, maxBytes: 4 << 20) { [weak self] answer in
-            guard let self else { return }
+            guard let self, self.generation == asked else { return }
             self.isReading = false
             switch answer {
             case .success(let entries):

@@ -129,6 +129,7 @@ struct OverviewPage {
         [
             ("segments", "segments", files.segments), ("journal", "journal", files.journal),
             ("index", "index database", files.index), ("recycled", "recycled segments", files.recycled),
+            ("staging", "snapshots to come", files.staging),
             ("unknown", "unknown", files.unknown), ("total", "total", files.total),
         ]
     }

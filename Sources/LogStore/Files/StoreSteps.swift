@@ -25,6 +25,7 @@ package final class StoreSteps: Sendable {
         case apply
         case codec
         case read
+        case stage
     }
 
     private struct Body: Sendable {

@@ -339,6 +339,7 @@ struct ApplyLoop: ~Copyable {
         dropDeferred { $0.group == group }
         try indexed { () throws(IndexError) in try core.index.deleteGroup(group) }
         try core.files.deleteGroup(group)
+        try core.removeStage(of: group)
     }
 
     // MARK: Checkpoints

@@ -31,6 +31,7 @@ final class StoreCore: Sendable {
     /// One for each reader thread.
     let readQueues: [Mailbox<ReadJob>]
     let readCache: ReadCache
+    let stageQueue = Mailbox<StageJob>()
     let marks: Condition<JournalMarks>
     /// Bytes that were appended and are not durable.
     let pending = Atomic(0)
@@ -48,6 +49,8 @@ final class StoreCore: Sendable {
     private struct State: Sendable {
         var failure: StoreError?
         var handles: [GroupID: GroupHandle] = [:]
+        /// Groups that a snapshot was staged for in this run.
+        var staging: Set<GroupID> = []
     }
 
     init(
@@ -157,6 +160,12 @@ final class StoreCore: Sendable {
             if state.handles[handle.id] === handle { state.handles.removeValue(forKey: handle.id) }
         }
     }
+
+    /// Notes that the thread `store-stage` works for a group.
+    func noteStaging(_ group: GroupID) { state.withLock { _ = $0.staging.insert(group) } }
+
+    /// Whether it may be at work for the group.
+    func isStaging(_ group: GroupID) -> Bool { state.withLock { $0.staging.contains(group) } }
 
     /// How many logs are open.
     var openLogs: Int { state.withLock { $0.handles.count } }

@@ -16,32 +16,37 @@ public final class CommandLog: GroupLog {
     /// See the type.
     public let id: GroupID
     /// See the type.
-    public private(set) var lastIndex: LogIndex
+    public internal(set) var lastIndex: LogIndex
     /// See the type.
-    public private(set) var lastTerm: Term
+    public internal(set) var lastTerm: Term
     /// See the type.
-    public private(set) var hardState: HardStateRecord
+    public internal(set) var hardState: HardStateRecord
     /// See the type.
-    public private(set) var termStarts: [TermStart]
+    public internal(set) var termStarts: [TermStart]
     /// See the type.
-    public private(set) var configurations: [ConfigurationRecord]
+    public internal(set) var configurations: [ConfigurationRecord]
     /// See the type.
     public var onFlushed: ((LogIndex, Term) -> Void)?
     /// See the type.
     public var onFailed: ((StoreError) -> Void)?
 
-    private let core: StoreCore
-    private let handle: GroupHandle
-    private var meta: GroupMeta
-    private var progress: LogProgress
-    private var lastChecksum: UInt32 = 0
-    private var recent: Deque<StoredEntry> = []
-    private var recentBytes = 0
-    private var nextTicket: UInt64 = 0
+    let core: StoreCore
+    let handle: GroupHandle
+    var meta: GroupMeta
+    var progress: LogProgress
+    var lastChecksum: UInt32 = 0
+    var recent: Deque<StoredEntry> = []
+    var recentBytes = 0
+    var nextTicket: UInt64 = 0
     private var hardStateWaiters: Deque<(ticket: UInt64, completion: () -> Void)> = []
-    private var reads: [UInt64: (ReadOutcome) -> Void] = [:]
-    private var failure: StoreError?
-    private var isClosed = false
+    var reads: [UInt64: (ReadOutcome) -> Void] = [:]
+    var failure: StoreError?
+    var isClosed = false
+    /// The family of the state machine, for snapshots of it.
+    public var stateFamily: StateFamily?
+    /// The state that a snapshot was made of.
+    var image = ByteBuffer()
+    var desk = SnapshotDesk()
 
     /// How much of the log is kept in memory.
     static let recentBytesMax = 4 << 20
@@ -251,6 +256,7 @@ public final class CommandLog: GroupLog {
         hardStateWaiters.removeAll()
         for (_, completion) in reads { completion(.failure(.closed)) }
         reads.removeAll()
+        for completion in desk.takeAll() { completion(.failure(.closed)) }
         core.unregister(handle)
         handle.attach(nil)
     }
@@ -276,6 +282,7 @@ public final class CommandLog: GroupLog {
                 if !isClosed { waiter.completion() }
             }
         case .read(let ticket, let outcome): reads.removeValue(forKey: ticket)?(outcome)
+        case .staged(let ticket, let outcome): desk.take(ticket)?(outcome)
         case .failed(let error):
             failure = error
             onFailed?(error)
@@ -283,7 +290,7 @@ public final class CommandLog: GroupLog {
         }
     }
 
-    private func later(_ body: @escaping () -> Void) {
+    func later(_ body: @escaping () -> Void) {
         handle.owner.eventLoop.assumeIsolated().execute(body)
     }
 

@@ -55,6 +55,8 @@ enum GroupEvent: Sendable {
     case encoded(EncodedPayload)
     /// A read has ended.
     case read(ticket: UInt64, ReadOutcome)
+    /// Receiving a snapshot has come further.
+    case staged(ticket: UInt64, StageOutcome)
     /// The store failed.
     case failed(StoreError)
 }

@@ -17,6 +17,9 @@ extension PartitionLog {
         precondition(draft.term >= lastTerm, "\(id): term \(draft.term) after \(lastTerm)")
         precondition(draft.baseOffset == logEndOffset, "\(id): offset \(draft.baseOffset) at \(logEndOffset)")
         precondition(draft.recordCount >= 0 && draft.kind != .footer, "\(id): not an entry: \(draft.kind)")
+        if case .decided(false) = draft.segmentStart, waiting.isEmpty, let last = segments.last, last.isSealed {
+            try reopenLast(before: draft.index)
+        }
         var entry = WaitingEntry(draft: draft, startsTerm: draft.term > (termStarts.last?.term ?? .zero))
         if entry.startsTerm {
             termStarts.append(TermStart(term: draft.term, firstIndex: draft.index, firstOffset: draft.baseOffset))

@@ -97,6 +97,27 @@ extension PartitionLog {
         return entries
     }
 
+    /// Takes up a closed segment again, because the leader's next entry belongs into it.
+    ///
+    /// This replica closed it for an entry that was cut or lost. The way is that of a truncation, of nothing but the
+    /// footer: everything before is in its place when the file is cut.
+    func reopenLast(before index: LogIndex) throws(StoreError) {
+        let number = segments.count - 1
+        let info = segments[number]
+        segments[number].isSealed = false
+        segments[number].sparse = try sparseEntries(of: info)
+        let marker = CutMarker(
+            from: index, at: SegmentPosition(segment: info.segment.base, position: UInt32(info.end)),
+            number: UInt64(progress.generation))
+        var marked = meta
+        marked.cut = marker
+        core.flushQueue.post(
+            .cut(
+                Cut(
+                    handle: handle, meta: marked, segment: info.segment, marker: marker, offset: info.endOffset,
+                    deleted: [])))
+    }
+
     // MARK: Finding frames
 
     private func lastFrame(of info: SegmentInfo) throws(StoreError) -> FrameHeader {
@@ -132,9 +153,11 @@ extension PartitionLog {
     /// nothing else are removed.
     public func trim(to offset: Offset) throws(StoreError) {
         try checkOpen()
-        guard offset > meta.logStartOffset else { return }
+        guard offset > meta.logStartOffset, !isInstalling else { return }
         precondition(offset <= logEndOffset, "\(id): trim to \(offset) past \(logEndOffset)")
-        let count = segments.prefix { $0.isSealed && $0.endOffset <= offset && $0.lastIndex <= progress.applied }.count
+        let count = segments.prefix {
+            $0.isSealed && $0.endOffset <= offset && $0.lastIndex <= progress.applied && !isPinned($0)
+        }.count
         removeOldest(count, logStart: offset)
     }
 
@@ -144,15 +167,19 @@ extension PartitionLog {
         now: WallTime, retentionMilliseconds: Int64?, retentionBytes: Int?, upTo end: Offset
     ) throws(StoreError) {
         try checkOpen()
+        guard !isInstalling else { return }
         if let active = segments.last, !active.isSealed, active.end > 0, waiting.isEmpty,
             isOld(active, now: now) || isExpired(active, now, retentionMilliseconds)
         {
-            sealActive()
+            // Where there are other replicas, all begin a segment with the same entry: the leader's next one.
+            if isReplicated { wantsRoll = true } else { sealActive() }
         }
         var left = sizeBytes
         var count = 0
         for info in segments {
-            guard info.isSealed, info.endOffset <= end, info.lastIndex <= progress.applied else { break }
+            guard info.isSealed, info.endOffset <= end, info.lastIndex <= progress.applied, !isPinned(info) else {
+                break
+            }
             let isTooMuch = retentionBytes.map { $0 >= 0 && left - info.end >= $0 } ?? false
             let hasNothing = info.endOffset <= meta.logStartOffset
             guard hasNothing || isTooMuch || isExpired(info, now, retentionMilliseconds) else { break }
@@ -162,6 +189,8 @@ extension PartitionLog {
         guard count > 0 else { return }
         removeOldest(count, logStart: max(meta.logStartOffset, segments[count - 1].endOffset))
     }
+
+    private func isPinned(_ info: SegmentInfo) -> Bool { pinnedFrom.map { info.segment.base >= $0 } ?? false }
 
     private func isExpired(_ info: SegmentInfo, _ now: WallTime, _ limit: Int64?) -> Bool {
         guard let limit, limit >= 0 else { return false }
@@ -201,7 +230,7 @@ extension PartitionLog {
 
     /// Stores the producers' state as of `offset`, which every entry up to now is reflected in.
     public func saveProducerSnapshot(_ bytes: [UInt8], at offset: Offset) {
-        guard failure == nil, !isClosed else { return }
+        guard failure == nil, !isClosed, !isInstalling else { return }
         let snapshot = ProducerSnapshot(offset: offset, index: lastIndex, bytes: bytes)
         producerSnapshot = snapshot
         core.flushQueue.post(.forward(.producerSnapshot(id, snapshot)))

@@ -60,6 +60,13 @@ public final class PartitionLog: GroupLog {
     var wantsRoll = false
     var failure: StoreError?
     var isClosed = false
+    /// The first segment of a snapshot that is being read: retention leaves it and all behind it.
+    var pinnedFrom: LogIndex?
+    /// Whether other replicas store the same segments, so that only the leader decides where they begin.
+    public var isReplicated = false
+    /// Set while a snapshot replaces the log.
+    var isInstalling = false
+    var desk = SnapshotDesk()
     private var nextTicket: UInt64 = 0
     private var hardStateWaiters: Deque<(ticket: UInt64, completion: () -> Void)> = []
     private var reads: [UInt64: (ReadOutcome) -> Void] = [:]
@@ -216,6 +223,7 @@ public final class PartitionLog: GroupLog {
             }
         case .encoded(let payload): encoded(payload)
         case .read(let ticket, let outcome): reads.removeValue(forKey: ticket)?(outcome)
+        case .staged(let ticket, let outcome): desk.take(ticket)?(outcome)
         case .failed(let error):
             failure = error
             onFailed?(error)
@@ -320,6 +328,7 @@ public final class PartitionLog: GroupLog {
         hardStateWaiters.removeAll()
         for (_, completion) in reads { completion(.failure(.closed)) }
         reads.removeAll()
+        for completion in desk.takeAll() { completion(.failure(.closed)) }
         if waiting.isEmpty {
             finishClosing()
         } else {

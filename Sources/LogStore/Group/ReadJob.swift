@@ -37,6 +37,12 @@ enum ReadQuery: Sendable {
     case timestamp(Int64, from: Offset, upTo: Offset)
     /// Entries of a command log, from the index.
     case commands(from: LogIndex, through: LogIndex, bytesMax: Int)
+    /// What a snapshot up to an entry consists of.
+    case describe([SnapshotRange], through: LogIndex)
+    /// Bytes of a segment file.
+    case bytes(Segment, from: Int, count: Int)
+    /// The keys of a state machine.
+    case state(StateFamily)
 }
 
 /// What a read found.
@@ -44,6 +50,9 @@ enum ReadOutcome: Sendable {
     case batches(ReadResult)
     case entries([StoredEntry])
     case timestamp(TimestampMatch?)
+    case described([SnapshotSegment], producers: ProducerSnapshot?)
+    case bytes(ByteBuffer)
+    case state(AppliedPosition, ByteBuffer)
     case failure(StoreError)
 }
 

@@ -67,6 +67,14 @@ struct ReaderThread {
             case .commands(let from, let through, let bytesMax):
                 return .entries(
                     try core.index.commands(of: group, from: from, through: through, bytesMax: bytesMax))
+            case .describe(let ranges, let last):
+                let segments = try Self.describe(ranges, through: last, core)
+                return .described(segments, producers: try Self.producers(of: group, notAfter: last, core))
+            case .bytes(let segment, let position, let count):
+                return .bytes(try Self.bytes(of: segment, from: position, count: count, core))
+            case .state(let family):
+                let (applied, image) = try Self.state(of: group, in: family, core)
+                return .state(applied, image)
             }
         } catch {
             return .failure(error)

@@ -95,6 +95,13 @@ struct LogProgress: Sendable, Hashable {
         applied = min(applied, index.previous)
     }
 
+    /// Another log has taken the place of this one: nothing that was under way counts.
+    mutating func reset(to last: LogIndex) {
+        cuts.append(LogIndex(1))
+        flushed = last
+        applied = last
+    }
+
     /// Notes a flush; returns whether something became durable.
     mutating func noteFlushed(_ index: LogIndex, generation: Int) -> Bool {
         let index = visible(index, generation)

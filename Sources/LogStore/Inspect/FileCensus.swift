@@ -21,6 +21,8 @@ public struct FileCensus: Sendable, Hashable {
     public var journal = Tally()
     /// Files of deleted segments, to be used again.
     public var recycled = Tally()
+    /// Snapshots on their way here.
+    public var staging = Tally()
     /// Files of the index database.
     public var index = Tally()
     /// What belongs to nothing.
@@ -28,7 +30,7 @@ public struct FileCensus: Sendable, Hashable {
 
     /// All of them.
     public var total: Tally {
-        [segments, journal, recycled, index, unknown].reduce(into: Tally()) {
+        [segments, journal, recycled, staging, index, unknown].reduce(into: Tally()) {
             $0.files += $1.files
             $0.bytes += $1.bytes
         }
@@ -57,6 +59,10 @@ extension StoreReader {
             case "rocksdb": try tally(name, &files.index)
             case "journal": try tally(name, &files.journal, &warnings, &files.unknown) { $0.hasSuffix(".jnl") }
             case "recycled": try tally(name, &files.recycled, &warnings, &files.unknown) { UInt64($0) != nil }
+            case "staging":
+                for folder in try system.list(directory + "/staging").sorted(by: Self.byNumber) {
+                    try tally("staging/" + folder, &files.staging)
+                }
             case "groups":
                 for folder in try system.list(directory + "/groups").sorted(by: Self.byNumber) {
                     try census(of: folder, known, &files, &warnings)

@@ -38,3 +38,23 @@ public struct RecoveredGroup: Sendable {
     var lastChecksum: UInt32 = 0
     var maxTimestamp: Int64 = -1
 }
+
+extension RecoveredGroup {
+    /// A group whose entries are commands, as the index database has it.
+    init(commands record: GroupRecord, meta known: GroupMeta) {
+        var meta = known
+        // The suffix went in the batch that wrote the marker.
+        meta.cut = nil
+        self.init(
+            id: record.id, meta: meta, hardState: record.hardState ?? HardStateRecord(term: .zero, votedFor: nil),
+            lastIndex: record.last?.index ?? meta.firstIndex.previous,
+            lastTerm: record.last?.pointer.term ?? meta.previousTerm, logEndOffset: .zero)
+        if lastIndex < meta.firstIndex {
+            lastIndex = meta.firstIndex.previous
+            lastTerm = meta.previousTerm
+        }
+        termStarts = record.termStarts
+        configurations = [ConfigurationRecord](decoding: meta.configurations) ?? []
+        if lastTerm > hardState.term { hardState = HardStateRecord(term: lastTerm, votedFor: nil) }
+    }
+}

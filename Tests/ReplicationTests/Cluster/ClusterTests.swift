@@ -24,7 +24,8 @@ import Testing
         #expect(try cluster.segments(cluster.nodes[0]).count > 3)
         #expect(cluster.replicas.filter(\.isLeading).count == 1)
         for replica in cluster.replicas where !replica.isLeading {
-            #expect(replica.appended.last == leader.log.lastIndex && replica.log.logEndOffset == leader.log.logEndOffset)
+            #expect(
+                replica.appended.last == leader.log.lastIndex && replica.log.logEndOffset == leader.log.logEndOffset)
         }
         #expect(leader.group.inSyncReplicas.count == count)
     }

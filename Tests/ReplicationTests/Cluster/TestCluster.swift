@@ -22,6 +22,9 @@ final class TestNode {
     var store: LogStore?
     var host: GroupHost?
     var replica: TestReplica?
+    /// A state machine instead of a partition.
+    var machine: ReplicatedStateMachine?
+    var ledger: Ledger?
     var owner: CompletionOwner?
 
     init(_ id: NodeID) throws {
@@ -83,9 +86,12 @@ final class TestCluster {
         node.host = host
         let bound = NIOLoopBound(host, eventLoop: loop)
         let requests = PeerRequestTable()
+        let hosts = GroupHosts([bound], loops: [loop])
+        hosts.serve(on: requests)
         network.connect(
             node.id,
-            TestNetwork.Receiver(messages: { peer, messages in bound.value.receive(messages, from: peer) }, requests: requests))
+            TestNetwork.Receiver(
+                messages: { peer, messages in hosts.receive(messages, from: peer) }, requests: requests))
         if withReplica { try startReplica(node) }
     }
 
@@ -110,6 +116,9 @@ final class TestCluster {
         guard let store = node.store else { return }
         network.connect(node.id, nil)
         if loss != nil, store.core.failure == nil { store.core.fail(.closed, during: "the end of the scenario") }
+        node.machine?.replica.stop()
+        node.machine?.replica.log.close()
+        node.machine = nil
         node.replica?.group.stop()
         node.replica?.log.close()
         node.host?.stop()
@@ -128,6 +137,12 @@ final class TestCluster {
         node.disk = node.disk.afterCrash(loss, seed: random.next())
     }
 
+    /// Lets go of the records below `offset`, as retention does.
+    func trim(_ replica: TestReplica, to offset: Offset) throws {
+        try replica.log.trim(to: offset)
+        replica.group.whenIdle { replica.group.noteCompaction() }
+    }
+
     // MARK: Time
 
     /// One step of everything.
@@ -142,7 +157,7 @@ final class TestCluster {
 
     /// Pumps until `condition` holds.
     func run(
-        _ what: @autoclosure () -> String = "", steps: Int = 40_000, until condition: () throws -> Bool
+        _ what: @autoclosure () -> String = "", steps: Int = 10_000, until condition: () throws -> Bool
     ) throws {
         for _ in 0..<steps {
             if try condition() { return }
@@ -206,6 +221,24 @@ final class TestCluster {
         try run("\(last) to be committed") { replica.group.committed >= last }
     }
 
+    /// Changes the members, as soon as the leader agrees, and waits until that is done.
+    func change(_ leader: TestReplica, to target: Raft.Configuration) throws {
+        var outcome: Result<LogIndex, ReplicationError>?
+        leader.group.changeMembership(to: target) { outcome = $0 }
+        try run("\(target)") {
+            switch outcome {
+            case .success: return true
+            case .failure(.refused(.laggingVoters)), .failure(.refused(.changeInProgress)):
+                outcome = nil
+                pump()
+                leader.group.changeMembership(to: target) { outcome = $0 }
+            case .failure(let error): throw error
+            case nil: break
+            }
+            return false
+        }
+    }
+
     /// Pumps until all running replicas hold the same, committed and in their segments.
     func settle(_ ids: [NodeID]? = nil) throws {
         try run("equal replicas") {
@@ -213,14 +246,16 @@ final class TestCluster {
             guard let leader = running.first(where: \.isLeading) else { return false }
             return running.allSatisfy { replica in
                 replica.log.lastIndex == leader.log.lastIndex && replica.group.committed == leader.log.lastIndex
-                    && replica.log.flushedIndex == leader.log.lastIndex && replica.log.progress.applied == leader.log.lastIndex
+                    && replica.log.flushedIndex == leader.log.lastIndex
+                    && replica.log.progress.applied == leader.log.lastIndex
             }
         }
     }
 
-    /// The segments of a broker, by base, without the room behind their frames.
+    /// The segments of a broker, by base, as far as there are frames: a file may have bytes of an earlier life behind them.
     func segments(_ node: TestNode) throws -> [LogIndex: [UInt8]] {
         let store = try #require(node.store)
+        let last = try #require(node.replica).log.lastIndex
         store.checkpoint()
         let directory = Segment.directory(of: Self.group, root: store.settings.directory)
         var segments: [LogIndex: [UInt8]] = [:]
@@ -229,9 +264,11 @@ final class TestCluster {
             let file = try node.disk.open(directory + "/" + name, .read)
             var bytes = ByteBuffer()
             _ = try file.read(try file.size(), at: 0, into: &bytes)
-            var content = Array(bytes.readableBytesView)
-            while content.last == 0 { content.removeLast() }
-            segments[base] = content
+            var end = 0
+            while case .header(let header) = FrameHeader.probe(bytes.readableBytesSpan, at: end),
+                header.group == Self.group, header.index >= base, header.kind == .footer || header.index <= last
+            { end += header.frameBytes }
+            segments[base] = Array(bytes.readableBytesView.prefix(end))
         }
         return segments
     }
@@ -250,7 +287,8 @@ final class TestCluster {
                 let other = try #require(first[base])
                 let at = zip(one, other).enumerated().first { $0.element.0 != $0.element.1 }?.offset
                 Issue.record(
-                    "\(node.id): segment \(base) differs at \(at.map(String.init) ?? "its end"), \(one.count) bytes, \(other.count)")
+                    "\(node.id): segment \(base) differs at \(at.map(String.init) ?? "its end"), \(one.count) bytes, \(other.count)"
+                )
             }
             if let least = common.min() {
                 let mine = segments.keys.filter { $0 >= least }

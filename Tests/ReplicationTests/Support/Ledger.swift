@@ -18,7 +18,10 @@ final class Ledger: StateMachineLogic {
     private(set) var terms: [Term] = []
     private(set) var failures: [StoreError] = []
     private(set) var resignations = 0
+    private(set) var reloads: [LogIndex] = []
     var onLeading: (() -> Void)?
+    /// Where the state is stored, to load it again.
+    var store: IndexDatabase?
 
     /// The ledger as it was stored.
     convenience init(loading index: IndexDatabase) throws {
@@ -43,6 +46,14 @@ final class Ledger: StateMachineLogic {
     func stateMachineLeads(term: Term) {
         terms.append(term)
         onLeading?()
+    }
+
+    func stateMachineReloads(at index: LogIndex) {
+        precondition(applied.last.map { $0 <= index } ?? true, "\(index) after \(applied)")
+        reloads.append(index)
+        guard let store, let stored = try? Ledger(loading: store) else { return }
+        accounts = stored.accounts
+        applied.append(index)
     }
 
     func stateMachineFollows() { resignations += 1 }

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// GroupHosts.swift
+// The hosts of all loops of a broker: brings what peers send to the loop of its group, one hop for each batch.
+
+public import Model
+public import NIOCore
+
+/// The way from the peers' connections to the replicas.
+///
+/// Any thread. Groups live on the loop that their number says, as everything of a broker does.
+public final class GroupHosts: Sendable {
+    private let hosts: [NIOLoopBound<GroupHost>]
+    private let loops: [any EventLoop]
+
+    /// Takes the hosts of all loops, in the order of the loops; must be called on one of them or before they run.
+    ///
+    /// Each host was made for the loop in the same place.
+    public init(_ hosts: [NIOLoopBound<GroupHost>], loops: [any EventLoop]) {
+        precondition(hosts.count == loops.count && !hosts.isEmpty, "\(hosts.count) hosts for \(loops.count) loops")
+        self.hosts = hosts
+        self.loops = loops
+    }
+
+    /// The place of a group's loop.
+    private func place(of group: GroupID) -> Int { Int(group.rawValue % UInt64(hosts.count)) }
+
+    /// Messages of a peer, as ``PeerEvents/messages`` brings them.
+    public func receive(_ messages: [PeerMessage], from peer: NodeID) {
+        guard hosts.count > 1 else { return deliver(messages, from: peer, to: 0) }
+        var batches = [[PeerMessage]](repeating: [], count: hosts.count)
+        for message in messages { batches[place(of: message.group)].append(message) }
+        for (place, batch) in batches.enumerated() where !batch.isEmpty { deliver(batch, from: peer, to: place) }
+    }
+
+    private func deliver(_ messages: [PeerMessage], from peer: NodeID, to place: Int) {
+        let host = hosts[place]
+        let loop = loops[place]
+        if loop.inEventLoop { return host.value.receive(messages, from: peer) }
+        loop.execute { host.value.receive(messages, from: peer) }
+    }
+
+    /// Serves the requests that replicas make of each other.
+    public func serve(on table: PeerRequestTable) {
+        for type in [PeerRequestType.snapshotManifest, .snapshotRange] {
+            table.serve(type) { [self] request, answer in
+                guard let asked = SnapshotRequest(request.body) else {
+                    return answer(.failure(.failed("not a request for a snapshot")))
+                }
+                let place = place(of: asked.group)
+                let host = hosts[place]
+                loops[place].execute { host.value.serve(asked, answer: answer) }
+            }
+        }
+    }
+}

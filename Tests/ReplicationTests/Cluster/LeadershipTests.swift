@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// LeadershipTests.swift
+// Handing over, confirming reads, replicas that may not vote, disks that fail, and what groups cost that have nothing to do.
+
+import CrashScenario
+import Model
+import NIOCore
+import Raft
+import RocksKV
+import Telemetry
+import Testing
+
+@testable import LogStore
+@testable import Replication
+
+@Suite struct LeadershipTests {
+    @Test func leadershipIsHandedOver() throws {
+        let cluster = try TestCluster(3, seed: 21)
+        try cluster.startAll()
+        let old = try cluster.leader()
+        try cluster.produce(10, to: old)
+        let target = try #require(cluster.nodes.first { $0.id != old.node })
+        var outcome: Result<Raft.TransferOutcome, ReplicationError>?
+        old.group.transferLeadership(to: target.id) { outcome = $0 }
+        try cluster.run("the transfer") { outcome != nil && target.replica?.isLeading == true }
+        guard case .success(.handedOver) = outcome else {
+            Issue.record("\(String(describing: outcome))")
+            return
+        }
+        #expect(!old.isLeading && old.group.leader == target.id)
+        old.group.transferLeadership(to: target.id) { outcome = $0 }
+        guard case .failure(.refused(.notLeader(leader: target.id))) = outcome else {
+            Issue.record("\(String(describing: outcome))")
+            return
+        }
+        try cluster.produce(5, to: try #require(target.replica))
+        try cluster.expectEqualSegments()
+    }
+
+    @Test func aReadIsConfirmedByAMajorityOrNotAtAll() throws {
+        let cluster = try TestCluster(3, seed: 22)
+        try cluster.startAll()
+        let leader = try cluster.leader()
+        try cluster.produce(3, to: leader)
+        var answer: Result<LogIndex, ReplicationError>?
+        leader.group.readIndex { answer = $0 }
+        try cluster.run("the read") { answer != nil }
+        guard case .success(let index) = answer else {
+            Issue.record("\(String(describing: answer))")
+            return
+        }
+        #expect(index == leader.group.committed)
+        answer = nil
+        cluster.network.isolate(leader.node, from: cluster.nodes.map(\.id))
+        leader.group.readIndex { answer = $0 }
+        try cluster.run("the refusal") { answer != nil }
+        guard case .failure(.refused(.notLeader)) = answer else {
+            Issue.record("\(String(describing: answer))")
+            return
+        }
+    }
+
+    @Test func anAmnesiacNeitherVotesNorLeads() throws {
+        let cluster = try TestCluster(3, seed: 23)
+        try cluster.startAll()
+        let leader = try cluster.leader()
+        try cluster.produce(10, to: leader)
+        try cluster.settle()
+        let others = cluster.nodes.filter { $0.id != leader.node }
+        let (forgetful, sound) = (others[0], others[1])
+        cluster.stop(forgetful, loss: .process)
+        try cluster.start(forgetful, withReplica: false)
+        let store = try #require(forgetful.store)
+        var batch = try store.metadata.makeBatch()
+        var meta = try #require(try store.metadata.groupMeta(of: TestCluster.group))
+        meta.isAmnesiac = true
+        batch.putGroupMeta(meta, of: TestCluster.group)
+        try batch.commit(durability: .synced)
+        try cluster.startReplica(forgetful)
+        #expect(forgetful.replica?.group.standing == .amnesiac)
+        // It is fed like the others, and does not count: without the third there is no majority.
+        try cluster.produce(5, to: leader)
+        try cluster.settle()
+        cluster.stop(cluster.node(leader.node), loss: .process)
+        try cluster.runTicks(200)
+        #expect(sound.replica?.isLeading == false && forgetful.replica?.isLeading == false)
+        #expect(forgetful.replica?.group.role == .follower)
+        try cluster.start(cluster.node(leader.node))
+        let next = try cluster.leader()
+        #expect(next.node != forgetful.id && !next.group.inSyncReplicas.contains(forgetful.id))
+        try cluster.expectEqualSegments()
+    }
+
+    @Test func aLeaderWhoseDiskFailsHandsOver() throws {
+        let cluster = try TestCluster(3, seed: 24)
+        try cluster.startAll()
+        let old = try cluster.leader()
+        try cluster.produce(5, to: old)
+        try cluster.settle()
+        let ticks = cluster.ticks
+        cluster.node(old.node).store?.core.fail(.closed, during: "a test")
+        let rest = cluster.nodes.map(\.id).filter { $0 != old.node }
+        let new = try cluster.leader(among: rest)
+        #expect(old.failures.count == 1 && !old.isLeading)
+        #expect(cluster.ticks - ticks < cluster.hostSettings.raft.electionTicks, "nobody had to wait for a timeout")
+        try cluster.produce(5, to: new)
+        #expect(throws: ReplicationError.self) { try cluster.propose(old) }
+    }
+
+    @Test func aGroupThatBecomesALoneOneAndBack() throws {
+        let cluster = try TestCluster(2, founders: 1, seed: 25)
+        try cluster.start(cluster.nodes[0])
+        let leader = try cluster.leader()
+        try cluster.produce(20, to: leader, bytes: 1_500)
+        let sent = cluster.network.sent.values.reduce(0, +)
+        #expect(sent == 0 && cluster.metrics.ticks.value == 0, "a lone voter needs neither time nor peers")
+        try cluster.start(cluster.nodes[1])
+        let both = cluster.nodes.map(\.id)
+        try cluster.change(leader, to: Raft.Configuration(voters: [both[0]], learners: [both[1]]))
+        try cluster.settle()
+        try cluster.change(leader, to: Raft.Configuration(voters: both))
+        try cluster.produce(5, to: leader)
+        try cluster.expectEqualSegments()
+        try cluster.change(leader, to: Raft.Configuration(voters: [both[0]]))
+        cluster.stop(cluster.nodes[1], loss: .process)
+        try cluster.produce(5, to: leader)
+    }
+
+    /// What 100 groups cost that have nothing to do: a heartbeat and its answer for each follower, and no core is entered
+    /// for followers.
+    @Test func idleGroupsCostLittle() throws {
+        let cluster = try TestCluster(3, seed: 26)
+        for node in cluster.nodes { try cluster.start(node, withReplica: false) }
+        var observers: [TestReplica] = []
+        let groups = 100
+        for node in cluster.nodes {
+            let store = try #require(node.store)
+            for number in 0..<groups {
+                let id = GroupID(rawValue: 2000 + UInt64(number))
+                let log = store.partitionLog(try store.recoverPartition(id), owner: try #require(node.owner))
+                let group = ReplicaGroup(
+                    node: node.id, log: log, configuration: Raft.Configuration(voters: cluster.founders),
+                    settings: cluster.hostSettings.raft, seed: UInt64(number) << 8 | UInt64(node.id.rawValue))
+                let replica = TestReplica(group, log)
+                observers.append(replica)
+                node.host?.add(group)
+                group.start(observer: replica)
+            }
+        }
+        try cluster.run("all leaders") { observers.filter(\.isLeading).count == groups }
+        try cluster.runTicks(100)
+        cluster.network.resetCounts()
+        let ticks = cluster.metrics.ticks.value
+        let quiet = cluster.metrics.quietHeartbeats.value
+        let rounds = 10
+        let period = cluster.hostSettings.raft.heartbeatTicks
+        try cluster.runTicks(rounds * period)
+        let sent = cluster.network.sent
+        #expect(sent.keys.sorted() == ["heartbeat", "heartbeatResponse"])
+        #expect(sent["heartbeat"] == groups * 2 * rounds && sent["heartbeatResponse"] == groups * 2 * rounds)
+        #expect(Int(cluster.metrics.ticks.value - ticks) == groups * rounds * period, "leaders only")
+        #expect(Int(cluster.metrics.quietHeartbeats.value - quiet) == groups * 2 * rounds, "no follower's core")
+        for replica in observers {
+            replica.group.stop()
+            replica.log.close()
+        }
+    }
+}
