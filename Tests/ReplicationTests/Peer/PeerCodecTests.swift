@@ -13,6 +13,8 @@ import Testing
 @testable import Replication
 
 @Suite struct PeerCodecTests {
+    private func isUnderstood(_ bytes: ByteBuffer) -> Bool { (try? PeerFrameDecoder.decode(bytes)) != nil }
+
     @Test(arguments: PeerSamples.frames.indices)
     func everyFrameComesBack(_ place: Int) throws {
         let frame = PeerSamples.frames[place]
@@ -31,10 +33,10 @@ import Testing
     func everyTruncationIsRefused(_ place: Int) throws {
         guard place != 3 else { return }
         let bytes = PeerSamples.encoded(PeerSamples.frames[place])
-        for length in 0..<bytes.readableBytes {
-            let part = try #require(bytes.getSlice(at: bytes.readerIndex, length: length))
-            #expect(throws: PeerFrameError.self) { try PeerFrameDecoder.decode(part) }
+        let understood = (0..<bytes.readableBytes).filter { length in
+            bytes.getSlice(at: bytes.readerIndex, length: length).map(isUnderstood) ?? true
         }
+        #expect(understood.isEmpty)
         var longer = bytes
         longer.writeInteger(UInt8(0))
         #expect(throws: PeerFrameError.self) { try PeerFrameDecoder.decode(longer) }
@@ -46,16 +48,18 @@ import Testing
         var bytes = PeerSamples.encoded(PeerSamples.frames[place])
         // All bits of small frames and heads; of large payloads every 211th byte.
         let step = bytes.readableBytes > 4000 ? 211 : 1
+        var understood: [Int] = []
         var position = bytes.readerIndex
         while position < bytes.writerIndex {
             let byte = try #require(bytes.getInteger(at: position, as: UInt8.self))
             for bit in 0..<8 {
                 bytes.setInteger(byte ^ (1 << UInt8(bit)), at: position)
-                #expect(throws: PeerFrameError.self) { try PeerFrameDecoder.decode(bytes) }
+                if isUnderstood(bytes) { understood.append(position) }
             }
             bytes.setInteger(byte, at: position)
             position += position < 600 ? 1 : step
         }
+        #expect(understood.isEmpty)
     }
 
     /// Heads whose checksum was made to fit, so that what is behind it is reached.
@@ -101,10 +105,10 @@ import Testing
     }
 
     @Test func randomBytesNeverTrap() {
-        for seed in 0..<4_000 as Range<UInt64> {
-            let bytes = PeerSamples.bytes(Int(seed % 200), seed: seed)
-            #expect(throws: PeerFrameError.self) { try PeerFrameDecoder.decode(bytes) }
+        let understood = (0..<4_000 as Range<UInt64>).filter { seed in
+            isUnderstood(PeerSamples.bytes(Int(seed % 200), seed: seed))
         }
+        #expect(understood.isEmpty)
     }
 
     /// Counts far above what the bytes could hold are refused before anything is made for them.
