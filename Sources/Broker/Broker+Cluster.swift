@@ -20,7 +20,12 @@ extension Broker {
             PeerInbox.Receiver(
                 messages: { peer, messages in shards.receive(messages, from: peer) },
                 leaders: { peer, leaders in home.execute { bound.value.announced(leaders, by: peer) } },
-                peer: { peer, news in home.execute { bound.value.peer(peer, news) } }))
+                peer: { [control] peer, news in
+                    home.execute {
+                        bound.value.peer(peer, news)
+                        control.value.controller.connection(peer, news)
+                    }
+                }))
         cluster.requests.serve(.leadersSnapshot) { request, answer in
             home.execute { answer(bound.value.serve(request.body, from: request.from)) }
         }

@@ -163,7 +163,7 @@ package final class Broker: Sendable {
     // MARK: Control plane
 
     /// Runs `body` with the controller on its loop.
-    func withController(_ body: @escaping @Sendable (Controller) -> Void) {
+    package func withController(_ body: @escaping @Sendable (Controller) -> Void) {
         if home.inEventLoop { return body(control.value.controller) }
         home.execute { [control] in body(control.value.controller) }
     }

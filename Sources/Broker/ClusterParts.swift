@@ -20,16 +20,23 @@ package struct ClusterParts: Sendable {
     package let founders: [NodeID]
     /// Times and limits of replicas.
     package let hosting: GroupHostSettings
+    /// A random number of this process, the same that peers are told when they are connected to.
+    package let incarnation: UInt64
+    /// Learns from the metadata where a broker can be reached.
+    package let know: @Sendable (NodeID, BrokerEndpoint) -> Void
 
     package init(
         link: any PeerLink, requests: PeerRequestTable, inbox: PeerInbox, founders: [NodeID],
-        hosting: GroupHostSettings = GroupHostSettings()
+        hosting: GroupHostSettings = GroupHostSettings(), incarnation: UInt64 = UInt64.random(in: 1...UInt64.max),
+        know: @escaping @Sendable (NodeID, BrokerEndpoint) -> Void = { _, _ in }
     ) {
         self.link = link
         self.requests = requests
         self.inbox = inbox
         self.founders = founders
         self.hosting = hosting
+        self.incarnation = incarnation
+        self.know = know
     }
 
     /// Founders that vote on the controller and on the coordinator; the others only learn.

@@ -58,7 +58,8 @@ final class ControlPlane {
             node: node, store: parts.store, settings: parts.settings, metrics: metrics, clock: parts.clock,
             logger: parts.logger("goulette.partition"), runBlocking: parts.runBlocking, owners: owners,
             published: published)
-        let host = PartitionHost(factory: factory, shards: shards, loop: loop)
+        let host = PartitionHost(
+            factory: factory, shards: shards, loop: loop, isAlone: parts.cluster == nil)
         let shard = shards.shard(on: loop)
         controller = Controller(
             state: recovered.cluster,
@@ -75,6 +76,7 @@ final class ControlPlane {
             logger: parts.logger("goulette.groups"))
         report(controller.machine)
         report(coordinator.machine)
+        if let cluster = parts.cluster { join(cluster, parts, storeID: factory.storeID) }
         controller.onStorageFailure = parts.onStorageFailure
         controller.onTopicDeleted = { [weak coordinator] in coordinator?.forget(topic: $0) }
     }
@@ -92,6 +94,25 @@ final class ControlPlane {
         return ReplicatedStateMachine(
             replica: replica, index: parts.store.metadata, family: family, applied: applied,
             metrics: StateMachineMetrics(parts.registry, name: name))
+    }
+
+    /// Gives the controller its surroundings.
+    private func join(_ cluster: ClusterParts, _ parts: BrokerParts, storeID: UInt64) {
+        let settings = parts.settings
+        let kafka = settings.listeners.advertised
+        let peer = settings.cluster?.peerAdvertised ?? kafka
+        let registration = BrokerRegistration(
+            id: node, incarnation: cluster.incarnation, storeID: storeID,
+            kafka: BrokerEndpoint(host: kafka.host, port: Int32(kafka.port)),
+            peer: BrokerEndpoint(host: peer.host, port: Int32(peer.port)), rack: settings.node.rack)
+        controller.join(
+            ClusterContext(
+                link: cluster.link, requests: cluster.requests, registration: registration,
+                leaders: { [leaders] in leaders.table }, connected: { cluster.inbox.connected }, know: cluster.know,
+                coordinator: coordinator.machine.replica, timing: ClusterTiming(cluster.hosting), loop: loop))
+        leaders.onOwnGroup = { [weak controller] group, _ in
+            if group == .controller { controller?.leaderChanged() }
+        }
     }
 
     // MARK: Leaders
@@ -151,6 +172,7 @@ final class ControlPlane {
     func stop() {
         for timer in timers { timer.cancel() }
         timers.removeAll()
+        controller.stop()
         coordinator.stop()
     }
 

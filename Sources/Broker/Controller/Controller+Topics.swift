@@ -31,6 +31,13 @@ package struct TopicRequest: Sendable {
     }
 }
 
+/// What a request for a topic would make.
+package struct TopicPlan: Sendable {
+    package var partitions: Int
+    package var replicationFactor: Int
+    package var configuration: [String: String]
+}
+
 extension Controller {
     /// The actor of requests whose sender is not told apart.
     package static let clientActor = "client"
@@ -38,9 +45,7 @@ extension Controller {
     // MARK: Create
 
     /// What `request` would create, after every check.
-    package func plan(
-        _ request: TopicRequest
-    ) throws(AdminRefusal) -> (partitions: Int, configuration: [String: String]) {
+    package func plan(_ request: TopicRequest) throws(AdminRefusal) -> TopicPlan {
         if let problem = TopicName.problem(with: request.name) { throw AdminRefusal(.invalidTopicException, problem) }
         if TopicName.isReserved(request.name) {
             throw AdminRefusal(.invalidTopicException, "Topic \(request.name) is kept for brokers and cannot be made")
@@ -62,21 +67,32 @@ extension Controller {
         }
         try checkRoom(topics: 1, partitions: count)
         _ = try checkConfiguration(request.configuration)
-        return (count, request.configuration)
+        let factor = request.assignments.first?.brokers.count ?? replicationFactor(of: request)
+        return TopicPlan(partitions: count, replicationFactor: factor, configuration: request.configuration)
+    }
+
+    private func replicationFactor(of request: TopicRequest) -> Int {
+        request.replicationFactor == -1 ? settings.topics.defaultReplicationFactor : Int(request.replicationFactor)
+    }
+
+    /// The brokers that may get replicas; a broker that is alone counts for itself.
+    private var candidates: [PlacementBroker] {
+        let spread = ReplicaSpread(state)
+        return state.brokers.isEmpty ? [PlacementBroker(id: node)] : Array(spread.brokers.values)
     }
 
     private func partitionCount(of request: TopicRequest) throws(AdminRefusal) -> Int {
         guard request.assignments.isEmpty else { return try assignedCount(of: request) }
-        let factor =
-            request.replicationFactor == -1
-            ? Int16(clamping: settings.topics.defaultReplicationFactor) : request.replicationFactor
+        let factor = replicationFactor(of: request)
         guard factor >= 1 else {
             throw AdminRefusal(
                 .invalidReplicationFactor, "Replication factor must be larger than 0, or -1 for the default")
         }
-        guard factor == 1 else {
+        let available = candidates.count
+        guard factor <= min(available, ClusterState.replicasMax) else {
+            let brokers = available == 1 ? "the 1 broker" : "the \(available) brokers"
             throw AdminRefusal(
-                .invalidReplicationFactor, "Replication factor \(factor) is larger than the 1 broker available")
+                .invalidReplicationFactor, "Replication factor \(factor) is larger than \(brokers) available")
         }
         let count = request.partitionCount == -1 ? settings.topics.numPartitions : Int(request.partitionCount)
         guard count >= 1 else {
@@ -93,11 +109,22 @@ extension Controller {
         guard numbers == Array(0..<Int32(numbers.count)) else {
             throw AdminRefusal(.invalidReplicaAssignment, "Assigned partitions must be numbered from 0 without gaps")
         }
-        guard request.assignments.allSatisfy({ $0.brokers == [node.rawValue] }) else {
+        for assignment in request.assignments { try checkAssignment(assignment.brokers) }
+        guard Set(request.assignments.map(\.brokers.count)).count == 1 else {
+            throw AdminRefusal(.invalidReplicaAssignment, "Every partition must have the same number of replicas")
+        }
+        return numbers.count
+    }
+
+    /// Checks the replicas that a client chose for a partition.
+    private func checkAssignment(_ brokers: [Int32]) throws(AdminRefusal) {
+        if state.brokers.isEmpty, brokers != [node.rawValue] {
             throw AdminRefusal(
                 .invalidReplicaAssignment, "Every partition must be assigned to broker \(node), the only one")
         }
-        return numbers.count
+        if let problem = state.problem(with: brokers.map { NodeID(rawValue: $0) }) {
+            throw AdminRefusal(.invalidReplicaAssignment, problem.message)
+        }
     }
 
     private func checkRoom(topics: Int, partitions: Int) throws(AdminRefusal) {
@@ -125,14 +152,20 @@ extension Controller {
             }
             return
         }
+        let id = makeTopicID()
         let partitions: [PartitionRecord]
-        do {
-            partitions = newPartitions(try plan(request).partitions)
+        do throws(AdminRefusal) {
+            guard isLeading else { throw notController }
+            let plan = try plan(request)
+            let chosen = request.assignments.sorted { $0.partition < $1.partition }.map(\.brokers)
+            partitions = try newPartitions(
+                of: id, first: 0,
+                chosen.isEmpty ? .place(plan.partitions, factor: plan.replicationFactor) : .use(chosen))
         } catch {
             return then(error)
         }
         let topic = TopicRecord(
-            name: request.name, id: makeTopicID(), partitions: partitions, configuration: request.configuration)
+            name: request.name, id: id, partitions: partitions, configuration: request.configuration)
         creating[request.name] = []
         reservedGroups += UInt64(partitions.count)
         propose(.createTopic(topic), actor: actor) { [self] refusal, change in
@@ -146,15 +179,36 @@ extension Controller {
             logger.info(
                 "Topic created",
                 metadata: ["topic": "\(created.name)", "partitions": "\(created.partitions.count)"])
-            host.host(created, state: state) { finish($0?.refusal) }
+            let all = created.partitions.indices.map { PartitionIndex(rawValue: Int32($0)) }
+            serve(created, starting: all, then: finish)
         }
     }
 
-    /// The next group numbers, all on this broker; proposals under way have taken some.
-    private func newPartitions(_ count: Int) -> [PartitionRecord] {
-        let first = state.nextGroup.rawValue + reservedGroups
-        return (0..<count).map { position in
-            PartitionRecord(group: GroupID(rawValue: first + UInt64(position)), replicas: [node])
+    /// Where the replicas of new partitions come from.
+    private enum Replicas {
+        case place(Int, factor: Int)
+        case use([[Int32]])
+    }
+
+    /// New partitions with the next group numbers, of which proposals under way have taken some.
+    private func newPartitions(
+        of topic: TopicID, first: Int, existing: [PartitionRecord] = [], _ replicas: Replicas
+    ) throws(AdminRefusal) -> [PartitionRecord] {
+        let placed: [[NodeID]]
+        switch replicas {
+        case .use(let chosen): placed = chosen.map { $0.map { NodeID(rawValue: $0) } }
+        case .place(let count, let factor):
+            var placement = Placement(policy: settings.cluster?.placement ?? .roundRobin, brokers: candidates)
+            placement.count(existing: existing.map(\.replicas))
+            do throws(PlacementError) {
+                placed = try placement.place(topic: topic, first: first, count: count, replicationFactor: factor)
+            } catch {
+                throw AdminRefusal(.invalidReplicationFactor, "There are not \(factor) brokers that take replicas")
+            }
+        }
+        let group = state.nextGroup.rawValue + reservedGroups
+        return placed.enumerated().map { position, replicas in
+            PartitionRecord(group: GroupID(rawValue: group + UInt64(position)), replicas: replicas)
         }
     }
 
@@ -169,7 +223,9 @@ extension Controller {
             return then(AdminRefusal(.unknownTopicOrPartition, "Topic \(name) does not exist"))
         }
         let added = Int(total) - topic.partitions.count
-        do {
+        let partitions: [PartitionRecord]
+        do throws(AdminRefusal) {
+            guard isLeading else { throw notController }
             guard added > 0 else {
                 throw AdminRefusal(
                     .invalidPartitions, "Topic \(name) has \(topic.partitions.count) partitions; \(total) is not more")
@@ -179,20 +235,26 @@ extension Controller {
                     .invalidPartitions,
                     "\(total) partitions are more than \(settings.limits.maxPartitionsPerTopic) for a topic")
             }
-            if let assignments, assignments.count != added || !assignments.allSatisfy({ $0 == [node.rawValue] }) {
-                throw AdminRefusal(.invalidReplicaAssignment, "Each new partition must be assigned to broker \(node)")
+            if let assignments {
+                guard assignments.count == added else {
+                    throw AdminRefusal(.invalidReplicaAssignment, "Each new partition must be assigned")
+                }
+                for brokers in assignments { try checkAssignment(brokers) }
             }
             try checkRoom(topics: 0, partitions: added)
+            let factor = topic.partitions.first?.replicas.count ?? 1
+            partitions = try newPartitions(
+                of: topic.id, first: topic.partitions.count, existing: topic.partitions,
+                assignments.map { .use($0) } ?? .place(added, factor: factor))
         } catch {
-            return then(error as? AdminRefusal)
+            return then(error)
         }
         if validateOnly { return then(nil) }
-        let partitions = newPartitions(added)
         reservedGroups += UInt64(added)
         propose(.addPartitions(topic: topic.id, partitions), actor: actor) { [self] refusal, change in
             reservedGroups -= UInt64(added)
-            guard refusal == nil, case .partitionsAdded(let grown, _) = change else { return then(refusal) }
-            host.host(grown, state: state) { then($0?.refusal) }
+            guard refusal == nil, case .partitionsAdded(let grown, let indices) = change else { return then(refusal) }
+            serve(grown, starting: indices, then: then)
         }
     }
 
@@ -212,7 +274,7 @@ extension Controller {
         if validateOnly { return then(nil) }
         propose(.setConfiguration(topic: topic.id, overrides), actor: actor) { [self] refusal, change in
             guard refusal == nil, case .configurationChanged(let changed) = change else { return then(refusal) }
-            host.host(changed, state: state) { then($0?.refusal) }
+            serve(changed, starting: [], then: then)
         }
     }
 
@@ -227,10 +289,7 @@ extension Controller {
         propose(.deleteTopic(topic.id), actor: actor) { [self] refusal, change in
             guard refusal == nil, case .topicDeleted(let deleted) = change else { return then(refusal) }
             logger.info("Topic deleted", metadata: ["topic": "\(deleted.name)"])
-            host.remove(deleted, state: state) { [self] in
-                onTopicDeleted?(deleted.name)
-                then(nil)
-            }
+            unserve(deleted) { then(nil) }
         }
     }
 }

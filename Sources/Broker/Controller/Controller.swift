@@ -9,13 +9,14 @@ package import LogStore
 package import Logging
 package import Model
 import NIOCore
+import Raft
 package import Replication
 package import Settings
 
-/// The controller of this broker.
+/// The controller of this broker, whether it leads the controller's group or not.
 ///
 /// A request is answered after its command was applied *and* this broker's shards serve the result, so that a client
-/// that creates a topic and produces to it at once succeeds.
+/// that creates a topic and produces to it at once succeeds. A broker that does not lead answers `notController`.
 package final class Controller: StateMachineLogic {
     package typealias Done = (AdminRefusal?) -> Void
 
@@ -24,9 +25,13 @@ package final class Controller: StateMachineLogic {
     package let node: NodeID
     let machine: ReplicatedStateMachine
     let host: PartitionHost
+    let reconciler: ClusterReconciler
     let clock: Clock
     let logger: Logger
+    /// Whether this broker leads the controller's group and has applied everything before its term.
     private(set) var isLeading = false
+    /// Nil on a broker that is alone.
+    private(set) var member: ClusterMember?
     private var random: any RandomNumberGenerator
     private var changes: [LogIndex: ClusterChange] = [:]
     private var onReady: ((HostFailure?) -> Void)?
@@ -34,6 +39,8 @@ package final class Controller: StateMachineLogic {
     var creating: [String: [Done]] = [:]
     /// Group numbers that proposals under way have taken.
     var reservedGroups: UInt64 = 0
+    /// Producer ids that proposals under way have taken.
+    private var reservedProducerIDs: Int64 = 0
     var onTopicDeleted: ((String) -> Void)?
     var onStorageFailure: ((StoreError) -> Void)?
 
@@ -46,54 +53,153 @@ package final class Controller: StateMachineLogic {
         self.settings = settings
         self.node = node
         self.host = host
+        self.reconciler = ClusterReconciler(node: node, storeID: host.factory.storeID)
         self.random = random
         self.clock = clock
         self.logger = logger
     }
 
-    /// Takes part in the controller's group and calls `ready` when this broker leads it, has a cluster id, and hosts
-    /// every partition of the stored metadata.
+    /// Makes this the controller of a broker among others; before ``start(ready:)``.
+    func join(_ context: ClusterContext) { member = ClusterMember(self, context) }
+
+    /// Takes part in the controller's group.
+    ///
+    /// A broker that is alone calls `ready` when it leads, has a cluster id, and hosts every partition of the stored
+    /// metadata; one among others when its replicas are restored and it is registered.
     package func start(ready: @escaping (HostFailure?) -> Void) {
-        onReady = ready
+        if let member {
+            member.start(ready: ready)
+        } else {
+            onReady = ready
+        }
         machine.start(logic: self)
+    }
+
+    func stop() { member?.stop() }
+
+    /// The leader of the controller's group is another, or not known any more.
+    func leaderChanged() { member?.leaderChanged() }
+
+    /// A connection to another broker came up, or was lost.
+    func connection(_ peer: NodeID, _ news: PeerState) {
+        if case .up = news { member?.connection(peer, isUp: true) } else { member?.connection(peer, isUp: false) }
     }
 
     // MARK: State machine
 
     package func apply(_ command: [UInt8], at index: LogIndex) -> [StateWrite] {
-        let decoded: ClusterEntry
+        let entry: ClusterEntry
         do {
-            decoded = try ClusterEntry(decoding: command)
+            entry = try ClusterEntry(decoding: command)
         } catch {
             preconditionFailure("the committed controller command at \(index) cannot be read: \(error)")
         }
-        let change = state.apply(decoded)
+        let base = ClusterRecords.historyBase(before: state)
+        let change = state.apply(entry)
         if isLeading { changes[index] = change }
-        return ClusterRecords.writes(after: change, state: state)
+        member?.applied(change)
+        let operation = ClusterOperation(id: state.lastOperation, entry: entry)
+        return base + ClusterRecords.writes(after: change, state: state)
+            + ClusterRecords.history(of: operation, state: state)
     }
 
     package func stateMachineLeads(term: Term) {
         isLeading = true
-        guard let ready = onReady else { return }
-        onReady = nil
-        if state.clusterID == nil {
-            let id = settings.node.clusterID ?? makeTopicID().description
-            return propose(.initialize(clusterID: id), actor: Self.ownActor) { [self] refusal, _ in
-                if let refusal { return ready(.refused(refusal)) }
-                host.hostAll(state, then: ready)
-            }
-        }
-        host.hostAll(state, then: ready)
+        guard let member else { return leadAlone() }
+        member.duties.begin()
+        member.leaderChanged()
+        if state.clusterID == nil { nameCluster { _ in } }
     }
 
-    package func stateMachineFollows() { isLeading = false }
+    private func leadAlone() {
+        guard let ready = onReady else { return }
+        onReady = nil
+        guard state.clusterID == nil else { return hostAll(then: ready) }
+        nameCluster { [self] refusal in
+            if let refusal { return ready(.refused(refusal)) }
+            hostAll(then: ready)
+        }
+    }
+
+    private func nameCluster(then: @escaping Done) {
+        let id = settings.node.clusterID ?? makeTopicID().description
+        propose(.initialize(clusterID: id), actor: Self.ownActor) { refusal, _ in then(refusal) }
+    }
+
+    package func stateMachineFollows() {
+        isLeading = false
+        changes.removeAll()
+        member?.leaderChanged()
+    }
 
     package func stateMachineFailed(_ error: StoreError) {
         isLeading = false
         logger.critical("The controller's log failed", metadata: ["error": "\(error)"])
         onStorageFailure?(error)
+        member?.fail(error)
         onReady?(.store(error, partition: nil))
         onReady = nil
+    }
+
+    // MARK: Hosting
+
+    /// Hosts every partition of the stored metadata.
+    private func hostAll(then: @escaping PartitionHost.Done) {
+        for topic in state.topics.values {
+            if let failure = host.admit(topic) { return then(failure) }
+        }
+        carryOut(reconciler.actions(state, running: host.running)) { [self] failure in
+            if let failure { return then(failure) }
+            host.publish(state, controller: node) { then(nil) }
+        }
+    }
+
+    /// Starts and stops replicas; `then` gets the first failure when all are started.
+    func carryOut(_ actions: [ReconcileAction], then: @escaping PartitionHost.Done) {
+        var waiting = 1
+        var failure: HostFailure?
+        let done: PartitionHost.Done = { problem in
+            failure = failure ?? problem
+            waiting -= 1
+            if waiting == 0 { then(failure) }
+        }
+        for action in actions {
+            switch action {
+            case .start(let start):
+                waiting += 1
+                let configuration = state.topics[start.topicID]?.configuration ?? [:]
+                host.start(start, configuration: configuration, operation: 0, then: done)
+            case .stop(let group): host.stop(group) {}
+            case .changeMembership, .propose: break
+            }
+        }
+        done(nil)
+    }
+
+    /// Calls `then` when this broker serves `topic` as it is applied now, and all brokers run the partitions of `indices`.
+    func serve(_ topic: TopicRecord, starting indices: [PartitionIndex], then: @escaping Done) {
+        if let member {
+            return member.whenServed { member.startEverywhere(topic, indices) { then(nil) } }
+        }
+        if let failure = host.admit(topic) { return then(failure.refusal) }
+        let groups = topic.partitions.map(\.group)
+        carryOut(reconciler.actions(state, running: host.running, groups: groups)) { [self] failure in
+            if let failure { return then(failure.refusal) }
+            host.publish(state, controller: node) { then(nil) }
+        }
+    }
+
+    /// Calls `then` when no shard of this broker serves a deleted topic; its files go in the background.
+    func unserve(_ topic: TopicRecord, then: @escaping () -> Void) {
+        if let member {
+            return member.whenServed { member.stopEverywhere(topic, then: then) }
+        }
+        host.dismiss(topic)
+        host.publish(state, controller: node) { [self] in
+            for partition in topic.partitions { host.stop(partition.group) {} }
+            onTopicDeleted?(topic.name)
+            then()
+        }
     }
 
     // MARK: Proposing
@@ -101,15 +207,19 @@ package final class Controller: StateMachineLogic {
     /// The actor of commands that the controller gives by itself.
     static let ownActor = "controller"
 
+    /// What is answered while another broker leads the controller's group, or nobody does.
+    var notController: AdminRefusal {
+        AdminRefusal(
+            .notController, "this broker does not lead the controller's group", controller: member?.leader)
+    }
+
     /// Proposes a command; `then` runs after it was applied, with what it changed.
     ///
     /// `actor` is who wants it, for the operation log.
     func propose(
         _ command: ClusterCommand, actor: String, then: @escaping (AdminRefusal?, ClusterChange) -> Void
     ) {
-        guard machine.replica.leadingTerm != nil else {
-            return then(AdminRefusal(.notController, "this broker does not lead the controller's group"), .none)
-        }
+        guard isLeading, machine.replica.leadingTerm != nil else { return then(notController, .none) }
         let entry = ClusterEntry(time: clock.wallTime(), actor: actor, command: command)
         machine.propose(entry.encoded()) { [self] result in
             switch result {
@@ -117,10 +227,19 @@ package final class Controller: StateMachineLogic {
                 let change = changes.removeValue(forKey: index) ?? .none
                 if case .refused(let reason) = change { return then(AdminRefusal(reason), change) }
                 then(nil, change)
+            case .failure(.refused(.notLeader)): then(notController, .none)
             case .failure(let error):
                 then(AdminRefusal(ErrorMapping.code(of: error), "\(error)"), .none)
             }
         }
+    }
+
+    /// Has a command carried out by whoever leads the controller's group; `then` gets what it changed when that is here.
+    func order(
+        _ command: ClusterCommand, actor: String, then: @escaping (AdminRefusal?, ClusterChange) -> Void
+    ) {
+        guard let member, !isLeading else { return propose(command, actor: actor, then: then) }
+        member.submit(command, actor: actor, then: then)
     }
 
     func makeTopicID() -> TopicID {
@@ -133,12 +252,21 @@ package final class Controller: StateMachineLogic {
 
     // MARK: Producer ids
 
-    /// Grants a block of producer ids.
+    /// Grants a block of producer ids, through the leader of the controller's group.
     func allocateProducerIDs(then: @escaping (ProducerIDBlock?) -> Void) {
-        let command = ClusterCommand.allocateProducerIDs(first: state.nextProducerID, count: ProducerIDBlock.size)
-        propose(command, actor: Self.ownActor) { _, change in
+        let size = ProducerIDBlock.size
+        let finish: (AdminRefusal?, ClusterChange) -> Void = { _, change in
             guard case .producerIDsAllocated(let first, let count) = change else { return then(nil) }
             then(ProducerIDBlock(first: first, count: count))
+        }
+        if let member, !isLeading {
+            return member.submit(.allocateProducerIDs(first: 0, count: size), actor: Self.ownActor, then: finish)
+        }
+        let first = state.nextProducerID + reservedProducerIDs
+        reservedProducerIDs += size
+        propose(.allocateProducerIDs(first: first, count: size), actor: Self.ownActor) { [self] refusal, change in
+            reservedProducerIDs -= size
+            finish(refusal, change)
         }
     }
 }

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // PartitionHost.swift
-// Makes this broker's shards hold the partitions that the metadata gives it, and serve the metadata's image.
+// Runs this broker's replicas, and serves the metadata's image to every event loop. Does what it is told.
 // Confined to the controller's event loop; recovery runs on blocking threads, partitions on their shards.
 
 import KafkaProtocol
 package import LogStore
-package import Logging
+import Logging
 package import Model
 package import NIOCore
 import Raft
-import Records
 import Replication
-package import Settings
+import Settings
 
 /// Why partitions could not be hosted.
 package enum HostFailure: Error, Sendable {
@@ -31,159 +30,256 @@ package enum HostFailure: Error, Sendable {
     }
 }
 
-/// What every partition is made with.
-package struct PartitionFactory: Sendable {
-    package let node: NodeID
-    package let store: LogStore
-    package let settings: BrokerSettings
-    package let metrics: BrokerMetrics
-    package let clock: Clock
-    package let logger: Logger
-    /// Runs a closure on a thread that may block.
-    package let runBlocking: @Sendable (@escaping @Sendable () -> Void) -> Void
-    /// The owners of logs, one for each shard.
-    package let owners: [CompletionOwner]
-    /// Where scrapes find the partitions.
-    package let published: PublishedHandles
-}
-
 /// Hosts partitions.
 package final class PartitionHost {
     package typealias Done = (HostFailure?) -> Void
 
-    private let factory: PartitionFactory
-    private let shards: ShardDirectory
+    let factory: PartitionFactory
+    let shards: ShardDirectory
     private let loop: any EventLoop
+    private let isAlone: Bool
+    /// Of every partition of the metadata, and of replicas that run ahead of it.
     private var handles: [GroupID: PartitionHandle] = [:]
     private var topics: [String: TopicImage] = [:]
-    private var clusterID = ""
+    private var replicas: [GroupID: Hosting] = [:]
 
-    package init(factory: PartitionFactory, shards: ShardDirectory, loop: any EventLoop) {
+    /// A replica of this broker.
+    private struct Hosting {
+        enum State {
+            /// Its log is being recovered.
+            case opening([Done])
+            case running
+            /// It cannot be opened; it is not tried again before a restart.
+            case failed(HostFailure)
+            /// It is being stopped and deleted; then these go on.
+            case closing([() -> Void])
+        }
+
+        var state: State
+        /// The controller's operation that made it necessary.
+        var startedBy: UInt64
+    }
+
+    /// `isAlone`: whether every replica is the only one of its partition, so that starting one means leading it.
+    package init(factory: PartitionFactory, shards: ShardDirectory, loop: any EventLoop, isAlone: Bool) {
         self.factory = factory
         self.shards = shards
         self.loop = loop
+        self.isAlone = isAlone
     }
+
+    /// The replicas that run here, or are about to, without what only their shards know.
+    package var running: [GroupID: LocalReplica] {
+        var running: [GroupID: LocalReplica] = [:]
+        for (group, hosting) in replicas {
+            if case .closing = hosting.state { continue }
+            running[group] = LocalReplica(group: group, startedBy: hosting.startedBy)
+        }
+        return running
+    }
+
+    /// How many replicas this broker has.
+    package var count: Int { replicas.count }
 
     // MARK: Topics
 
-    /// Hosts every topic of `state`, as a broker does when it starts.
-    package func hostAll(_ state: ClusterState, then: @escaping Done) {
-        var waiting = state.topics.count
-        guard waiting > 0 else { return publish(state) { then(nil) } }
-        var failure: HostFailure?
-        for topic in state.topics.values {
-            open(topic) { [self] problem in
-                failure = failure ?? problem
-                waiting -= 1
-                guard waiting == 0 else { return }
-                if let failure { then(failure) } else { publish(state) { then(nil) } }
-            }
-        }
-    }
-
-    /// Hosts one topic that was created, grown or configured, and serves the new image everywhere before `then`.
-    package func host(_ topic: TopicRecord, state: ClusterState, then: @escaping Done) {
-        open(topic) { [self] failure in
-            if let failure { return then(failure) }
-            configure(topic)
-            publish(state) { then(nil) }
-        }
-    }
-
-    /// Stops serving a topic; its files are deleted after `then`.
-    package func remove(_ topic: TopicRecord, state: ClusterState, then: @escaping () -> Void) {
-        topics.removeValue(forKey: topic.name)
-        publish(state) { [self] in
-            for partition in topic.partitions {
-                guard let handle = handles.removeValue(forKey: partition.group) else { continue }
-                let factory = factory
-                shards.execute(on: handle.shard) { shard in
-                    guard let owner = shard.remove(handle.group) else { return }
-                    owner.stop(.unknownTopicOrPartition)
-                    owner.log.close()
-                    factory.runBlocking { factory.delete(handle.group) }
-                }
-            }
-            factory.metrics.removeTopic(topic.name)
-            then()
-        }
-    }
-
-    /// Makes the image entry of `topic`, opening the partitions that are not open yet.
-    private func open(_ topic: TopicRecord, then: @escaping Done) {
+    /// Takes a topic into the next image, as it is now, and gives its partitions its configuration.
+    package func admit(_ topic: TopicRecord) -> HostFailure? {
         let configuration: TopicConfiguration
         do {
             configuration = try TopicConfiguration(
                 overrides: topic.configuration, defaults: factory.settings.topicDefaults)
         } catch {
-            return then(.refused(AdminRefusal(.invalidConfig, "Topic \(topic.name): \(error)")))
+            return .refused(AdminRefusal(.invalidConfig, "Topic \(topic.name): \(error)"))
         }
-        var missing: [PartitionHandle] = []
-        var all: [PartitionHandle] = []
-        for (number, partition) in topic.partitions.enumerated() {
-            let handle = handles[partition.group] ?? makeHandle(topic.name, number, partition.group)
-            if handles[partition.group] == nil { missing.append(handle) }
-            handles[partition.group] = handle
-            all.append(handle)
+        let isConfigured = topics[topic.name]?.record.configuration == topic.configuration
+        let all = topic.partitions.enumerated().map { number, partition in
+            handle(topic.name, PartitionIndex(rawValue: Int32(number)), partition.group)
         }
         topics[topic.name] = TopicImage(record: topic, configuration: configuration, partitions: all)
-        var waiting = missing.count
-        guard waiting > 0 else { return then(nil) }
-        var failure: HostFailure?
-        for handle in missing {
-            open(handle, topic, configuration) { problem in
-                failure = failure ?? problem
-                waiting -= 1
-                if waiting == 0 { then(failure) }
+        guard !isConfigured else { return nil }
+        for handle in all where replicas[handle.group] != nil {
+            shards.execute(on: handle.shard) { $0.partitions[handle.group]?.configure(configuration) }
+        }
+        return nil
+    }
+
+    /// Takes a topic out of the next image.
+    package func dismiss(_ topic: TopicRecord) {
+        guard topics[topic.name]?.record.id == topic.id else { return }
+        topics.removeValue(forKey: topic.name)
+        for partition in topic.partitions where replicas[partition.group] == nil {
+            handles.removeValue(forKey: partition.group)
+        }
+        factory.metrics.removeTopic(topic.name)
+    }
+
+    private func handle(_ topic: String, _ index: PartitionIndex, _ group: GroupID) -> PartitionHandle {
+        if let known = handles[group] { return known }
+        let made = PartitionHandle(
+            topic: topic, index: index, group: group, shard: Int(group.rawValue % UInt64(shards.count)))
+        handles[group] = made
+        return made
+    }
+
+    // MARK: Replicas
+
+    /// Starts a replica; once started, starting it again changes nothing.
+    ///
+    /// `then` gets `alreadyRunning` as no failure, like a fresh start.
+    package func start(
+        _ start: ReplicaStart, configuration overrides: [String: String], operation: UInt64, then: @escaping Done
+    ) {
+        let group = start.group
+        if var hosting = replicas[group] {
+            hosting.startedBy = max(hosting.startedBy, operation)
+            switch hosting.state {
+            case .running: then(nil)
+            case .failed(let failure): then(failure)
+            case .opening(let waiting): hosting.state = .opening(waiting + [then])
+            case .closing(let waiting):
+                let again = { [self] in
+                    self.start(start, configuration: overrides, operation: operation, then: then)
+                }
+                hosting.state = .closing(waiting + [again])
+            }
+            replicas[group] = hosting
+            return
+        }
+        let configuration: TopicConfiguration
+        do {
+            configuration = try TopicConfiguration(overrides: overrides, defaults: factory.settings.topicDefaults)
+        } catch {
+            return then(.refused(AdminRefusal(.invalidConfig, "Topic \(start.topic): \(error)")))
+        }
+        replicas[group] = Hosting(state: .opening([then]), startedBy: operation)
+        let plan = PartitionPlan(
+            handle: handle(start.topic, start.partition, group), start: start, configuration: configuration,
+            awaitsLeader: isAlone)
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        factory.open(plan, on: shards) { [loop] error in
+            loop.execute { bound.value.opened(start, error) }
+        }
+    }
+
+    private func opened(_ start: ReplicaStart, _ error: StoreError?) {
+        guard case .opening(let waiting) = replicas[start.group]?.state else { return }
+        let partition = TopicPartition(topic: start.topic, partition: start.partition)
+        let failure = error.map { HostFailure.store($0, partition: partition) }
+        replicas[start.group]?.state = failure.map { .failed($0) } ?? .running
+        for then in waiting { then(failure) }
+    }
+
+    /// Stops a replica and deletes its log; `then` runs when nothing of it is left, at once when it does not run.
+    package func stop(_ group: GroupID, then: @escaping () -> Void) {
+        switch replicas[group]?.state {
+        case nil: then()
+        case .opening(let waiting):
+            let again: Done = { [self] _ in stop(group, then: then) }
+            replicas[group]?.state = .opening(waiting + [again])
+        case .closing(let waiting): replicas[group]?.state = .closing(waiting + [then])
+        case .running, .failed:
+            replicas[group]?.state = .closing([then])
+            close(group)
+        }
+    }
+
+    private func close(_ group: GroupID) {
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        let shard = Int(group.rawValue % UInt64(shards.count))
+        shards.execute(on: shard) { [factory, loop] shard in
+            if let owner = shard.remove(group) {
+                owner.stop(.unknownTopicOrPartition)
+                owner.log.close()
+            }
+            factory.runBlocking {
+                factory.delete(group)
+                loop.execute { bound.value.closed(group) }
             }
         }
     }
 
-    private func makeHandle(_ topic: String, _ number: Int, _ group: GroupID) -> PartitionHandle {
-        PartitionHandle(
-            topic: topic, index: PartitionIndex(rawValue: Int32(number)), group: group,
-            shard: Int(group.rawValue % UInt64(shards.count)))
+    private func closed(_ group: GroupID) {
+        guard case .closing(let waiting) = replicas[group]?.state else { return }
+        replicas.removeValue(forKey: group)
+        renewHandle(group)
+        for then in waiting { then() }
     }
 
-    /// Recovers one partition on a blocking thread, then starts it on its shard.
-    private func open(
-        _ handle: PartitionHandle, _ topic: TopicRecord, _ configuration: TopicConfiguration, then: @escaping Done
+    /// What a replica published that is gone must not be taken for the present.
+    private func renewHandle(_ group: GroupID) {
+        guard let old = handles.removeValue(forKey: group), let image = topics[old.topic],
+            image.record.partitions.contains(where: { $0.group == group })
+        else { return }
+        _ = admit(image.record)
+    }
+
+    // MARK: What runs
+
+    /// Runs `body` with the replica of a group on its shard; with nil when there is none.
+    func withReplica(_ group: GroupID, _ body: @escaping @Sendable (ReplicaGroup?) -> Void) {
+        let shard = Int(group.rawValue % UInt64(shards.count))
+        shards.execute(on: shard) { body($0.partitions[group]?.replica) }
+    }
+
+    /// Looks at the replicas that lead here: all of them, or those of `groups`.
+    func leading(_ groups: Set<GroupID>?, then: @escaping ([GroupID: LocalReplica]) -> Void) {
+        let back = NIOLoopBound((then: then, host: self), eventLoop: loop)
+        let gathering = Gathering<[LocalReplica]>(count: shards.count) { [loop] parts in
+            loop.execute {
+                var found: [GroupID: LocalReplica] = [:]
+                for var replica in parts.joined() {
+                    guard let hosting = back.value.host.replicas[replica.group], case .running = hosting.state else {
+                        continue
+                    }
+                    replica.startedBy = hosting.startedBy
+                    found[replica.group] = replica
+                }
+                back.value.then(found)
+            }
+        }
+        for number in 0..<shards.count {
+            shards.execute(on: number) { shard in
+                let chosen = groups.map { $0.compactMap { shard.partitions[$0] } } ?? Array(shard.partitions.values)
+                gathering.set(number, chosen.compactMap { $0.replica.leadingTerm == nil ? nil : $0.replica.observed })
+            }
+        }
+    }
+
+    /// The handles of replicas that run here.
+    var hosted: [PartitionHandle] {
+        replicas.compactMap { group, hosting in
+            if case .running = hosting.state { handles[group] } else { nil }
+        }
+    }
+
+    /// The topics of the image, and those about to be in it.
+    var admitted: [TopicRecord] { topics.values.map(\.record) }
+
+    /// Reads recorded operations on a blocking thread.
+    func readHistory(
+        after: UInt64?, limit: Int, then: @escaping (Result<OperationHistory, HostFailure>) -> Void
     ) {
         let back = NIOLoopBound(then, eventLoop: loop)
-        let answer: @Sendable (HostFailure?) -> Void = { [loop] failure in loop.execute { back.value(failure) } }
-        let label = GroupLabel(topicID: topic.id, topic: topic.name, partition: handle.index)
-        let partition = TopicPartition(topic: topic.name, partition: handle.index)
-        factory.runBlocking { [factory, shards] in
+        factory.runBlocking { [factory, loop] in
+            let result: Result<OperationHistory, HostFailure>
             do throws(StoreError) {
-                let recovered = try factory.store.recoverPartition(
-                    handle.group, settings: Partition.logSettings(configuration), label: label)
-                // The only replica cannot be repaired from a peer: it must not lead, so it is not served at all.
-                if let damage = recovered.damage { throw .corrupt(damage) }
-                shards.execute(on: handle.shard) { shard in
-                    factory.start(recovered, handle, configuration, on: shard) { error in
-                        answer(error.map { .store($0, partition: partition) })
-                    }
-                }
+                result = .success(
+                    try ClusterRecords.history(from: factory.store.metadata, after: after, limit: limit))
             } catch {
-                answer(.store(error, partition: partition))
+                result = .failure(.store(error, partition: nil))
             }
-        }
-    }
-
-    private func configure(_ topic: TopicRecord) {
-        guard let image = topics[topic.name] else { return }
-        for handle in image.partitions {
-            shards.execute(on: handle.shard) { $0.partitions[handle.group]?.configure(image.configuration) }
+            loop.execute { back.value(result) }
         }
     }
 
     // MARK: Image
 
     /// Gives every shard the image of `state`, and calls `then` when all of them serve it.
-    private func publish(_ state: ClusterState, then: @escaping () -> Void) {
+    package func publish(_ state: ClusterState, controller: NodeID?, then: @escaping () -> Void) {
         factory.published.replace(with: topics)
         let image = ClusterImage(
-            clusterID: state.clusterID ?? "", node: factory.node, controller: factory.node, brokers: state.brokers,
+            clusterID: state.clusterID ?? "", node: factory.node, controller: controller, brokers: state.brokers,
             topics: topics)
         let back = NIOLoopBound(then, eventLoop: loop)
         let gathering = Gathering<Void>(count: shards.count) { [loop] _ in
@@ -198,97 +294,26 @@ package final class PartitionHost {
     }
 }
 
-// MARK: - On the shard
+extension ReplicaGroup {
+    /// How far behind a replica may be that counts as nearly caught up; a little less than what the core accepts.
+    private static let caughtUpEntries = 64
 
-extension PartitionFactory {
-    /// Binds a recovered log to its shard, rebuilds the producers' state and starts the partition.
-    ///
-    /// `then` runs on the shard when the partition leads, or cannot.
-    func start(
-        _ recovered: RecoveredGroup, _ handle: PartitionHandle, _ configuration: TopicConfiguration, on shard: Shard,
-        then: @escaping (StoreError?) -> Void
-    ) {
-        let log = store.partitionLog(recovered, owner: owners[shard.number])
-        let replay = ProducerReplay(log, settings: producerSettings, now: clock.wallTime())
-        let environment = environment(of: shard)
-        log.replay(from: replay.snapshotOffset, each: { _, payload in replay.add(payload) }) { [node] result in
-            if case .failure(let error) = result { return then(error) }
-            let replica = shard.makeReplica(node: node, log: log, configuration: Raft.Configuration(voters: [node]))
-            let partition = Partition(
-                handle: handle, replica: replica, log: log, producers: replay, configuration: configuration,
-                environment: environment)
-            partition.onSettled = then
-            shard.add(partition)
-            partition.start()
+    /// What the reconciler has to know of a replica, on its loop.
+    var observed: LocalReplica {
+        let members = configuration
+        let last = log.lastIndex
+        let caughtUp = progress.filter { $0.isTrusted && last - $0.match <= Self.caughtUpEntries }.map(\.id)
+        return LocalReplica(
+            group: id, leads: leadingTerm != nil,
+            membership: GroupMembership(voters: members.voters, learners: members.learners),
+            isSettled: !members.isJoint && configurationIndex <= committed, caughtUp: Set(caughtUp + [node]))
+    }
+
+    /// Changes the members; what stands in the way now may be gone when the next look finds the same.
+    func change(to members: GroupMembership, then: @escaping (ReplicationError?) -> Void) {
+        let target = Raft.Configuration(voters: members.voters, learners: members.learners)
+        changeMembership(to: target) { result in
+            if case .failure(let error) = result { then(error) } else { then(nil) }
         }
-    }
-
-    /// Deletes a group's log; what remains after a failure is found again at the next start.
-    func delete(_ group: GroupID) {
-        do {
-            try store.deleteGroup(group)
-        } catch {
-            logger.warning("A deleted partition's files remain", metadata: ["group": "\(group)", "error": "\(error)"])
-        }
-    }
-
-    private var producerSettings: ProducerStateTable.Settings {
-        var producers = ProducerStateTable.Settings()
-        producers.expirationMilliseconds = settings.producers.idExpiration.milliseconds
-        producers.producersMax = settings.producers.maxPerPartition
-        return producers
-    }
-
-    private func environment(of shard: Shard) -> PartitionEnvironment {
-        shard.environment(
-            node: node,
-            batchLimits: BatchController.Limits(
-                bytesMax: settings.performance.maxBatchBytes.bytes, batchesMax: settings.performance.maxBatchSize,
-                waitMax: settings.performance.batchTimeout.nanoseconds),
-            metrics: metrics, logger: logger)
-    }
-}
-
-/// Rebuilds a partition's producer table from its stored snapshot and the frames after it.
-final class ProducerReplay {
-    /// What the log says, as far as it was replayed.
-    private(set) var table: ProducerStateTable
-    /// Where the stored snapshot stands: replay begins there.
-    let snapshotOffset: Offset
-    private let now: WallTime
-
-    init(_ log: PartitionLog, settings: ProducerStateTable.Settings, now: WallTime) {
-        self.now = now
-        if let snapshot = log.producerSnapshot, snapshot.offset >= log.logStartOffset,
-            let stored = try? ProducerStateTable(decoding: snapshot.bytes, settings: settings)
-        {
-            table = stored
-            snapshotOffset = snapshot.offset
-        } else {
-            table = ProducerStateTable(settings: settings)
-            snapshotOffset = log.logStartOffset
-        }
-    }
-
-    /// Takes over the batches of a stored frame, which was verified when it was read.
-    func add(_ payload: ByteBuffer) {
-        var cursor = RecordBatchCursor(payload)
-        while let batch = try? cursor.next() {
-            guard batch.hasProducer, batch.baseOffset >= snapshotOffset else { continue }
-            table.replay(
-                ProducerBatch(batch, baseOffset: batch.baseOffset, maxTimestamp: batch.maxTimestamp), at: now)
-        }
-    }
-}
-
-extension Duration {
-    /// Whole nanoseconds of a duration that is not negative.
-    var nanoseconds: UInt64 {
-        UInt64(components.seconds) * 1_000_000_000 + UInt64(components.attoseconds / 1_000_000_000)
-    }
-
-    /// Whole milliseconds, rounded down.
-    package var milliseconds: Int64 {
-        components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000
     }
 }

@@ -36,14 +36,15 @@ extension Broker {
         let request = TopicRequest(
             name: topic.name, partitionCount: topic.partitionCount, replicationFactor: topic.replicationFactor,
             assignments: topic.assignments.map { ($0.index, $0.brokerIDs) }, configuration: configuration)
-        let plan: (partitions: Int, configuration: [String: String])
+        let plan: TopicPlan
         do {
             plan = try controller.plan(request)
         } catch {
             return then(.init(name: topic.name, errorCode: error.code, errorMessage: error.message))
         }
         let created = CreateTopicsResponse.Topic(
-            name: topic.name, partitionCount: Int32(plan.partitions), replicationFactor: 1,
+            name: topic.name, partitionCount: Int32(plan.partitions),
+            replicationFactor: Int16(plan.replicationFactor),
             configs: effectiveConfigs(plan.configuration))
         if validateOnly { return then(created) }
         controller.create(request) { refusal in

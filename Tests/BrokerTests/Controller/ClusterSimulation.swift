@@ -36,6 +36,8 @@ struct ClusterSimulation {
     struct Group {
         var members: GroupMembership
         var leader: NodeID?
+        /// The disk that each member had when it became one: a leader brings no other disk up to date.
+        var disks: [NodeID: UInt64] = [:]
         /// Brokers that ever voted in it, with the disk they did it on.
         var voted: [NodeID: UInt64] = [:]
     }
@@ -148,6 +150,7 @@ struct ClusterSimulation {
             if groups[start.group] == nil {
                 groups[start.group] = Group(members: GroupMembership(voters: start.founders))
             }
+            groups[start.group]?.disks[node] = store
             groups[start.group]?.voted[node] = store
         case .stop(let group): processes[node]?.replicas[group] = nil
         case .changeMembership(let group, let members): change(group, members)
@@ -174,6 +177,9 @@ struct ClusterSimulation {
             #expect(current.learners.contains(node), "seed \(seed): \(node) votes in \(group) without having listened")
         }
         groups[group]?.members = members
+        for node in members.members where !current.members.contains(node) {
+            groups[group]?.disks[node] = processes[node]?.storeID ?? 0
+        }
         for node in members.voters { groups[group]?.voted[node] = processes[node]?.storeID ?? 0 }
     }
 
@@ -193,7 +199,9 @@ struct ClusterSimulation {
         }
         guard groups[group]?.leader != nil else { return }
         for node in current.members.members where isUp(node, group) {
-            guard let copied = processes[node]?.replicas[group]?.copied, copied < 100 else { continue }
+            guard let copied = processes[node]?.replicas[group]?.copied, copied < 100,
+                current.disks[node] == processes[node]?.storeID
+            else { continue }
             processes[node]?.replicas[group]?.copied = min(100, copied + Int.random(in: 0...60, using: &random))
         }
     }

@@ -43,9 +43,12 @@ package struct ReplicaStart: Equatable, Sendable {
     package var founders: [NodeID]
     /// The replica may not count as a founder, even if it was one: it comes without members and is taken in later.
     package var joins: Bool
+    /// No other broker has a replica.
+    package var isAlone: Bool
 
     package init(
-        group: GroupID, topic: String, topicID: TopicID, partition: PartitionIndex, founders: [NodeID], joins: Bool
+        group: GroupID, topic: String, topicID: TopicID, partition: PartitionIndex, founders: [NodeID], joins: Bool,
+        isAlone: Bool
     ) {
         self.group = group
         self.topic = topic
@@ -53,6 +56,7 @@ package struct ReplicaStart: Equatable, Sendable {
         self.partition = partition
         self.founders = founders
         self.joins = joins
+        self.isAlone = isAlone
     }
 }
 
@@ -125,7 +129,7 @@ package struct ClusterReconciler: Sendable {
         }
         return ReplicaStart(
             group: partition.group, topic: topic.name, topicID: topic.id, partition: location.index,
-            founders: partition.founders, joins: joins(partition, node, state))
+            founders: partition.founders, joins: joins(partition, node, state), isAlone: partition.hosts == [node])
     }
 
     /// Whether the replica on `node` may have been there before in a life it does not remember, or was never a founder.
@@ -151,7 +155,7 @@ package struct ClusterReconciler: Sendable {
 
     /// What the leader of a group that has the wanted members tells the controller.
     private func reports(_ partition: PartitionRecord, _ replica: LocalReplica) -> [ClusterCommand] {
-        let rejoined = partition.rejoining.filter { replica.membership?.voters.contains($0) == false }
+        let rejoined = partition.rejoining.filter { replica.membership?.members.contains($0) == false }
         if !rejoined.isEmpty { return rejoined.map { .rejoinReplica(partition.group, $0) } }
         switch partition.reassignment?.phase {
         case .copying:

@@ -82,7 +82,7 @@ package struct BrokerRecord: Equatable, Sendable {
     ///
     /// A replica of an older group that is not in the directory is not new, but lost.
     package var storeBegan: GroupID
-    /// Groups of the brokers themselves whose replica is lost and still counts as a voter.
+    /// Groups of the brokers themselves whose replica is lost and still counts as a member.
     package var lostGroups: [GroupID]
 
     package init(

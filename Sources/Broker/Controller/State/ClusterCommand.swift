@@ -55,7 +55,7 @@ package enum ClusterCommand: Equatable, Sendable {
     case cancelReassignment(GroupID)
     /// Ends a reassignment whose group has its final members.
     case finishReassignment(GroupID)
-    /// A replica that had lost its log does not vote any more, so it may be made a voter again.
+    /// A replica that had lost its log is no member any more, so it may be taken in again.
     case rejoinReplica(GroupID, NodeID)
 }
 

@@ -39,6 +39,13 @@ package enum ClusterRecords {
         return writes
     }
 
+    /// Every record of a state, in no particular order.
+    static func all(of state: ClusterState) -> [StateWrite] {
+        let topics = state.topics.values.map { StateWrite(key: key(of: $0.id), value: value(of: $0)) }
+        let brokers = state.brokers.values.map { StateWrite(key: key(of: $0.id), value: value(of: $0)) }
+        return [StateWrite(key: countersKey, value: counters(of: state))] + topics + brokers
+    }
+
     /// The state that was stored, empty when there is none.
     package static func load(from index: IndexDatabase) throws(StoreError) -> (state: ClusterState, applied: LogIndex) {
         var state = ClusterState()
@@ -46,6 +53,7 @@ package enum ClusterRecords {
             let applied = try index.applied(in: .controller, of: .controller)?.index ?? .zero
             var damage: BinaryCodingError?
             try index.scan(in: .controller, of: .controller) { key, value in
+                if isHistory(key) { return true }
                 do throws(BinaryCodingError) {
                     try restore(key, value, into: &state)
                 } catch { damage = error }

@@ -44,7 +44,7 @@ package struct PartitionRecord: Equatable, Sendable {
     package var replicas: [NodeID]
     /// The replicas the partition was created with: the members its group has before its first entry.
     package let founders: [NodeID]
-    /// Replicas that lost their log and still count as voters in the group; each has to leave it and come again.
+    /// Replicas that lost their log and still count as members of the group; each has to leave it and come again.
     package var rejoining: [NodeID] = []
     /// Nil unless the replicas are being changed.
     package var reassignment: Reassignment?
@@ -97,14 +97,15 @@ package struct GroupMembership: Equatable, Sendable {
 extension PartitionRecord {
     /// The members the group is to have now; nil when every replica lost its log.
     ///
-    /// A replica that lost its log listens until it has left the voters, and votes again after that.
+    /// A replica that lost its log has to leave altogether: what the leader knows of its log is not true any more, and is
+    /// forgotten only with its membership. After that it comes again like a new one.
     package var membership: GroupMembership? {
         let isSwitching = reassignment?.phase == .switching
         let members = isSwitching ? reassignment?.target ?? replicas : replicas
         let voters = members.filter { !rejoining.contains($0) }
         guard !voters.isEmpty else { return nil }
-        let copying = reassignment?.phase == .copying ? adding : []
-        return GroupMembership(voters: voters, learners: members.filter(rejoining.contains) + copying)
+        let copying = reassignment?.phase == .copying ? adding.filter { !rejoining.contains($0) } : []
+        return GroupMembership(voters: voters, learners: copying)
     }
 }
 
