@@ -134,6 +134,13 @@ final class ControlPlane {
         }
     }
 
+    /// Drops what is known of the leaders of deleted partitions.
+    private func forgetLeaders() {
+        var kept: Set<GroupID> = [.controller, .coordinator]
+        for topic in controller.state.topics.values { kept.formUnion(topic.partitions.map(\.group)) }
+        leaders.forget(below: controller.state.nextGroup, except: kept)
+    }
+
     /// Hands the leadership of the broker's own groups over; `then` runs once.
     func handOver(then: @escaping () -> Void) {
         var waiting = 1
@@ -161,7 +168,10 @@ final class ControlPlane {
         repeating(every: .seconds(1)) {
             for number in 0..<shards.count { shards.execute(on: number) { $0.expireWaiters() } }
         }
-        repeating(every: .seconds(60)) { [weak coordinator] in coordinator?.expire() }
+        repeating(every: .seconds(60)) { [weak self] in
+            self?.coordinator.expire()
+            self?.forgetLeaders()
+        }
     }
 
     private func repeating(every interval: TimeAmount, _ body: @escaping () -> Void) {

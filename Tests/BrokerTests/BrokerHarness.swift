@@ -40,11 +40,12 @@ final class BrokerHarness: Sendable {
     }
 
     static func start(
-        in directory: URL? = nil, loops: Int = 2, options: [(key: String, value: String)] = []
+        in directory: URL? = nil, loops: Int = 2, options: [(key: String, value: String)] = [],
+        on loopGroup: MultiThreadedEventLoopGroup? = nil, cluster: ClusterParts? = nil
     ) async throws -> BrokerHarness {
         let directory =
             directory ?? FileManager.default.temporaryDirectory.appending(path: "goulette-\(UUID().uuidString)")
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: loops)
+        let group = loopGroup ?? MultiThreadedEventLoopGroup(numberOfThreads: loops)
         let validators = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let threads = NIOThreadPool(numberOfThreads: 2)
         threads.start()
@@ -60,7 +61,7 @@ final class BrokerHarness: Sendable {
             loops: group.makeIterator().map { $0 }, validators: validators.makeIterator().map { $0 },
             registry: registry, clock: .system,
             runBlocking: { body in threads.submit { state in if state == .active { body() } } },
-            logger: { _ in logger }, onStorageFailure: { _ in })
+            logger: { _ in logger }, onStorageFailure: { _ in }, cluster: cluster)
         let broker = try await withCheckedThrowingContinuation { done in
             Broker.start(parts) { result in done.resume(with: result.mapError { $0 as any Error }) }
         }
@@ -69,9 +70,10 @@ final class BrokerHarness: Sendable {
             registry: registry)
     }
 
-    /// Stops the broker as SIGTERM does; the directory stays.
-    func stop() async throws {
+    /// Stops the broker as SIGTERM does, and then its network; the directory stays.
+    func stop(network: () async -> Void = {}) async throws {
         await withCheckedContinuation { done in broker.stop { done.resume() } }
+        await network()
         store.close()
         try await threads.shutdownGracefully()
         try await validators.shutdownGracefully()

@@ -23,7 +23,7 @@ extension Broker {
     static func isForController(_ key: APIKey) -> Bool {
         switch key {
         case .createTopics, .deleteTopics, .createPartitions, .alterConfigs, .incrementalAlterConfigs, .initProducerID,
-            .electLeaders, .alterPartitionReassignments, .listPartitionReassignments, .describeQuorum:
+            .electLeaders, .alterPartitionReassignments, .describeQuorum:
             true
         default: false
         }
