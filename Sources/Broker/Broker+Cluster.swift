@@ -26,6 +26,7 @@ extension Broker {
                         control.value.controller.connection(peer, news)
                     }
                 }))
+        shards.hosts?.serve(on: cluster.requests)
         cluster.requests.serve(.leadersSnapshot) { request, answer in
             home.execute { answer(bound.value.serve(request.body, from: request.from)) }
         }
@@ -60,18 +61,6 @@ private final class Once: Sendable {
 }
 
 extension ShardDirectory {
-    /// The shard of a group: the broker's own are on the first.
-    static func shard(of group: GroupID, count: Int) -> Int {
-        group < .firstPartition ? 0 : Int(group.rawValue % UInt64(count))
-    }
-
     /// Brings messages to the replicas they are for, with one hop to each loop.
-    func receive(_ messages: [PeerMessage], from peer: NodeID) {
-        if count == 1 { return execute(on: 0) { $0.host?.receive(messages, from: peer) } }
-        var parts = [[PeerMessage]](repeating: [], count: count)
-        for message in messages { parts[Self.shard(of: message.group, count: count)].append(message) }
-        for (number, part) in parts.enumerated() where !part.isEmpty {
-            execute(on: number) { $0.host?.receive(part, from: peer) }
-        }
-    }
+    func receive(_ messages: [PeerMessage], from peer: NodeID) { hosts?.receive(messages, from: peer) }
 }

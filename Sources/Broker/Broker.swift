@@ -119,8 +119,11 @@ package final class Broker: Sendable {
         let validator = BatchValidator(loops: parts.validators, waiting: waiting)
         let governor = RecoveryGovernor(parts.cluster?.hosting.recovery ?? RecoverySettings())
         let hostMetrics = GroupHostMetrics(parts.cluster == nil ? nil : parts.registry)
-        let gathering = Gathering<NIOLoopBound<Shard>>(count: parts.loops.count) { shards in
-            then(ShardDirectory(shards, loops: parts.loops))
+        typealias Made = (shard: NIOLoopBound<Shard>, host: NIOLoopBound<GroupHost>?)
+        let gathering = Gathering<Made>(count: parts.loops.count) { made in
+            let hosts = made.compactMap(\.host)
+            let all = hosts.isEmpty ? nil : GroupHosts(hosts, loops: parts.loops)
+            then(ShardDirectory(made.map(\.shard), loops: parts.loops, hosts: all))
         }
         for (number, loop) in parts.loops.enumerated() {
             loop.execute {
@@ -133,7 +136,9 @@ package final class Broker: Sendable {
                 let shard = Shard(
                     number: number, loop: loop, clock: parts.clock, image: empty, validator: validator,
                     host: host)
-                gathering.set(number, NIOLoopBound(shard, eventLoop: loop))
+                gathering.set(
+                    number,
+                    (NIOLoopBound(shard, eventLoop: loop), host.map { NIOLoopBound($0, eventLoop: loop) }))
             }
         }
     }

@@ -73,7 +73,10 @@ final class ControlPlane {
                 parts, recovered.coordinatorLog, shard, owners[0], .groups, applied: recovered.groupsApplied),
             settings: GroupSettings(parts.settings.groups), clock: parts.clock, loop: loop,
             random: SystemRandomNumberGenerator(), metrics: GroupMetrics(registry: parts.registry),
-            logger: parts.logger("goulette.groups"))
+            logger: parts.logger("goulette.groups"),
+            reload: { [store = parts.store] () throws(StoreError) in
+                try CoordinatorState.load(from: store.metadata).0
+            })
         report(controller.machine)
         report(coordinator.machine)
         if let cluster = parts.cluster { join(cluster, parts, storeID: factory.storeID) }

@@ -22,8 +22,10 @@ public final class GroupHosts: Sendable {
         self.loops = loops
     }
 
-    /// The place of a group's loop.
-    private func place(of group: GroupID) -> Int { Int(group.rawValue % UInt64(hosts.count)) }
+    /// The place of a group's loop: the broker's own groups are on the first.
+    private func place(of group: GroupID) -> Int {
+        group < .firstPartition ? 0 : Int(group.rawValue % UInt64(hosts.count))
+    }
 
     /// Messages of a peer, as ``PeerEvents/messages`` brings them.
     public func receive(_ messages: [PeerMessage], from peer: NodeID) {

@@ -126,6 +126,15 @@ package final class Controller: StateMachineLogic {
         propose(.initialize(clusterID: id), actor: Self.ownActor) { refusal, _ in then(refusal) }
     }
 
+    package func stateMachineReloads(at index: LogIndex) {
+        do throws(StoreError) {
+            state = try ClusterRecords.load(from: host.factory.store.metadata).state
+        } catch {
+            return stateMachineFailed(error)
+        }
+        member?.reloaded()
+    }
+
     package func stateMachineFollows() {
         isLeading = false
         changes.removeAll()

@@ -34,11 +34,15 @@ final class GroupCoordinator: StateMachineLogic {
     private var directives: [GroupDirective] = []
     private var timer: (deadline: Instant, task: Scheduled<Void?>)?
     private var onReady: ((StoreError?) -> Void)?
+    /// Loads the stored state again, after a snapshot has replaced it.
+    private let reload: () throws(StoreError) -> CoordinatorState
 
     init(
         state: CoordinatorState, machine: ReplicatedStateMachine, settings: GroupSettings, clock: Clock,
-        loop: any EventLoop, random: any RandomNumberGenerator, metrics: GroupMetrics, logger: Logger
+        loop: any EventLoop, random: any RandomNumberGenerator, metrics: GroupMetrics, logger: Logger,
+        reload: @escaping () throws(StoreError) -> CoordinatorState
     ) {
+        self.reload = reload
         self.state = state
         self.machine = machine
         self.settings = settings
@@ -94,6 +98,14 @@ final class GroupCoordinator: StateMachineLogic {
     func stateMachineFollows() {
         isElsewhere = true
         resign(.notCoordinator)
+    }
+
+    func stateMachineReloads(at index: LogIndex) {
+        do throws(StoreError) {
+            state = try reload()
+        } catch {
+            stateMachineFailed(error)
+        }
     }
 
     func stateMachineFailed(_ error: StoreError) {

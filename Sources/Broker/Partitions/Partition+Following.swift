@@ -93,8 +93,6 @@ extension Partition {
 
     /// What was proposed is a followed entry now: committed by the next leader, or cut by it.
     func stopLeading() {
-        // Whether they are committed the next leader decides.
-        for position in trims.indices { trims[position] = trims[position].withoutAsker() }
         failWaiters(.notLeaderOrFollower, nil)
         for frame in inFlight {
             following.append(

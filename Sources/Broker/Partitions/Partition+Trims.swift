@@ -18,9 +18,9 @@ struct PendingTrim {
     /// Who asked, on the leader.
     let then: ((KafkaErrorCode, Int64) -> Void)?
 
-    /// The deletion, after who asked was told that this broker does not lead.
-    func withoutAsker() -> PendingTrim {
-        then?(.notLeaderOrFollower, -1)
+    /// The deletion, after who asked was told that its fate is not known here.
+    func withoutAsker(_ error: KafkaErrorCode) -> PendingTrim {
+        then?(error, -1)
         return PendingTrim(index: index, offset: offset, then: nil)
     }
 }

@@ -294,6 +294,8 @@ extension Partition: ReplicaObserver {
         for frame in inFlight { for waiter in frame.waiters { waiter.fail(error, message) } }
         for position in inFlight.indices { inFlight[position].waiters.removeAll() }
         failAwaited(error)
+        // Whether they are committed the next leader decides.
+        for position in trims.indices { trims[position] = trims[position].withoutAsker(error) }
         guard let frame = open.take() else { return }
         endOffset = frame.baseOffset
         forgetProducers(from: frame.baseOffset)

@@ -178,10 +178,13 @@ package final class Shard {
 package struct ShardDirectory: Sendable {
     private let shards: [NIOLoopBound<Shard>]
     package let loops: [any EventLoop]
+    /// The replicas of all loops; nil on a broker that is alone.
+    package let hosts: GroupHosts?
 
-    package init(_ shards: [NIOLoopBound<Shard>], loops: [any EventLoop]) {
+    package init(_ shards: [NIOLoopBound<Shard>], loops: [any EventLoop], hosts: GroupHosts? = nil) {
         self.shards = shards
         self.loops = loops
+        self.hosts = hosts
     }
 
     package var count: Int { loops.count }

@@ -40,7 +40,7 @@ final class BrokerCluster: Sendable {
         let port: Int
     }
 
-    /// Starts three brokers whose elections take a few tenths of a second, and waits until all of them serve.
+    /// Starts three brokers whose elections take about a second, and waits until all of them serve.
     static func start() async throws -> BrokerCluster {
         let cluster = BrokerCluster()
         var networks: [NodeID: Network] = [:]
@@ -73,7 +73,7 @@ final class BrokerCluster: Sendable {
 
     private func start(_ node: NodeID, _ network: Network) async throws {
         var hosting = GroupHostSettings()
-        hosting.tickMilliseconds = 10
+        hosting.tickMilliseconds = 25
         let parts = ClusterParts(
             link: network.transport, requests: network.requests, inbox: network.inbox, founders: members,
             hosting: hosting, incarnation: network.incarnation)

@@ -63,7 +63,7 @@ final class CoordinatorCluster: Sendable {
         let link = network.join(id, events: inbox.events)
         try await loop.submit { [self] in
             var hosting = GroupHostSettings()
-            hosting.tickMilliseconds = 5
+            hosting.tickMilliseconds = 10
             let host = GroupHost(node: id, loop: loop, link: link, settings: hosting, logger: logger)
             host.start()
             let bound = NIOLoopBound(host, eventLoop: loop)
@@ -82,7 +82,8 @@ final class CoordinatorCluster: Sendable {
             settings.initialRebalanceDelayMilliseconds = 0
             let coordinator = GroupCoordinator(
                 state: state, machine: machine, settings: settings, clock: .system, loop: loop,
-                random: SystemRandomNumberGenerator(), metrics: GroupMetrics(registry: registry), logger: logger)
+                random: SystemRandomNumberGenerator(), metrics: GroupMetrics(registry: registry), logger: logger,
+                reload: { () throws(StoreError) in try CoordinatorState.load(from: store.metadata).0 })
             nodes.value[id] = Node(store: store, host: host, coordinator: coordinator)
             coordinator.start(waitsForLeadership: false) { error in #expect(error == nil) }
         }.get()

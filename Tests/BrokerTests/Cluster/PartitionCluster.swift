@@ -58,7 +58,7 @@ final class PartitionCluster: Sendable {
         nodes = .makeBoxSendingValue([:], eventLoop: loop)
     }
 
-    /// Starts three brokers; elections take a tenth of a second.
+    /// Starts three brokers; elections take some tenths of a second.
     static func start(configuration overrides: [String: String] = [:]) async throws -> PartitionCluster {
         let cluster = PartitionCluster(members: (Int32(1)...3).map { NodeID(rawValue: $0) })
         for node in cluster.members { try await cluster.startNode(node, overrides) }
@@ -91,7 +91,7 @@ final class PartitionCluster: Sendable {
         let metrics = BrokerMetrics(registry: registry, seriesMax: 100)
         try await loop.submit { [self] in
             var hosting = GroupHostSettings()
-            hosting.tickMilliseconds = 5
+            hosting.tickMilliseconds = 10
             let host = GroupHost(node: id, loop: loop, link: link, settings: hosting, logger: logger)
             host.start()
             let image = ClusterImage(clusterID: "c", node: id, controller: nil, topics: [:])
@@ -99,7 +99,8 @@ final class PartitionCluster: Sendable {
                 number: 0, loop: loop, clock: .system, image: image,
                 validator: BatchValidator(loops: [], waiting: Gauge()), host: host)
             let bound = NIOLoopBound(shard, eventLoop: loop)
-            let shards = ShardDirectory([bound], loops: [loop])
+            let hosts = GroupHosts([NIOLoopBound(host, eventLoop: loop)], loops: [loop])
+            let shards = ShardDirectory([bound], loops: [loop], hosts: hosts)
             let board = LeaderBoard(node: id, shards: shards)
             board.start(on: loop)
             inbox.bind(
