@@ -3,7 +3,7 @@
 // Partition+Maintenance.swift
 // What happens to a partition from time to time: deleted records, retention, expiry, snapshots of producer state.
 
-package import KafkaProtocol
+import KafkaProtocol
 package import LogStore
 import Logging
 package import Model

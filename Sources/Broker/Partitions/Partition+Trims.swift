@@ -7,7 +7,7 @@
 package import KafkaProtocol
 import LogStore
 import Logging
-package import Model
+import Model
 import NIOCore
 import Replication
 
