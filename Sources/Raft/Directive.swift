@@ -14,7 +14,8 @@ extension Raft {
     ///    them to storage in the order given; none may become durable without those before it. Do not wait: report
     ///    completion with ``Instance/hardStatePersisted(_:into:)``, ``Instance/persisted(_:term:into:)`` and
     ///    ``Instance/snapshotInstalled(_:into:)``: reports of one kind in the order of the writes, those of different
-    ///    kinds in any order. A report may cover several appends by naming the last entry of the last one.
+    ///    kinds in any order. A report may cover several appends by naming the last entry of the last one, as long as
+    ///    nothing was cut between them.
     /// 2. ``send(_:)`` needs no waiting: a message that would reveal what is not durable is not in the buffer yet.
     /// 3. ``commit(upTo:)`` may name entries that this replica has appended but not flushed (a quorum has). Entries may
     ///    be applied in memory then; what must survive a crash waits for the local flush.

@@ -61,7 +61,10 @@ extension Raft.Instance {
         _ request: Raft.EntriesRequest, entries: [Raft.Entry<Payload>], into directives: inout Directives
     ) {
         if let index = openLoad(request) {
-            if peers[index].next == request.from {
+            if log.term(at: peers[index].next.previous) == nil {
+                // Compacted while they were loaded.
+                requestSnapshot(index, into: &directives)
+            } else if peers[index].next == request.from {
                 var expected = request.from
                 for entry in entries {
                     precondition(

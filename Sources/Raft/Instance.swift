@@ -165,10 +165,14 @@ extension Raft {
         /// directive.
         ///
         /// The term tells a report of entries that were cut and overwritten since from one of the present ones. When
-        /// that cannot be told (the same entry was cut and appended again), the report counts only up to the cut.
-        public mutating func persisted(_ index: LogIndex, term: Term, into directives: inout Directives) {
+        /// that cannot be told (the same entry was cut and appended again), the report counts only up to the cut, until
+        /// as many reports have come as there were writes. With `isCurrent` storage says that it reports nothing that
+        /// was cut, and no report is doubted.
+        public mutating func persisted(
+            _ index: LogIndex, term: Term, isCurrent: Bool = false, into directives: inout Directives
+        ) {
             let named = mutates(.ignoreReportTerm) ? log.term(at: index) ?? term : term
-            if log.persisted(index, term: named) {
+            if isCurrent ? log.persistedNow(index, term: named) : log.persisted(index, term: named) {
                 if role == .leader {
                     advanceLeaderCommit(into: &directives)
                 } else if installing == nil, min(log.flushed, verified) > reportedFlushed {
@@ -189,7 +193,8 @@ extension Raft {
         /// A leader that is not sound steps down.
         public mutating func setStanding(_ newStanding: Standing, into directives: inout Directives) {
             standing = newStanding
-            // What waits was said by a replica that did not know of the damage: losing it is allowed, sending it is not.
+            // What waits was said by a replica that did not know of the damage: losing it is allowed, sending it is
+            // not.
             if newStanding != .sound { held.removeAll() }
             if role != .follower && newStanding != .sound {
                 becomeFollower(hardState.term, leader: nil, into: &directives)

@@ -124,6 +124,12 @@ extension Raft {
             dropSlots()
         }
 
+        /// Notes what ``persisted(_:term:)`` does, for storage that reports no superseded writes.
+        mutating func persistedNow(_ index: LogIndex, term: Term) -> Bool {
+            fences.removeAll()
+            return persisted(index, term: term)
+        }
+
         /// Notes that the write whose last entry is `index`, of term `term`, is on stable storage, and all before it.
         ///
         /// Returns whether `flushed` moved. Reports of superseded writes count only for what they share with the log.
@@ -132,6 +138,8 @@ extension Raft {
             if let stale = fences.firstIndex(where: { $0.covers(index, term: term) }) {
                 // The report may belong to a write from before that fence, and so from before all later ones.
                 for fence in fences[stale...] { limit = min(limit, fence.from.previous) }
+                // The last write before it: reports that come later are of writes that came later.
+                if fences[stale].endsWith(index, term: term) { fences.removeFirst(stale + 1) }
             } else {
                 if let newest = fences.lastIndex(where: { index >= $0.from }) { fences.removeFirst(newest + 1) }
                 guard self.term(at: index) == term else { return false }
@@ -231,6 +239,9 @@ extension Raft {
         func covers(_ index: LogIndex, term: Term) -> Bool {
             index >= from && index <= last && runs.term(at: index) == term
         }
+
+        /// Whether the last write before the cut ended with this entry.
+        func endsWith(_ index: LogIndex, term: Term) -> Bool { index == last && covers(index, term: term) }
     }
 }
 

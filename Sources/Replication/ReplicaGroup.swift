@@ -14,7 +14,8 @@ public import Raft
 /// Ordering: directives are carried out in the order the core gave them; inputs that arrive meanwhile are queued, so
 /// the core is never entered twice. The log reports what is durable in the order of the writes.
 ///
-/// A replica whose group has other members belongs to a ``GroupHost``, which gives it time and carries its messages; one
+/// A replica whose group has other members belongs to a ``GroupHost``, which gives it time and carries its messages;
+/// one
 /// that is alone needs neither.
 ///
 /// Invariant: `committed <= log.lastIndex`; entries are handed to the log exactly once, in index order.
@@ -123,7 +124,8 @@ public final class ReplicaGroup {
 
     /// Proposes one entry and returns the index it was given.
     ///
-    /// - Throws: ``ReplicationError`` when this replica does not lead, is over its limit of uncommitted bytes, or its log
+    /// - Throws: ``ReplicationError`` when this replica does not lead, is over its limit of uncommitted bytes, or its
+    /// log
     ///   failed; nothing was appended then.
     public func propose(_ content: EntryContent) throws(ReplicationError) -> LogIndex {
         if let failure { throw .logFailed(failure) }
@@ -202,7 +204,8 @@ public final class ReplicaGroup {
         guard failure == nil else { return }
         switch input {
         case .start: core.start(into: &directives)
-        case .persisted(let index, let term): core.persisted(index, term: term, into: &directives)
+        // The log tells superseded writes apart by itself.
+        case .persisted(let index, let term): core.persisted(index, term: term, isCurrent: true, into: &directives)
         case .hardStatePersisted(let state): core.hardStatePersisted(state, into: &directives)
         case .failed(let error): fail(error)
         case .call(let body): if isStarted { body() }

@@ -333,6 +333,30 @@ private func append(after previous: UInt64, _ previousTerm: UInt64, _ terms: [UI
         #expect(bench.receive(.heartbeatResponse(alive), term: 2) == ["load 1...3 for 2"])
     }
 
+    /// A load takes a while; when it is done, what it loaded may be compacted.
+    @Test func loadsOfWhatWasCompactedLeadToASnapshot() {
+        let bench = Bench(terms: [1, 1, 1], committed: 3)
+        bench.elect()
+        let rejection = Raft.AppendResponse.Rejection(previous: LogIndex(3), hint: .zero)
+        let refusal = Raft.AppendResponse(
+            appended: .zero, flushed: .zero, rejection: rejection, isTrusted: true, session: 0)
+        var request: Raft.EntriesRequest?
+        let message = Message(
+            from: NodeID(rawValue: 2), to: NodeID(rawValue: 1), term: Term(2), body: .appendResponse(refusal))
+        _ = bench.run { raft, directives in
+            raft.step(message, into: &directives)
+            for case .needEntries(let wanted) in directives { request = wanted }
+        }
+        guard let request else {
+            Issue.record("no load was asked for")
+            return
+        }
+        bench.raft.compacted(through: LogIndex(2))
+        let entries = (1...3).map { Entry(index: LogIndex($0), term: Term(1), byteCount: 1, body: .data("e")) }
+        #expect(
+            bench.run { $0.entriesLoaded(request, entries: entries, into: &$1) } == ["provide snapshot for 2"])
+    }
+
     @Test func snapshotsBelowTheBaseAreIgnored() {
         let bench = Bench(terms: [1, 1, 1], committed: 3)
         bench.raft.compacted(through: LogIndex(3))

@@ -50,6 +50,34 @@ private func log(_ terms: [UInt64], base: Raft.Position = .zero) -> Raft.LogView
         }
     }
 
+    /// The same entry is written, cut and written again; when the last of the writes is reported, it counts.
+    @Test(arguments: 1...4) func theLastReportCounts(_ cuts: Int) {
+        var log = log([1])
+        #expect(log.persisted(LogIndex(1), term: Term(1)) == true)
+        for _ in 0..<cuts {
+            log.append(entry(2, 1))
+            log.append(entry(3, 1))
+            log.truncate(from: LogIndex(2))
+        }
+        log.append(entry(2, 1))
+        log.append(entry(3, 1))
+        for cut in 0...cuts {
+            #expect(log.persisted(LogIndex(2), term: Term(1)) == (cut == cuts), "cut \(cut)")
+            #expect(log.persisted(LogIndex(3), term: Term(1)) == (cut == cuts), "cut \(cut)")
+        }
+        #expect(log.flushed == LogIndex(3))
+    }
+
+    /// Storage that tells superseded writes apart is believed at once.
+    @Test func reportsOfThePresentAreNotDoubted() {
+        var log = log([1, 1])
+        log.truncate(from: LogIndex(2))
+        log.append(entry(2, 1))
+        #expect(log.persistedNow(LogIndex(2), term: Term(1)) == true)
+        #expect(log.flushed == LogIndex(2))
+        #expect(log.persistedNow(LogIndex(3), term: Term(1)) == false)
+    }
+
     @Test func bodiesAreKeptUntilFlushed() {
         var log = log([1, 1, 1, 1])
         #expect(log.bodies(from: LogIndex(1), bytesMax: 2).entries.map(\.index.rawValue) == [1, 2])
