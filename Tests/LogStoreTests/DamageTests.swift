@@ -94,6 +94,45 @@ import Testing
         fixture.store.close()
     }
 
+    @Test(arguments: [true, false]) func aMissingSegmentInTheMiddleIsReported(clean: Bool) throws {
+        let fixture = try LogFixture(journal: .off)
+        let log = try fixture.log()
+        for _ in 0..<3 {
+            try fixture.append(3)
+            log.roll()
+        }
+        try fixture.append(1)
+        try fixture.settle(log)
+        fixture.checkpoint()
+        let path = log.segments[1].segment.path
+        if clean { try fixture.closeLogs() } else { fixture.crash() }
+        fixture.store.close()
+        try PosixFileSystem().remove(path)
+        let group = try reopen(fixture)
+        #expect(group.damage?.index == LogIndex(4) && group.lastIndex == LogIndex(10))
+        fixture.store.close()
+    }
+
+    /// A misdirected write: a whole frame of this very segment, in the place of another one.
+    @Test func aFrameOfAnotherPlaceIsNotServed() throws {
+        let (fixture, path, ends) = try closedLog(5, crash: false)
+        let file = try PosixFileSystem().open(path, .update)
+        var frame = ByteBuffer()
+        _ = try file.read(ends[0], at: ends[0], into: &frame)
+        try file.write(frame.readableBytesSpan, at: ends[1])
+        let group = try reopen(fixture)
+        let log = fixture.store.partitionLog(group, owner: fixture.owner)
+        var batches: Result<ReadResult, StoreError>?
+        log.read(from: Offset(2), upTo: Offset(5), maxBytes: 1000) { batches = $0 }
+        var entries: Result<[StoredEntry], StoreError>?
+        log.readEntries(from: LogIndex(3), through: LogIndex(5), maxBytes: 1000) { entries = $0 }
+        try fixture.loop.turn { batches != nil && entries != nil }
+        guard case .failure(.corrupt) = batches, case .failure(.corrupt) = entries else {
+            Issue.record("served: \(String(describing: batches)), \(String(describing: entries))")
+            return
+        }
+    }
+
     @Test func aDamagedJournalIsReported() throws {
         let fixture = try LogFixture(journal: .on) { $0.checkpointMilliseconds = 1_000_000 }
         for _ in 0..<5 { try fixture.append(1) }

@@ -95,6 +95,47 @@ import Testing
         #expect(throws: StoreError.self) { _ = try indices(system, from: 2) }
     }
 
+    /// The first block of a file names the file; without it what stands behind must not be taken for an earlier lap.
+    @Test(arguments: [1, 20]) func aDamagedFirstBlockDoesNotHideItsFile(_ blocks: Int) throws {
+        let system = FaultyFileSystem()
+        var writer = try JournalWriter(
+            system: system, directory: "/store/journal", settings: Self.settings(), journalID: 9, nextSequence: 1)
+        for block in 1...(blocks + 2) {
+            writer.add(Self.frame(UInt64(block), bytes: 70_000))
+            _ = try writer.write()
+        }
+        // Files take three blocks: the last one begins with block 1, or 22, or is the other one with 19.
+        for path in ["/store/journal/0.jnl", "/store/journal/1.jnl"] where system.exists(path) {
+            let copy = system.afterCrash(.nothing, seed: 0)
+            copy.flip(path, byte: 17, bit: 2)
+            let last = UInt64(blocks + 2)
+            let isLast = blocks == 20 && path == "/store/journal/1.jnl"
+            if isLast {
+                // Nothing tells a lone last block from one that never came.
+                #expect(try indices(copy, from: last).0 == [])
+            } else {
+                #expect(throws: StoreError.self, "\(path)") { _ = try indices(copy, from: last - 2) }
+            }
+        }
+    }
+
+    /// What a checkpoint has passed may be unreadable; what is needed stands behind it.
+    @Test func aDamagedBlockThatIsNotNeededHidesNothing() throws {
+        let system = FaultyFileSystem()
+        var writer = try JournalWriter(
+            system: system, directory: "/store/journal", settings: Self.settings(), journalID: 9, nextSequence: 1)
+        for block in 1...5 {
+            writer.add(Self.frame(UInt64(block), bytes: 600))
+            _ = try writer.write()
+        }
+        system.flip("/store/journal/0.jnl", byte: 4096 + 17, bit: 2)
+        for start in 3...6 {
+            let (found, outcome) = try indices(system, from: UInt64(start))
+            #expect(found == Array(UInt64(start)..<6) && outcome.nextSequence == 6, "from \(start)")
+        }
+        #expect(throws: StoreError.self) { _ = try indices(system, from: 2) }
+    }
+
     @Test func everyCutOfTheLastBlockIsAnEnd() throws {
         let system = FaultyFileSystem()
         var writer = try JournalWriter(

@@ -97,6 +97,63 @@ import Testing
         }
     }
 
+    /// A leader whose log goes on in one segment follows one that had rolled: the segments become what the new one's
+    /// are.
+    @Test(arguments: modes, [true, false])
+    func followsItsLeadersSegments(mode: StoreSettings.JournalMode, clean: Bool) throws {
+        let fixture = try LogFixture(journal: mode)
+        var log = try fixture.log()
+        try fixture.append(3)
+        log.roll()
+        try fixture.append(2)
+        #expect(log.segmentCount == 2)
+        try log.truncate(from: LogIndex(4))
+        for _ in 0..<2 {
+            var draft = LogFixture.draft(log, term: Term(2))
+            draft.segmentStart = .decided(false)
+            try log.append(draft)
+        }
+        try fixture.loop.turn { log.flushedIndex == LogIndex(5) }
+        #expect(log.segmentCount == 1 && log.segments[0].lastIndex == LogIndex(5))
+        try expectWhole(fixture, log, fromDisk: true)
+        try fixture.restart(cleanly: clean)
+        log = try fixture.log()
+        #expect(log.damage == nil && log.lastIndex == LogIndex(5) && log.segmentCount == 1)
+        try expectWhole(fixture, log, fromDisk: true)
+    }
+
+    /// What follows a cut at the beginning of what is kept is chained to what was there before, as on every replica.
+    @Test(arguments: modes) func chainsBehindWhatWasTrimmed(mode: StoreSettings.JournalMode) throws {
+        let fixture = try LogFixture(journal: mode)
+        let log = try fixture.log()
+        try fixture.append(3)
+        let last = log.lastChecksum
+        log.roll()
+        try fixture.append(2)
+        try fixture.settle(log)
+        try log.trim(to: Offset(3))
+        #expect(log.firstIndex == LogIndex(4) && log.segmentCount == 1)
+        try log.truncate(from: LogIndex(4))
+        #expect(log.lastChecksum == last && log.segmentCount == 0)
+        try fixture.append(1, term: Term(2))
+        try expectWhole(fixture, log, fromDisk: true)
+    }
+
+    @Test(arguments: modes) func keepsWhatIsNotCommitted(mode: StoreSettings.JournalMode) throws {
+        let fixture = try LogFixture(journal: mode)
+        let log = try fixture.log()
+        try fixture.append(3)
+        // It has the offset of what follows: as far as offsets tell, it could go.
+        try log.append(LogFixture.draft(log, kind: .noop))
+        log.roll()
+        try fixture.append(1)
+        try fixture.settle(log)
+        try log.trim(to: Offset(3), committed: LogIndex(3))
+        #expect(log.firstIndex == LogIndex(1) && log.logStartOffset == Offset(3))
+        try log.trim(to: Offset(4), committed: LogIndex(5))
+        #expect(log.firstIndex == LogIndex(5))
+    }
+
     @Test(arguments: modes) func trims(mode: StoreSettings.JournalMode) throws {
         let fixture = try LogFixture(journal: mode)
         fixture.groupSettings = GroupLogSettings(segmentBytes: 20_000, compressesFrames: false)

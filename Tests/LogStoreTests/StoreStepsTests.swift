@@ -31,6 +31,8 @@ import Testing
             var settings = StoreLife.settings("/store", journal: journal)
             settings.clock = clock.clock
             settings.execution = .steps(steps)
+            // Where large payloads lie in memory is another matter.
+            settings.leadBytesMin = 1 << 30
             store = try LogStore.open(
                 settings, system: disk, metrics: nil, logger: LogFixture.logger, index: medium)
         }

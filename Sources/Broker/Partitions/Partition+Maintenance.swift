@@ -34,7 +34,7 @@ extension Partition {
                 retentionMilliseconds: configuration.retentionMilliseconds < 0
                     ? nil : configuration.retentionMilliseconds,
                 retentionBytes: configuration.retentionBytes < 0 ? nil : Int(configuration.retentionBytes),
-                upTo: highWatermark)
+                upTo: highWatermark, committed: replica.committed)
         } catch {
             environment.logger.warning(
                 "Retention could not be applied",

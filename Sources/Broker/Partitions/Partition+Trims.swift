@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Partition+Trims.swift
-// DeleteRecords on all replicas: an entry without records says from where on the log may be read, and each replica trims
+// DeleteRecords on all replicas: an entry without records says from where on the log may be read, and each replica
+// trims
 // its own log when that entry is committed.
 
 package import KafkaProtocol
@@ -79,7 +80,7 @@ extension Partition {
 
     private func trim(to target: Offset, _ then: (KafkaErrorCode, Int64) -> Void) {
         do {
-            if target > log.logStartOffset { try log.trim(to: target) }
+            if target > log.logStartOffset { try log.trim(to: target, committed: replica.committed) }
         } catch {
             return then(ErrorMapping.code(of: error), -1)
         }

@@ -150,6 +150,10 @@ extension PartitionLog {
 
     /// Rolls when it is time to; returns whether the frame begins a segment.
     private func prepareSegment(for draft: FrameDraft, frameBytes: Int) -> Bool {
+        // Behind entries that waited for the codec; where the index cannot be read the store is about to stop.
+        if segments.last?.isSealed == true, draft.segmentStart == .decided(false) {
+            try? reopenLast(before: draft.index)
+        }
         if let active = segments.last, !active.isSealed {
             guard mustRoll(active, draft, frameBytes) else { return active.end == 0 }
             sealActive()

@@ -46,7 +46,8 @@ extension PartitionLog {
         if info.segment.base == index {
             deleted.insert(info.segment, at: 0)
             logEndOffset = info.baseOffset
-            lastChecksum = number == 0 ? 0 : try lastFrame(of: segments[number - 1]).checksum
+            // The chain goes on where it went on before, also when what was before is not kept any more.
+            lastChecksum = try frame(at: index, in: info).header.previous
             segments.removeSubrange(number...)
         } else {
             let last = try frame(at: index.previous, in: info)
@@ -120,10 +121,6 @@ extension PartitionLog {
 
     // MARK: Finding frames
 
-    private func lastFrame(of info: SegmentInfo) throws(StoreError) -> FrameHeader {
-        try frame(at: info.lastIndex, in: info).header
-    }
-
     /// The header of the frame at `index`; from memory, or read from the segment while the loop waits.
     private func frame(
         at index: LogIndex, in info: SegmentInfo
@@ -150,21 +147,24 @@ extension PartitionLog {
     // MARK: Prefixes
 
     /// Deletes the records below `offset` (Kafka's DeleteRecords): they cannot be read any more, and segments that hold
-    /// nothing else are removed.
-    public func trim(to offset: Offset) throws(StoreError) {
+    /// nothing else are removed; none that holds an entry past `committed`, as entries without records have no offset
+    /// of their own.
+    public func trim(to offset: Offset, committed: LogIndex = LogIndex(.max)) throws(StoreError) {
         try checkOpen()
         guard offset > meta.logStartOffset, !isInstalling else { return }
         precondition(offset <= logEndOffset, "\(id): trim to \(offset) past \(logEndOffset)")
+        let last = min(progress.applied, committed)
         let count = segments.prefix {
-            $0.isSealed && $0.endOffset <= offset && $0.lastIndex <= progress.applied && !isPinned($0)
+            $0.isSealed && $0.endOffset <= offset && $0.lastIndex <= last && !isPinned($0)
         }.count
         removeOldest(count, logStart: offset)
     }
 
-    /// Rolls a segment that is old enough, and removes sealed segments that retention lets go; none that holds an offset at or
-    /// past `end`.
+    /// Rolls a segment that is old enough, and removes sealed segments that retention lets go; none that holds an
+    /// offset at or past `end` or an entry past `committed`.
     public func applyRetention(
-        now: WallTime, retentionMilliseconds: Int64?, retentionBytes: Int?, upTo end: Offset
+        now: WallTime, retentionMilliseconds: Int64?, retentionBytes: Int?, upTo end: Offset,
+        committed: LogIndex = LogIndex(.max)
     ) throws(StoreError) {
         try checkOpen()
         guard !isInstalling else { return }
@@ -177,9 +177,9 @@ extension PartitionLog {
         var left = sizeBytes
         var count = 0
         for info in segments {
-            guard info.isSealed, info.endOffset <= end, info.lastIndex <= progress.applied, !isPinned(info) else {
-                break
-            }
+            guard info.isSealed, info.endOffset <= end, info.lastIndex <= min(progress.applied, committed),
+                !isPinned(info)
+            else { break }
             let isTooMuch = retentionBytes.map { $0 >= 0 && left - info.end >= $0 } ?? false
             let hasNothing = info.endOffset <= meta.logStartOffset
             guard hasNothing || isTooMuch || isExpired(info, now, retentionMilliseconds) else { break }

@@ -107,6 +107,11 @@ struct ReaderThread {
             try walk(range, bytesMax: bytesMax) { header, payload, position throws(StoreError) in
                 guard header.kind == .data, header.endOffset > next else { return !collector.isFull }
                 guard header.baseOffset < upTo else { return false }
+                // Offsets follow each other: a frame of another place of the log would leave a gap.
+                guard header.baseOffset <= next else {
+                    throw damage(range.segment, position, "the frame before this one is missing", header)
+                }
+                next = header.endOffset
                 let raw = try unpack(header, payload, range.segment.path, position)
                 kept.append(
                     DecodedFrame(
@@ -139,8 +144,11 @@ struct ReaderThread {
         var bytes = 0
         for range in ranges {
             var isDone = false
-            try walk(range, bytesMax: bytesMax) { header, payload, _ throws(StoreError) in
+            try walk(range, bytesMax: bytesMax) { header, payload, position throws(StoreError) in
                 guard header.kind != .footer, header.index >= from else { return true }
+                guard header.index == from + entries.count else {
+                    throw damage(range.segment, position, "the frame before this one is missing", header)
+                }
                 guard header.index <= through, entries.isEmpty || bytes + payload.readableBytes <= bytesMax else {
                     isDone = true
                     return false
@@ -193,6 +201,7 @@ struct ReaderThread {
         let file = try core.files.reading(range.segment)
         let chunk = min(max(bytesMax, 64 << 10), 1 << 20)
         var cursor = FrameCursor(file, from: range.start, upTo: range.end, chunkBytes: chunk)
+        var last: FrameHeader?
         while true {
             let position = cursor.position
             switch try cursor.peek() {
@@ -201,6 +210,10 @@ struct ReaderThread {
                 guard header.salt == range.segment.salt, header.group == range.segment.group else {
                     throw damage(range.segment, position, "a frame of another file", nil)
                 }
+                guard last.map({ $0.checksum == header.previous }) ?? true else {
+                    throw damage(range.segment, position, "a frame of another place", header)
+                }
+                last = header
                 guard header.kind != .footer, try body(header, payload, position) else { return }
                 cursor.skip(header)
             case .damagedPayload(let header):

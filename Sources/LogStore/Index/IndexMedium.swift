@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // IndexMedium.swift
-// An index database in memory that outlives its users and knows what was synced: a power failure loses the end of what was
+// An index database in memory that outlives its users and knows what was synced: a power failure loses the end of
+// what was
 // not, and never anything out of order. For simulation.
 
 internal import Model
@@ -10,7 +11,8 @@ internal import Synchronization
 
 /// The records of one index database, and how many of the latest commits a power failure would lose.
 ///
-/// As with RocksDB, a commit is applied whole or not at all, a synced commit makes all commits before it durable, and what
+/// As with RocksDB, a commit is applied whole or not at all, a synced commit makes all commits before it durable, and
+/// what
 /// survives is a prefix of all commits.
 package final class IndexMedium: Sendable {
     /// One change of one record.
@@ -25,6 +27,8 @@ package final class IndexMedium: Sendable {
     package enum Fate: Sendable {
         /// It succeeds.
         case done
+        /// It succeeds, and is not durable though it was to be.
+        case unsynced
         /// It fails and leaves nothing.
         case failed
         /// It fails, and may be found after a restart.
@@ -71,7 +75,8 @@ package final class IndexMedium: Sendable {
     /// All records at one moment.
     package struct Image: Sendable {
         var tables: [Table] = IndexFamily.allCases.map { _ in Table() }
-        var sequence: UInt64 = 0
+        /// The number of the last change.
+        package internal(set) var sequence: UInt64 = 0
 
         mutating func apply(_ commit: [Change]) {
             for change in commit { tables[change.family].apply(change) }
@@ -132,7 +137,7 @@ package final class IndexMedium: Sendable {
             state.durable = state.image
             state.unsynced.removeAll()
         }
-        guard fate == .done else { throw .io("a simulated failure") }
+        guard fate == .done || fate == .unsynced else { throw .io("a simulated failure") }
     }
 
     func value(of key: [UInt8], in family: ColumnFamily) throws(RocksError) -> [UInt8]? {

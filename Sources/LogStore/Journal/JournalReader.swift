@@ -17,6 +17,8 @@ struct JournalReader {
 
     private let journalID: UInt64
     private var files: [RingFile] = []
+    /// Files whose first block cannot be read: a new one, one whose first block was torn, or a damaged one.
+    private var headless: [RingFile] = []
 
     /// What reading came to.
     struct Outcome: Sendable, Hashable {
@@ -37,6 +39,8 @@ struct JournalReader {
             let size = try file.size()
             if let header = try Self.header(file, at: 0, journalID) {
                 files.append(RingFile(file: file, path: path, size: size, first: header.sequence))
+            } else {
+                headless.append(RingFile(file: file, path: path, size: size, first: 0))
             }
         }
         files.sort { $0.first < $1.first }
@@ -48,6 +52,7 @@ struct JournalReader {
     func read(from start: UInt64, _ body: (JournalItem) throws(StoreError) -> Void) throws(StoreError) -> Outcome {
         var outcome = Outcome(nextSequence: start)
         guard var number = files.lastIndex(where: { $0.first <= start }) ?? (files.isEmpty ? nil : 0) else {
+            for file in headless { try checkNoBlock(above: start - 1, in: file, from: 0) }
             return outcome
         }
         if files[number].first > start { throw damage(files[number].path, 0, "block \(start) is missing") }
@@ -74,7 +79,15 @@ struct JournalReader {
     ) throws(StoreError) -> Int {
         var position = 0
         var expected = file.first
-        while let header = try Self.header(file.file, at: position, journalID), header.sequence == expected {
+        while true {
+            guard let header = try Self.header(file.file, at: position, journalID), header.sequence == expected else {
+                // What is not needed may be unreadable; what is needed may stand behind it.
+                guard expected < start, let next = try nextBlock(in: file, behind: position, after: expected),
+                    next.sequence <= start
+                else { break }
+                (position, expected) = (next.position, next.sequence)
+                continue
+            }
             let total = JournalFormat.paddedBytes(Int(header.byteCount))
             guard Int(header.byteCount) >= JournalFormat.headerBytes, position + total <= file.size else { break }
             if expected >= start {
@@ -114,6 +127,22 @@ struct JournalReader {
         for other in files where other.first > expected {
             throw damage(file.path, end, "block \(expected) is not readable, but block \(other.first) is there")
         }
+        try checkNoBlock(above: expected, in: file, from: end)
+        // A torn first block is the next one: what stands behind it is older.
+        for other in headless { try checkNoBlock(above: expected - 1, in: other, from: 0) }
+    }
+
+    /// Behind what cannot be read at `end`, no block may stand that was written after `expected`.
+    private func checkNoBlock(above expected: UInt64, in file: RingFile, from end: Int) throws(StoreError) {
+        if let next = try nextBlock(in: file, behind: end, after: expected) {
+            throw damage(file.path, end, "block \(expected) is not readable, but \(next.sequence) follows")
+        }
+    }
+
+    /// The first readable block behind `end` whose sequence is higher than `expected`.
+    private func nextBlock(
+        in file: RingFile, behind end: Int, after expected: UInt64
+    ) throws(StoreError) -> (position: Int, sequence: UInt64)? {
         var position = end + JournalFormat.blockAlignment
         var chunk = ByteBuffer()
         while position < file.size {
@@ -121,13 +150,12 @@ struct JournalReader {
             let count = try file.file.read(1 << 20, at: position, into: &chunk)
             for start in stride(from: 0, to: count, by: JournalFormat.blockAlignment) {
                 let header = JournalBlockHeader(chunk.readableBytesSpan, at: start, journalID: journalID)
-                if let header, header.sequence > expected {
-                    throw damage(file.path, end, "block \(expected) is not readable, but \(header.sequence) follows")
-                }
+                if let header, header.sequence > expected { return (position + start, header.sequence) }
             }
-            if count < 1 << 20 { return }
+            if count < 1 << 20 { break }
             position += count
         }
+        return nil
     }
 
     private func damage(_ path: String, _ position: Int, _ reason: String) -> StoreError {

@@ -58,6 +58,7 @@ struct GroupRecovery: ~Copyable {
         } else {
             try scan(segments)
         }
+        if group.damage == nil, let hole = group.hole { markDamaged(hole, group.lastIndex) }
         group.termStarts = knownTerms
         group.meta.closed = nil
         if group.lastTerm > group.hardState.term {
@@ -263,6 +264,7 @@ struct GroupRecovery: ~Copyable {
                 try take(frame, &info, proven)
             }
             info.end = scanned.position
+            group.endings.append(scanned.reached)
             info.isSealed = scanned.verdict == .nextSegment
             if info.isSealed, writes { try endBehindFooter(info) }
             group.segments.append(info)
@@ -288,7 +290,8 @@ struct GroupRecovery: ~Copyable {
         try core.files.syncDirectory(core.settings.directory + "/groups")
     }
 
-    /// The segment in which to begin: the one of the last pointer, or of the first entry that was replayed, or the first
+    /// The segment in which to begin: the one of the last pointer, or of the first entry that was replayed, or the
+    /// first
     /// that has no footer.
     private func startSegment(_ found: [SegmentInfo], _ proven: LogIndex) -> Int? {
         guard !found.isEmpty else { return nil }

@@ -30,6 +30,9 @@ public struct RecoveredGroup: Sendable {
     /// Bytes of a torn tail that were cut.
     public internal(set) var cutBytes = 0
 
+    /// How the scan of each segment ended.
+    package internal(set) var endings: [RecoveryCase] = []
+
     var settings = GroupLogSettings()
     var termStarts: [TermStart] = []
     var configurations: [ConfigurationRecord] = []
@@ -56,5 +59,19 @@ extension RecoveredGroup {
         termStarts = record.termStarts
         configurations = [ConfigurationRecord](decoding: meta.configurations) ?? []
         if lastTerm > hardState.term { hardState = HardStateRecord(term: lastTerm, votedFor: nil) }
+    }
+
+    /// A segment that is not there, which nobody would notice who reads from one to the next.
+    var hole: Corruption? {
+        var next = meta.firstIndex
+        for info in segments {
+            if info.segment.base > next {
+                return Corruption(
+                    group: id, file: info.segment.directory, position: 0, index: next,
+                    reason: "the segments of entries \(next) to \(info.segment.base.previous) are missing")
+            }
+            next = info.lastIndex.next
+        }
+        return nil
     }
 }

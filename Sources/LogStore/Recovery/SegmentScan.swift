@@ -27,6 +27,8 @@ struct ScanEnd: Sendable {
     var verdict: RecoveryVerdict
     var finding: RecoveryFinding
     var position: Int
+    /// The row and the column of the decision table.
+    var reached: RecoveryCase
 }
 
 /// Scans one segment.
@@ -51,9 +53,10 @@ struct SegmentScan {
             let isProven = tip.nextIndex <= provenThrough && finding != .footer
             let needsLook = !isProven && (finding == .badPayload || finding == .zeros)
             let hasLater = try needsLook ? later(than: tip.nextIndex, behind: cursor.position, size) : false
-            let verdict = RecoveryTable.verdict(RecoveryCase(finding, isProven: isProven, hasLater: hasLater))
+            let reached = RecoveryCase(finding, isProven: isProven, hasLater: hasLater)
+            let verdict = RecoveryTable.verdict(reached)
             guard verdict == .take, case .frame(let header, let payload) = found else {
-                return ScanEnd(verdict: verdict, finding: finding, position: cursor.position)
+                return ScanEnd(verdict: verdict, finding: finding, position: cursor.position, reached: reached)
             }
             try body(ScannedFrame(header: header, position: cursor.position, payload: payload))
             tip = LogTip(
