@@ -2,13 +2,13 @@
 #
 # make run     build and start a broker on 127.0.0.1:9092
 # make test    everything CI checks: style, unit tests, and real Kafka clients against the built broker
-# make simulate   clusters of consensus cores under faults, for a minute; make mutations plants bugs in them
+# make simulate   clusters under faults, on a model of the store and on the store itself; make mutations plants bugs
 # make bench   the end-to-end benchmark suite; writes Benchmarks/results/
 
 SWIFT_FLAGS ?=
 DATA ?= goulette-data
 ARGS ?=
-SOAK_SECONDS ?= 60
+SOAK_SECONDS ?= 40
 BIN = .build/release
 
 .PHONY: run build test unit integration lint simulate mutations bench clean
@@ -35,6 +35,7 @@ unit:
 simulate:
 	swift build -c release $(SWIFT_FLAGS) --product simulator
 	$(BIN)/simulator soak --count 1000000 --seconds $(SOAK_SECONDS)
+	$(BIN)/simulator soak --count 1000000 --seconds $(SOAK_SECONDS) --storage production
 
 mutations:
 	GOULETTE_MUTATIONS=1 swift build -c release $(SWIFT_FLAGS) --scratch-path .build/mutations --product simulator

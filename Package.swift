@@ -95,13 +95,13 @@ let package = Package(
         // Libraries, each knowing only those above it
         library("Model", []),
         library("Raft", ["Model", collections], specializes: true),
-        library("Simulation", ["Model", "Raft"]),
         library("Records", ["Model", "CCodecs", nioCore], wrapsC: true),
         library("RocksKV", ["Model", "CRocksDB"], wrapsC: true),
         library("Telemetry", ["Model", logging]),
         library("Settings", ["Model", "Yams"]),
         library("KafkaProtocol", ["Model", "Records", nioCore]),
         library("LogStore", ["Model", "Records", "RocksKV", "Telemetry", nioCore, logging, collections]),
+        library("Simulation", ["Model", "Raft", "Records", "LogStore", nioCore, logging]),
         library(
             "Replication",
             ["Model", "Raft", "Records", "LogStore", "Telemetry", nioCore, nioPosix, nioSSL, logging]),

@@ -79,7 +79,7 @@ struct SourceFile: Sendable {
 
     @Test func targetsKnowOnlyThoseAbove() {
         let order = [
-            "Model", "Raft", "Simulation", "Records", "RocksKV", "Telemetry", "Settings", "KafkaProtocol", "LogStore",
+            "Model", "Raft", "Records", "RocksKV", "Telemetry", "Settings", "KafkaProtocol", "LogStore", "Simulation",
             "Replication",
             "Broker", "PlainHTTP", "Discovery", "KafkaServer", "Admin", "KafkaClient", "Terminal", "goulette",
         ]

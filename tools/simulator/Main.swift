@@ -14,11 +14,16 @@ struct SimulatorCommand: ParsableCommand {
         subcommands: [Replay.self, Soak.self, Shrink.self, Mutations.self], defaultSubcommand: Replay.self)
 }
 
+extension StorageKind: ExpressibleByArgument {}
+
 /// What decides a run.
 struct RunArguments: ParsableArguments {
     @Option(help: "Fault classes to switch off, separated by commas.") var disable: String = ""
     @Option(help: "The most events before the faults stop.") var events: Int?
     @Option(help: "A deliberate bug to plant.") var mutation: String?
+    @Option(help: "What keeps the logs: model, or production, the real store on simulated disks.")
+    var storage = StorageKind.model
+    @Flag(help: "Count everything that happens by its kind.") var coverage = false
 
     func options(seed: UInt64) throws -> Options {
         var options = Options(seed: seed)
@@ -27,11 +32,14 @@ struct RunArguments: ParsableArguments {
         }
         options.disabled = disabled
         options.eventsMax = events
+        options.storage = storage
+        options.countsCoverage = coverage
         if let mutation {
             guard let known = Mutation.named(mutation) else {
                 throw ValidationError("unknown or unavailable bug; known: \(Mutation.all.map(\.name))")
             }
             options.mutation = known
+            if case .disk = known { options.storage = .production }
         }
         return options
     }
@@ -43,6 +51,8 @@ struct RunArguments: ParsableArguments {
         if !off.isEmpty { words += ["--disable", off] }
         if let events = events ?? self.events { words += ["--events", "\(events)"] }
         if let mutation { words += ["--mutation", mutation] }
+        if storage != .model { words += ["--storage", storage.rawValue] }
+        if coverage { words.append("--coverage") }
         return words
     }
 }

@@ -33,7 +33,4 @@ struct Mutations: ParsableCommand {
         }
         if survivors > 0 { throw ExitCode(1) }
     }
-
-    /// Prints at once: a search takes a while, and its first results are worth having.
-    private func say(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
 }

@@ -36,12 +36,12 @@ struct Soak: ParsableCommand {
             var words =
                 ["soak", "--worker", "--from", "\(next)", "--count", "\(first + count - next)"] + choices.words()
             if let left { words += ["--seconds", "\(left)"] }
-            let result = try Worker.run(words) { line in if !line.hasPrefix("@") { print(line) } }
+            let result = try Worker.run(words) { line in if !line.hasPrefix("@") { say(line) } }
             guard let seed = result.lastSeed else { break }
             next = seed + 1
             if result.status == 0 { break }
             failed += 1
-            if result.status != 1 { print("seed \(seed): FAILED: \(result.trap)") }
+            if result.status != 1 { say("seed \(seed): FAILED: \(result.trap)") }
         }
         let elapsed = Date().timeIntervalSince(begin)
         print("\(next - first) seeds in \(Int(elapsed)) s, \(failed) failed")
@@ -67,8 +67,25 @@ struct Soak: ParsableCommand {
         }
         let elapsed = Date().timeIntervalSince(begin)
         print("\(done) seeds: \(total.text); \(Int(Double(total.events) / elapsed)) events/s")
+        print("\(done) seeds: \(total.time / 3_600_000_000) simulated hours")
+        if choices.coverage { report(total) }
+    }
+
+    /// Prints how often each thing was reached that can be.
+    private func report(_ total: Statistics) {
+        let expected = Coverage.expected(choices.storage)
+        for name in expected { print("\(total.coverage[name] ?? 0)\t\(name)") }
+        for (name, count) in total.coverage.sorted(by: { $0.key < $1.key }) where !expected.contains(name) {
+            print("\(count)\t\(name)")
+        }
+        let missed = expected.filter { total.coverage[$0] == nil }
+        print("reached \(expected.count - missed.count) of \(expected.count)")
+        if !missed.isEmpty { print("never: " + missed.joined(separator: "; ")) }
     }
 }
+
+/// Prints at once: a search takes a while, and its first results are worth having.
+func say(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
 
 /// A child process of the simulator.
 enum Worker {

@@ -48,6 +48,12 @@ final class GroupHistory {
 
     // MARK: - What happened
 
+    /// A2: who follows a leader has used up the vote of its term.
+    func granted(to candidate: NodeID, in term: Term, following leader: (term: Term, node: NodeID)?) -> String? {
+        guard let leader, leader.term == term, leader.node != candidate else { return nil }
+        return "A2: a follower of \(leader.node) votes for \(candidate) in term \(term)"
+    }
+
     /// A1 and A4: a replica leads a term.
     func led(_ node: NodeID, _ term: Term, log: GroupImage) -> String? {
         let place = Int(term.rawValue)

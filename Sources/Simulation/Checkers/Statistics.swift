@@ -34,6 +34,8 @@ package struct Statistics: Sendable {
     package var recreations = 0
     /// Transfers that ended with another leader.
     package var transfers = 0
+    /// What was reached, by its name; counted on request.
+    package var coverage: [String: Int] = [:]
 
     /// Nothing counted.
     package init() {}
@@ -41,7 +43,6 @@ package struct Statistics: Sendable {
     /// Adds another run's.
     package mutating func add(_ other: Statistics) {
         events += other.events
-        time += other.time
         proposed += other.proposed
         answered += other.answered
         reads += other.reads
@@ -57,6 +58,8 @@ package struct Statistics: Sendable {
         changes += other.changes
         recreations += other.recreations
         transfers += other.transfers
+        time += other.time
+        coverage.merge(other.coverage, uniquingKeysWith: +)
     }
 
     /// The counts in a line.

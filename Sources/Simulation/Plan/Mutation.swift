@@ -46,17 +46,31 @@ package enum ShellMutation: String, CaseIterable, Sendable {
     case serveUnconfirmed = "serve-unconfirmed"
 }
 
+/// A deliberate bug beneath the production store: something it asks for is not done, as if it had forgotten to ask.
+package enum DiskMutation: String, CaseIterable, Sendable {
+    /// Flushed files are not durable.
+    case noFlush = "disk-no-flush"
+    /// Names in directories are not durable.
+    case noDirectorySync = "disk-no-directory-sync"
+    /// The journal's writes are not durable when they return.
+    case noDirectSync = "disk-no-direct-sync"
+    /// Synced commits of the index database are not durable.
+    case noIndexSync = "disk-no-index-sync"
+}
+
 /// A deliberate bug.
 package enum Mutation: Hashable, Sendable {
     /// One of the core.
     case core(Raft.Mutation)
     /// One of the simulated storage or shell.
     case shell(ShellMutation)
+    /// One of the disks under the production store.
+    case disk(DiskMutation)
 
     /// Every bug this build can show.
     package static var all: [Mutation] {
         (Raft.Mutation.isAvailable ? Raft.Mutation.allCases.map(Mutation.core) : [])
-            + ShellMutation.allCases.map(Mutation.shell)
+            + ShellMutation.allCases.map(Mutation.shell) + DiskMutation.allCases.map(Mutation.disk)
     }
 
     /// The name that commands take.
@@ -64,6 +78,7 @@ package enum Mutation: Hashable, Sendable {
         switch self {
         case .core(let mutation): mutation.rawValue
         case .shell(let mutation): mutation.rawValue
+        case .disk(let mutation): mutation.rawValue
         }
     }
 

@@ -18,9 +18,21 @@ package struct Options: Sendable {
     package var isTracing = false
     /// A deliberate bug.
     package var mutation: Mutation?
+    /// What keeps the logs.
+    package var storage = StorageKind.model
+    /// Whether everything that happens is counted by its kind.
+    package var countsCoverage = false
 
     /// Options of an undisturbed run.
     package init(seed: UInt64) { self.seed = seed }
+}
+
+/// What keeps the logs of a simulated cluster.
+package enum StorageKind: String, CaseIterable, Sendable {
+    /// A model of the store in blocks and frames; fast.
+    case model
+    /// The production store on simulated disks.
+    case production
 }
 
 /// What a seed decides.
@@ -53,23 +65,48 @@ package struct Plan: Sendable {
     let faultInterval: Int
     let operationInterval: Int
     let payloadBytesMax: Int
+    /// A rare combination that this run is after.
+    package let profile: Profile?
+    /// The node whose reports of appends come long after they were made.
+    let laggard: Int?
+    /// How long they may take.
+    let lag: Int
+    /// How the production store is set up, when it is what runs.
+    let production: ProductionPlan?
 
     /// Draws a plan.
     package init(_ options: Options) {
         var random = SeededRandom(seed: options.seed ^ 0x504C_414E)
-        nodes = Self.pick([1, 2, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7], &random)
-        groups = Self.pick([1, 1, 1, 1, 1, 1, 2, 2, 3, 4, Int.random(in: 5...20, using: &random)], &random)
-        founders = min(nodes, Self.pick([1, 2, 3, 3, 3, 5, nodes], &random))
-        let mix = Self.drawFaults(&random)
+        // Of its own generator: what the others draw does not depend on it.
+        var choice = SeededRandom(seed: options.seed ^ 0x50_524F_46)
+        let profile = Int.random(in: 0..<6, using: &choice) == 0 ? Self.pick(Profile.allCases, &choice) : nil
+        self.profile = profile
+        let nodes = Self.pick([1, 2, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7], &random)
+        let groups = Self.pick([1, 1, 1, 1, 1, 1, 2, 2, 3, 4, Int.random(in: 5...20, using: &random)], &random)
+        let founders = min(nodes, Self.pick([1, 2, 3, 3, 3, 5, nodes], &random))
+        let chosen = profile.map { Self.pick($0.nodes, &choice) } ?? nodes
+        self.nodes = chosen
+        self.groups = profile == nil ? groups : 1
+        self.founders = profile.map { min(chosen, $0 == .laggard ? 5 : 3) } ?? founders
+        var mix = Self.drawFaults(&random)
+        if let profile { mix = profile.faults(beside: mix) }
+        if options.storage == .production, mix.contains(.compaction) {
+            // The production store installs no snapshots yet: what begins anew must find the whole log.
+            mix.subtract(profile == .newcomers ? .compaction : Faults.damage.union(.membership))
+        }
         faults = mix.subtracting(options.disabled)
-        let drawn = Int.random(in: 1_500...6_000, using: &random) + 200 * groups
+        production =
+            options.storage == .production
+            ? ProductionPlan(seed: options.seed, isDiskFull: faults.contains(.diskFull)) : nil
+        let drawn = Int.random(in: 1_500...6_000, using: &random) + 200 * (profile == nil ? groups : 1)
         events = min(options.eventsMax ?? .max, drawn)
         tick = Int.random(in: 10_000...50_000, using: &random)
         let fastest = Int.random(in: 50...2_000, using: &random)
         latency = fastest...fastest + Int.random(in: 1_000...tick, using: &random)
         lossPermille = faults.contains(.loss) ? Int.random(in: 5...200, using: &random) : 0
         duplicatePermille = faults.contains(.duplication) ? Int.random(in: 5...150, using: &random) : 0
-        spikePermille = faults.contains(.delay) ? Int.random(in: 2...60, using: &random) : 0
+        let spikes = faults.contains(.delay) ? Int.random(in: 2...60, using: &random) : 0
+        spikePermille = profile == .newcomers ? 3 * spikes + 50 : spikes
         let flushFastest = Int.random(in: 100...3_000, using: &random)
         let spread = faults.contains(.slowDisk) ? tick * 6 : 4_000
         flush = flushFastest...flushFastest + Int.random(in: 500...spread, using: &random)
@@ -78,9 +115,18 @@ package struct Plan: Sendable {
         journalSlots = Self.pick([3, 4, 8, 32], &random)
         checkpointBlocks = Int.random(in: 1...max(1, journalSlots - 2), using: &random)
         faultInterval = Self.pick([3, 10, 20, 60], &random) * tick
-        operationInterval = Int.random(in: 2_000...2 * tick, using: &random)
+        let interval = Int.random(in: 2_000...2 * tick, using: &random)
+        operationInterval = profile == nil ? interval : min(interval, tick / 2)
         payloadBytesMax = Self.pick([4, 64, 1_000], &random)
-        settings = Self.drawSettings(payloadBytesMax: payloadBytesMax, &random, options)
+        var settings = Self.drawSettings(payloadBytesMax: payloadBytesMax, &random, options)
+        if profile != nil {
+            // Elections that meet, and soon the next one.
+            settings.heartbeatTicks = 1
+            settings.electionTicks = Self.pick([3, 4, 6], &choice)
+        }
+        self.settings = settings
+        laggard = profile == .laggard ? Int.random(in: 0..<chosen, using: &choice) : nil
+        lag = Self.pick([2, 6, 15], &choice) * settings.electionTicks * tick
     }
 
     /// A random half of the classes; sometimes nearly all or few, sometimes a theme: rare combinations need room.
@@ -133,7 +179,7 @@ package struct Plan: Sendable {
         return settings
     }
 
-    private static func pick<T>(_ values: [T], _ random: inout SeededRandom) -> T {
+    static func pick<T>(_ values: [T], _ random: inout SeededRandom) -> T {
         values[Int.random(in: 0..<values.count, using: &random)]
     }
 }

@@ -3,6 +3,7 @@
 // EventQueue.swift
 // What happens next: events by time, and in the order they were added when times are equal.
 
+internal import LogStore
 internal import Model
 internal import Raft
 
@@ -26,6 +27,8 @@ enum Event {
     case provide(node: Int, life: Int, group: Int, peer: NodeID)
     case fetched(node: Int, life: Int, group: Int, Raft.SnapshotInfo, from: NodeID)
     case repair(node: Int, life: Int)
+    case work(node: Int, life: Int, StoreSteps.Worker)
+    case turn(node: Int, life: Int)
     case restart(node: Int)
     case hunted(node: Int, life: Int)
     case fault
@@ -38,7 +41,7 @@ enum Event {
         case .tick(let node, let life), .flushed(let node, let life), .reports(let node, let life, _),
             .apply(let node, let life), .checkpointed(let node, let life), .load(let node, let life, _, _),
             .provide(let node, let life, _, _), .fetched(let node, let life, _, _, _), .repair(let node, let life),
-            .hunted(let node, let life):
+            .hunted(let node, let life), .work(let node, let life, _), .turn(let node, let life):
             (node, life)
         case .deliver, .restart, .fault, .operation, .heal: nil
         }

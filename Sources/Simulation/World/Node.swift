@@ -3,6 +3,7 @@
 // Node.swift
 // One simulated process: its storage, which outlives it, and the replicas it runs.
 
+internal import LogStore
 internal import Model
 internal import Raft
 
@@ -22,10 +23,16 @@ struct Replica {
     /// The configuration in effect, as the directives say.
     var configuration: Raft.Configuration = .empty
     var standing = Raft.Standing.sound
+    /// As a leader, the state of each peer's progress when it was looked at last.
+    var progress: [NodeID: String] = [:]
+    /// The leader it followed last, and in which term.
+    var followed: (term: Term, node: NodeID)?
     /// Operations proposed here, in order.
     var waiting: [WaitingOperation] = []
     /// Reads under way, with what clients knew when they began.
     var reads: [(read: Raft.ReadID, known: LogIndex)] = []
+    /// Messages that wait for the stored form of their entries.
+    var held: [Message] = []
     /// A snapshot that has arrived.
     var fetched: Installed?
     /// Whether this replica is marked damaged in the atlas because of its entries.
@@ -45,7 +52,17 @@ enum DiskHealth {
 final class Node {
     let number: Int
     let id: NodeID
+    /// The model of the store; where the production store runs, the oracles for it.
     let store: SimulatedStore
+    /// The production store, when it is what runs.
+    let production: ProductionStore?
+    /// With the production store, the workers that have been given a time, and whether the loop has.
+    var scheduled: Set<StoreSteps.Worker> = []
+    var isTurning = false
+    /// Set when the process cannot go on; it ends with the event.
+    var isDoomed = false
+    /// The configuration each replica begins with when its log holds none.
+    var initial: [Raft.Configuration]
     var replicas: [Replica]
     /// Counts starts and deaths: events of an earlier life are void.
     var life = 0
@@ -65,7 +82,12 @@ final class Node {
     /// Whether an application of flushed blocks is scheduled.
     var isApplying = false
 
-    init(number: Int, store: SimulatedStore, groups: Int, tick: Int) {
+    init(
+        number: Int, store: SimulatedStore, production: ProductionStore?, initial: [Raft.Configuration], tick: Int
+    ) {
+        let groups = initial.count
+        self.production = production
+        self.initial = initial
         self.number = number
         id = NodeID(rawValue: Int32(number + 1))
         self.store = store

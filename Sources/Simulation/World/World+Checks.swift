@@ -22,6 +22,7 @@ extension World {
                 fail("A9: node \(node.id) votes for \(message.to) in \(message.term), stored is \(durable.hardState)")
             }
             check(histories[group].voted(node.number, message.term, for: message.to))
+            check(histories[group].granted(to: message.to, in: message.term, following: node.replicas[group].followed))
         case .voteRequest:
             if durable.hardState != Raft.HardState(term: message.term, votedFor: node.id) {
                 fail("A9: node \(node.id) campaigns in \(message.term), stored is \(durable.hardState)")
@@ -29,8 +30,22 @@ extension World {
         case .appendResponse(let response) where response.rejection == nil: checkFlushed(response, node, group)
         default: break
         }
+        checkFollowing(message, node, group)
         if message.term > durable.hardState.term {
             fail("A9: node \(node.id) reveals term \(message.term), stored is \(durable.hardState)")
+        }
+    }
+
+    /// A9: who answers a leader has used up its vote of that term, and will not forget it.
+    private func checkFollowing(_ message: Message, _ node: Node, _ group: Int) {
+        let stored = node.store.durable[group].hardState
+        guard let followed = node.replicas[group].followed, followed == (message.term, message.to) else { return }
+        switch message.body {
+        case .appendResponse, .heartbeatResponse:
+            if stored.term == message.term && stored.votedFor == nil {
+                fail("A9: node \(node.id) follows \(message.to) in \(message.term) and has its vote left")
+            }
+        default: break
         }
     }
 

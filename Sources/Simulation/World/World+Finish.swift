@@ -16,6 +16,7 @@ extension World {
         healLinks()
         demandRest()
         if violation == nil { readBack() }
+        if violation == nil && plan.production != nil { readBackProduction() }
     }
 
     private func heal() {
@@ -24,6 +25,12 @@ extension World {
             node.pausedUntil = min(node.pausedUntil, now)
             node.failsNextFlush = false
             node.isDiskFull = false
+            node.production?.disk.fill(leaving: nil)
+            node.production?.disk.succeed()
+            if let production = node.production, !production.damaged.isEmpty, node.isUp {
+                // What is in memory hides what is on the disk.
+                stopCleanly(node, production)
+            }
             start(node)
             scrub(node)
         }
@@ -82,7 +89,11 @@ extension World {
         if !isHealed && violation == nil { fail("L1: not healed: \(problemBeforeRest ?? "?"); \(state)") }
         guard violation == nil else { return }
         let before = histories.map(\.answered)
-        let serves = run(for: patience) { zip(histories, before).allSatisfy { $0.answered > $1 } }
+        // A backlog may have to travel entry by entry.
+        let waiting = nodes.flatMap(\.store.mirror).map { Int($0.last.rawValue) }.max() ?? 0
+        let serves = run(for: patience + 4 * plan.tick * waiting) {
+            zip(histories, before).allSatisfy { $0.answered > $1 }
+        }
         if !serves && violation == nil { fail("L2: some group answers nobody; \(state)") }
         guard violation == nil else { return }
         // No more operations: what is under way must end.

@@ -24,6 +24,24 @@ extension World {
         if isFaulty && chance(plan.duplicatePermille, &networkRandom) {
             schedule(message, group: group, from: from, to: to)
         }
+        scheduleLateCopy(message, group: group)
+    }
+
+    /// Copies of what a replica said, or was asked, that arrive when it is another one.
+    private func scheduleLateCopy(_ message: Message, group: Int) {
+        guard isFaulty, plan.profile == .newcomers || plan.profile == .snapshots else { return }
+        let permille =
+            switch message.body {
+            case .voteRequest(let request): request.isPreVote ? 0 : 700
+            case .voteResponse(let response): response.isPreVote ? 0 : 300
+            case .appendResponse: 100
+            case .snapshot: 700
+            default: 0
+            }
+        guard chance(permille, &networkRandom) else { return }
+        let delay = Int.random(
+            in: 1...[20, 100, 300][Int.random(in: 0..<3, using: &networkRandom)], using: &networkRandom)
+        queue.add(.deliver(Packet(group: group, message: message)), at: now + delay * plan.tick)
     }
 
     private func schedule(_ message: Message, group: Int, from: Int, to: Int) {
@@ -52,6 +70,7 @@ extension World {
             return
         }
         trace("\(packet.message.to)/\(packet.group): <- \(packet.message.from) \(describe(packet.message))")
+        note("message: \(Self.name(of: packet.message.body))")
         digest = mix(digest, mix(UInt64(packet.message.to.rawValue), packet.message.term.rawValue))
         run(receiver, packet.group) { $0.step(packet.message, into: &$1) }
     }
@@ -79,6 +98,23 @@ extension World {
         trace("partition " + (isOneWay ? "from \(direction) " : "") + side.map { $0 ? "1" : "0" }.joined())
         isPartitioned = true
         queue.add(.heal, at: now + Int.random(in: 1...60 * plan.tick, using: &faultRandom))
+    }
+
+    /// Cuts off a leader together with one follower, whose log it fills: the others choose another leader, which is
+    /// given
+    /// the same follower.
+    func besiege(_ leader: Node, with victim: Node) {
+        healLinks()
+        for from in nodes.indices {
+            for to in nodes.indices {
+                let isInside = { (number: Int) in number == leader.number || number == victim.number }
+                if isInside(from) != isInside(to) { blocked[from][to] = true }
+            }
+        }
+        trace("\(leader.id) is alone with \(victim.id)")
+        isPartitioned = true
+        let length = Int.random(in: 1...6 * plan.settings.electionTicks, using: &faultRandom) * plan.tick
+        queue.add(.heal, at: now + length)
     }
 
     /// All links work again.

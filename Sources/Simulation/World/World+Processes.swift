@@ -17,6 +17,7 @@ extension World {
         node.pausedUntil = 0
         node.isApplying = false
         node.failsNextFlush = false
+        if let production = node.production { return startProduction(node, production) }
         let recovery = node.store.recover()
         for problem in recovery.problems { fail("\(problem) (node \(node.id))") }
         if recovery.isJournalDamaged { trace("\(node.id): journal damaged, amnesiac") }
@@ -53,13 +54,29 @@ extension World {
     func crash(_ node: Node, isPowerLoss: Bool, fate: InFlightFate? = nil) {
         guard node.isUp else { return }
         trace("\(node.id): " + (isPowerLoss ? "loses power" : "dies"))
-        node.isUp = false
         node.life += 1
         statistics.crashes += 1
         if isPowerLoss { statistics.powerLosses += 1 }
+        if let production = node.production {
+            let losses = PowerLoss.allCases
+            let loss = isPowerLoss ? losses[Int.random(in: 0..<losses.count, using: &diskRandom)] : nil
+            note("crash: \(loss.map { "power loss, unsynced \($0)" } ?? "process")")
+            production.crash(loss, random: &diskRandom)
+            return ended(node)
+        }
         let fates: [InFlightFate] = isPowerLoss ? [.lost, .torn, .kept] : [.lost, .kept]
         let chosen = fate ?? fates[Int.random(in: 0..<fates.count, using: &diskRandom)]
+        note("crash: \(isPowerLoss ? "power loss" : "process"), flush in flight \(chosen)")
         node.store.crash(isPowerLoss: isPowerLoss, fate: chosen, random: &diskRandom)
+        ended(node)
+    }
+
+    /// The process is gone.
+    func ended(_ node: Node) {
+        node.isUp = false
+        node.isDoomed = false
+        node.isTurning = false
+        node.scheduled = []
         for group in node.replicas.indices { node.replicas[group] = Replica() }
     }
 
@@ -69,6 +86,7 @@ extension World {
             run(node, group) { $0.tick(into: &$1) }
             if !node.isUp { return }
         }
+        if node.production != nil { tickProduction(node) }
         queue.add(.tick(node: node.number, life: node.life), at: now + node.tick)
     }
 
@@ -76,6 +94,7 @@ extension World {
 
     /// Queues a write, and begins a flush when none is under way.
     func issue(_ write: Write, _ node: Node, _ group: Int) {
+        if let production = node.production { return issueProduction(write, node, production, group) }
         if let early = node.store.issue(write, group: group) { schedule([early], to: node) }
         flushIfPossible(node)
     }
@@ -86,6 +105,9 @@ extension World {
             node.store.beginFlush(salt: diskRandom.next())
             var length = Int.random(in: plan.flush(isFaulty: isFaulty), using: &diskRandom)
             if isFaulty, plan.faults.contains(.hang), chance(5, &diskRandom) { length += 40 * plan.tick }
+            if isFaulty, node.number == plan.laggard {
+                length = Int.random(in: 0...2 * plan.settings.electionTicks * plan.tick, using: &diskRandom)
+            }
             queue.add(.flushed(node: node.number, life: node.life), at: now + length)
         } else if node.store.needsCheckpoint {
             checkpoint(node)
@@ -131,7 +153,8 @@ extension World {
             queue.add(.reports(node: node.number, life: node.life, terms), at: node.lastHardStateReport)
         }
         if !others.isEmpty {
-            let delay = Int.random(in: plan.reportDelay(isFaulty: isFaulty), using: &diskRandom)
+            var delay = Int.random(in: plan.reportDelay(isFaulty: isFaulty), using: &diskRandom)
+            if isFaulty, node.number == plan.laggard { delay = Int.random(in: 0...plan.lag, using: &diskRandom) }
             node.lastAppendReport = max(node.lastAppendReport, now + delay)
             queue.add(.reports(node: node.number, life: node.life, others), at: node.lastAppendReport)
         }
@@ -189,6 +212,7 @@ extension World {
     /// Reads everything again; what is damaged is found.
     func scrub(_ node: Node) {
         guard node.isUp else { return }
+        if let production = node.production { return scrubProduction(node, production) }
         for group in node.replicas.indices where !node.store.mirror[group].isAmnesiac {
             let places = node.store.damage(of: group)
             guard let first = places.min() else { continue }
@@ -220,7 +244,8 @@ extension World {
         }
     }
 
-    private func setStanding(_ standing: Raft.Standing, _ node: Node, _ group: Int) {
+    /// Tells the core how far its storage can be trusted.
+    func setStanding(_ standing: Raft.Standing, _ node: Node, _ group: Int) {
         guard node.replicas[group].standing != standing else { return }
         trace("\(node.id)/\(group): \(standing)")
         node.replicas[group].standing = standing

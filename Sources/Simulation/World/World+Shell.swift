@@ -13,12 +13,13 @@ extension World {
     func run<E: Error>(
         _ node: Node, _ group: Int, _ event: (inout Core, inout Core.Directives) throws(E) -> Void
     ) throws(E) {
-        guard node.isUp, node.replicas[group].core != nil else { return }
+        guard node.isUp, !node.isDoomed, node.replicas[group].core != nil else { return }
         defer {
             swap(&directives, &carriedOut)
-            for directive in carriedOut where violation == nil { carryOut(directive, node, group) }
+            for directive in carriedOut where violation == nil && !node.isDoomed { carryOut(directive, node, group) }
             carriedOut.removeAll(keepingCapacity: true)
-            if violation == nil { checkState(node, group) }
+            if violation == nil && !node.isDoomed { checkState(node, group) }
+            if options.countsCoverage { countProgress(node, group) }
         }
         guard var core = node.replicas[group].core.take() else { return }
         defer { node.replicas[group].core = core }
@@ -27,6 +28,7 @@ extension World {
 
     private func carryOut(_ directive: Raft.Directive<UInt64>, _ node: Node, _ group: Int) {
         if isTracing { trace("\(node.id)/\(group): \(describe(directive))") }
+        note("directive: \(Self.name(of: directive))")
         let history = histories[group]
         switch directive {
         case .persistHardState(let state): issue(.hardState(state), node, group)
@@ -40,8 +42,9 @@ extension World {
         case .installSnapshot(let info): install(info, node, group)
         case .send(let message):
             checkMessage(message, node, group)
-            send(message, group: group)
+            sendStored(message, node, group)
         case .needEntries(let request):
+            if let production = node.production { return loadProduction(request, node, production, group) }
             let delay = Int.random(in: plan.flush(isFaulty: isFaulty), using: &diskRandom)
             queue.add(.load(node: node.number, life: node.life, group: group, request), at: now + delay)
         case .commit(let index): commit(index, node, group)
@@ -51,7 +54,14 @@ extension World {
             checkMayLead(node, group)
             hunt(node)
         case .becameCandidate: checkMayLead(node, group)
-        case .becameFollower: if node.store.mutation != .answerByIndex { node.replicas[group].waiting.removeAll() }
+        case .becameFollower(let term, let leader):
+            let hardState = node.store.mirror[group].hardState
+            // A vote that was given before, and may still be on its way to the disk, is no second one.
+            if let leader, hardState.term < term || hardState.votedFor == nil || hardState.votedFor == leader {
+                node.replicas[group].followed = (term, leader)
+            }
+            node.replicas[group].held.removeAll()
+            if node.store.mutation != .answerByIndex { node.replicas[group].waiting.removeAll() }
         case .termConfirmed: break
         case .configurationChanged(let configuration, _): node.replicas[group].configuration = configuration
         case .configurationCommitted: statistics.changes += 1
@@ -60,6 +70,7 @@ extension World {
             node.replicas[group].reads.removeAll { pending in reads.contains(pending.read) }
         case .transferEnded(_, let outcome): if outcome == .handedOver { statistics.transfers += 1 }
         case .provideSnapshot(let peer):
+            guard node.production == nil else { return }
             let delay = Int.random(in: plan.latency(isFaulty: isFaulty), using: &networkRandom)
             queue.add(.provide(node: node.number, life: node.life, group: group, peer: peer), at: now + delay)
         case .fetchSnapshot(let info, let source):
@@ -145,6 +156,7 @@ extension World {
 
     /// Removes what is committed, flushed and old from one log.
     func compact(_ node: Node, _ group: Int) {
+        if let production = node.production { return compactProduction(node, production, group) }
         guard let core = node.replicas[group].core else { return }
         let image = node.store.mirror[group]
         var limit = min(core.committedIndex, core.flushedIndex)
@@ -196,6 +208,9 @@ extension World {
         }
         if info.position.index <= node.replicas[group].committed {
             fail("A8: node \(node.id) installs \(info.position), committed is \(node.replicas[group].committed)")
+        }
+        if node.store.mirror[group].term(at: info.position.index) == info.position.term {
+            fail("S9: node \(node.id) replaces a log that holds \(info.position) by a snapshot of it")
         }
         if let truth = histories[group].chain(at: info.position.index), truth != fetched.chain {
             fail("A4: node \(node.id) installs \(info.position), which differs from what is committed")

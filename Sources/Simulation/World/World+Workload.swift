@@ -4,6 +4,7 @@
 // What clients and operators do: proposals, reads, transfers, changes of members, retention, and the healing of
 // replicas that lost their disk.
 
+internal import LogStore
 internal import Model
 internal import Raft
 
@@ -24,14 +25,17 @@ extension World {
                 trace("\(leader.id)/\(group): resigns")
                 run(leader, group) { $0.resign(into: &$1) }
             }
-        case 19..<24: healAmnesiacs(group)
+        case 19..<24:
+            healAmnesiacs(group)
+            if plan.profile == .newcomers { retire(group) }
+        case 36..<44 where plan.production != nil: consume(group)
         default: propose(group)
         }
     }
 
     /// Clients propose to whoever believes to lead.
     func propose(_ group: Int) {
-        for leader in leaders(of: group) where leader.pausedUntil <= now && !leader.isDiskFull {
+        for leader in leaders(of: group) where leader.pausedUntil <= now && mayPropose(leader, group) {
             let proposals = (0..<Int.random(in: 1...3, using: &workRandom)).map { _ in
                 nextOperation += 1
                 return Raft.Proposal(
@@ -56,6 +60,16 @@ extension World {
         }
     }
 
+    /// Whether there is room for data.
+    private func mayPropose(_ node: Node, _ group: Int) -> Bool {
+        guard let production = node.production else { return !node.isDiskFull }
+        if let refusal = production.logs[group]?.refusal(for: 4_000) {
+            note("refusal: \(refusal.kind)")
+            return false
+        }
+        return !node.isDoomed
+    }
+
     private func request(
         _ node: Node, _ group: Int,
         _ event: (inout Core, inout Core.Directives) throws(Raft.Refusal) -> Void, accepted: () -> Void = {}
@@ -65,6 +79,7 @@ extension World {
             accepted()
         } catch {
             // Refusals are part of the game.
+            note("refusal: \(Self.name(of: error))")
             trace("\(node.id)/\(group): refused: \(error)")
         }
     }
@@ -142,19 +157,44 @@ extension World {
             let isAmnesiac = node.store.mirror[group].isAmnesiac
             guard isAmnesiac || node.replicas[group].isDamaged else { continue }
             let settled = histories[group].settled.configuration
-            let mayRecreate = !settled.isJoint && !settled.contains(node.id)
-            guard isAmnesiac || mayRecreate else { continue }
+            let mayRecreate = !settled.isJoint && !settled.contains(node.id) && !isWanted(node.id, group)
+            // The production store is not repaired in place: a damaged replica leaves and starts anew.
+            guard isAmnesiac || mayRecreate || node.production != nil else { continue }
             if mayRecreate || node.store.mutation == .recreateEarly {
                 recreate(node, group)
                 return
             }
             remove(node.id, from: group)
         }
+        for node in nodes { if let production = node.production { pruneDamage(node, production) } }
         let isHealed = { (node: Node) in
             node.isUp && !node.store.mirror.contains(where: \.isAmnesiac) && !node.replicas.contains(where: \.isDamaged)
-                && node.store.injected.isEmpty && !node.store.durable.contains(where: \.isAmnesiac)
+                && node.store.injected.isEmpty && node.production?.damaged.isEmpty ?? true
+                && !node.store.durable.contains(where: \.isAmnesiac)
         }
         for node in nodes where node.health != .good && isHealed(node) { node.health = .good }
+    }
+
+    /// A replica that has left its group is deleted, as brokers do that do not host it any more; it may come back.
+    private func retire(_ group: Int) {
+        let settled = histories[group].settled.configuration
+        guard !settled.isJoint else { return }
+        for node in nodes where node.isUp && !settled.contains(node.id) && node.health == .good {
+            guard node.store.mirror[group].last > .zero, !node.replicas[group].isDamaged, !isWanted(node.id, group)
+            else { continue }
+            return recreate(node, group)
+        }
+    }
+
+    /// Whether some log has it that a replica is to be taken in again.
+    private func isWanted(_ id: NodeID, _ group: Int) -> Bool {
+        // What stands at or below that and is not what is committed there will never be.
+        let committed = histories[group].committedIndex
+        return nodes.contains { node in
+            node.store.mirror[group].configurations.elements.contains {
+                $0.index > committed && $0.configuration.contains(id)
+            }
+        }
     }
 
     private func remove(_ id: NodeID, from group: Int) {
@@ -170,6 +210,9 @@ extension World {
     private func recreate(_ node: Node, _ group: Int) {
         trace("\(node.id)/\(group): starts anew")
         statistics.recreations += 1
+        // What its earlier life confirmed was counted, if at all, before it left.
+        node.confirmedBeforeDamage[group] = .zero
+        if let production = node.production { return recreateProduction(node, production, group) }
         crash(node, isPowerLoss: false, fate: .kept)
         node.store.recreate(group)
         start(node)

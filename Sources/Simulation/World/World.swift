@@ -53,14 +53,21 @@ package final class World {
         lastArrival = Array(repeating: Array(repeating: 0, count: plan.nodes), count: plan.nodes)
         let founders = Self.founders(plan)
         histories = founders.map { GroupHistory(founders: $0, nodes: plan.nodes) }
+        let ledgers = founders.map { _ in EntryLedger() }
         var mutation: ShellMutation?
+        var sabotage: DiskMutation?
         if case .shell(let chosen)? = options.mutation { mutation = chosen }
+        if case .disk(let chosen)? = options.mutation { sabotage = chosen }
         nodes = (0..<plan.nodes).map { number in
             let id = NodeID(rawValue: Int32(number + 1))
-            let store = SimulatedStore(
-                configurations: founders.map { $0.contains(id) ? $0 : .empty }, slots: plan.journalSlots,
-                mutation: mutation)
-            return Node(number: number, store: store, groups: plan.groups, tick: plan.tick)
+            let initial = founders.map { $0.contains(id) ? $0 : .empty }
+            let store = SimulatedStore(configurations: initial, slots: plan.journalSlots, mutation: mutation)
+            let production = plan.production.map { setup in
+                ProductionStore(
+                    plan: setup, node: id, ledgers: ledgers, seed: mix(options.seed, UInt64(100 + number)),
+                    mutation: sabotage)
+            }
+            return Node(number: number, store: store, production: production, initial: initial, tick: plan.tick)
         }
     }
 
@@ -76,6 +83,7 @@ package final class World {
     package func run() -> Outcome {
         trace("plan: \(plan.nodes) nodes, \(plan.groups) groups, \(plan.founders) voters, \(plan.faults.text)")
         for node in nodes {
+            if isTracing { node.production?.log = StoreLog() }
             if plan.faults.contains(.drift) {
                 node.tick = plan.tick * Int.random(in: 80...125, using: &faultRandom) / 100
             }
@@ -110,6 +118,7 @@ package final class World {
         } else {
             happen(event)
         }
+        if plan.production != nil { for node in nodes { tend(node) } }
     }
 
     private func happen(_ event: Event) {
@@ -141,6 +150,8 @@ package final class World {
         case .fetched(_, _, let group, let info, let source): fetched(info, from: source, node, group)
         case .repair: repair(node)
         case .hunted: strike(node)
+        case .work(_, _, let worker): work(worker, node)
+        case .turn: turn(node)
         default: preconditionFailure("event \(event) belongs to no process")
         }
     }
@@ -165,6 +176,11 @@ package final class World {
     func trace(_ line: @autoclosure () -> String) {
         guard let sink else { return }
         sink("\(now) \(line())")
+    }
+
+    /// Counts something for the report of what was reached.
+    func note(_ item: @autoclosure () -> String) {
+        if options.countsCoverage { statistics.coverage[item(), default: 0] += 1 }
     }
 
     // MARK: - Random choices
