@@ -122,10 +122,9 @@ let package = Package(
         .executableTarget(
             name: "goulette",
             dependencies: [
-                "Model", "Records", "KafkaProtocol", "LogStore", "Replication", "Broker", "PlainHTTP", "Discovery",
-                "KafkaServer",
-                "Admin",
-                "Settings", "Telemetry", "KafkaClient", "Terminal", nioCore, nioPosix, logging, arguments, lifecycle,
+                "Model", "Raft", "Records", "KafkaProtocol", "LogStore", "Replication", "Broker", "PlainHTTP",
+                "Discovery", "KafkaServer", "Admin", "Settings", "Telemetry", "KafkaClient", "Terminal", nioCore,
+                nioPosix, logging, arguments, lifecycle,
                 signals,
             ],
             swiftSettings: settings()),

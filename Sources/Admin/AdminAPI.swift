@@ -184,16 +184,13 @@ public struct TopicLeadersView: Codable, Equatable, Sendable {
         public var address: String?
         /// The term of the leader.
         public var epoch: Int64
-        /// All replicas.
-        public var replicas: [Int32]
 
         /// Names every part.
-        public init(partition: Int32, leader: Int32?, address: String?, epoch: Int64, replicas: [Int32]) {
+        public init(partition: Int32, leader: Int32?, address: String?, epoch: Int64) {
             self.partition = partition
             self.leader = leader
             self.address = address
             self.epoch = epoch
-            self.replicas = replicas
         }
     }
 
@@ -203,25 +200,23 @@ public struct TopicLeadersView: Codable, Equatable, Sendable {
     public var partitions: [Partition]
     /// The brokers that the caller cannot reach and the cluster cannot either; their leaders are being moved.
     public var failed: [Int32]
+    /// The brokers that the caller cannot reach, and the cluster can.
+    public var reachable: [Int32]
 
     /// Names every part.
-    public init(topic: String, partitions: [Partition], failed: [Int32]) {
+    public init(topic: String, partitions: [Partition], failed: [Int32], reachable: [Int32]) {
         self.topic = topic
         self.partitions = partitions
         self.failed = failed
+        self.reachable = reachable
     }
 }
 
 /// What a rebalance began.
 public struct RebalanceView: Codable, Equatable, Sendable {
-    /// Partitions that get other replicas.
-    public var moves: Int
-    /// Partitions that get another preferred leader.
-    public var leaders: Int
+    /// Partitions that get other replicas, or another preferred leader.
+    public var partitions: Int
 
     /// Names every part.
-    public init(moves: Int, leaders: Int) {
-        self.moves = moves
-        self.leaders = leaders
-    }
+    public init(partitions: Int) { self.partitions = partitions }
 }

@@ -35,6 +35,7 @@ public final class Discovery: Sendable {
         var wake: (@Sendable () -> Void)?
         var isRegistered = false
         var hasLooked = false
+        var waiters: [EventLoopPromise<Bool>] = []
     }
 
     /// Makes the discovery of a broker; `onChange` is first called with what the configuration says.
@@ -64,6 +65,17 @@ public final class Discovery: Sendable {
     /// Whether the directory answered at least once; true where there is none.
     public var hasLooked: Bool { settings.kind == .static || state.withLock { $0.hasLooked } }
 
+    /// Waits until this broker is registered and others were asked for, or until the time is over; whether it happened.
+    public func waitUntilReady(atMost limit: TimeAmount) async -> Bool {
+        if isRegistered, hasLooked { return true }
+        let promise = loop.makePromise(of: Bool.self)
+        let timer = loop.scheduleTask(in: limit) { promise.succeed(false) }
+        state.withLock { $0.waiters.append(promise) }
+        defer { timer.cancel() }
+        // It is never failed.
+        return (try? await promise.futureResult.get()) ?? false
+    }
+
     /// Reports what the configuration says, and works until ``stop()``; then withdraws the registration.
     public func run() async {
         let known = addresses.sorted { $0.key < $1.key }.map { PeerAddress(id: $0.key, address: $0.value) }
@@ -73,7 +85,8 @@ public final class Discovery: Sendable {
             guard let made = try makeDirectory() else { return }
             directory = made
         } catch {
-            return logger.error("Discovery cannot work", metadata: ["reason": "\(error)"])
+            logger.error("Discovery cannot work", metadata: ["reason": "\(error)"])
+            return release(false)
         }
         var instance = RegistrationInstance(
             lease: directory.takesRegistrations ? settings.lease : nil, interval: settings.interval, now: clock.now())
@@ -87,6 +100,7 @@ public final class Discovery: Sendable {
             }
             await carryOut(step, &directory, &instance)
         }
+        release(false)
         await directory.withdraw()
     }
 
@@ -123,6 +137,16 @@ public final class Discovery: Sendable {
             state.withLock { $0.isRegistered = isRegistered }
             metrics.registered.set(isRegistered ? 1 : 0)
         }
+        if isRegistered, hasLooked { release(true) }
+    }
+
+    /// Tells those who wait.
+    private func release(_ isReady: Bool) {
+        let waiters = state.withLock { state in
+            defer { state.waiters = [] }
+            return state.waiters
+        }
+        for waiter in waiters { waiter.succeed(isReady) }
     }
 
     private func take(_ found: [NodeID: NetworkAddress]) {

@@ -24,7 +24,8 @@ import Terminal
             """,
         subcommands: [
             StartCommand.self, TopicCommand.self, ProduceCommand.self, ConsumeCommand.self, GroupCommand.self,
-            BenchCommand.self, ClusterCommand.self, PartitionCommand.self,
+            BenchCommand.self, ClusterCommand.self, PartitionCommand.self, BrokerCommand.self,
+            DevClusterCommand.self,
         ])
 
     static func main() async {
@@ -65,7 +66,7 @@ import Terminal
 }
 
 /// Ends the process with a documented status.
-private func endProcess(_ code: Terminal.ExitCode) -> Never { exit(code.rawValue) }
+func endProcess(_ code: Terminal.ExitCode) -> Never { exit(code.rawValue) }
 
 extension [String: String] {
     /// The variables that decide about colour.

@@ -12,7 +12,10 @@ import Terminal
 struct TopicCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "topic", abstract: "Create, list, describe, alter and delete topics.",
-        subcommands: [Create.self, List.self, TopicDescribeCommand.self, Alter.self, Delete.self])
+        subcommands: [
+            Create.self, List.self, TopicDescribeCommand.self, Alter.self, Delete.self,
+            TopicLeaderCommand.self,
+        ])
 }
 
 /// Does something to several topics and remembers which of them failed.

@@ -88,7 +88,7 @@ import Testing
             }
             $0.leaders = { topic, unreachable, answer in
                 asked.withLock { $0.append("\(topic) \(unreachable)") }
-                answer(.success(TopicLeadersView(topic: topic, partitions: [], failed: [])))
+                answer(.success(TopicLeadersView(topic: topic, partitions: [], failed: [], reachable: [])))
             }
         }
         #expect(ask(routes, .GET, "/v1/operations").body == "[]\n")

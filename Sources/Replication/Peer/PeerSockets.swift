@@ -56,6 +56,12 @@ enum PeerSockets {
     }
 
     private static func accept(_ channel: any Channel, _ shared: PeerShared) throws {
+        let remote = channel.remoteAddress?.ipAddress ?? ""
+        guard shared.settings.accepts(remote) else {
+            shared.logger.warning(
+                "a connection was refused: its address is not allowed", metadata: ["remote": "\(remote)"])
+            throw Refused()
+        }
         guard shared.accept(channel) else {
             shared.logger.warning(
                 "too many connections of brokers; one was refused",

@@ -57,6 +57,8 @@ public struct PeerTransportSettings: Sendable {
     public var advertised: PeerAddress?
     /// Mutual TLS; nil sends in clear.
     public var tls: PeerTLS?
+    /// Whether a broker may connect from an IP address.
+    public var accepts: @Sendable (String) -> Bool = { _ in true }
 
     /// The largest frame: an entry of 100 MiB, or a forwarded Kafka request, with room.
     public var frameBytesMax = 128 << 20

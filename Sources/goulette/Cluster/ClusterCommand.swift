@@ -12,8 +12,8 @@ import Terminal
 /// Everything about the cluster as a whole.
 struct ClusterCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "cluster", abstract: "Show the cluster and its health.",
-        subcommands: [Info.self, Health.self])
+        commandName: "cluster", abstract: "Show the cluster, its health and what was done to it.",
+        subcommands: [Info.self, Health.self, Operations.self])
 }
 
 extension ClusterCommand {

@@ -13,7 +13,8 @@ import Terminal
 /// Everything about single partitions.
 struct PartitionCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "partition", abstract: "List partitions.", subcommands: [List.self])
+        commandName: "partition", abstract: "List partitions, move their replicas and their leaders.",
+        subcommands: [List.self, Move.self, Reassign.self, ElectLeader.self, Rebalance.self])
 }
 
 /// A partition on the command line, as `topic/3`.
@@ -30,6 +31,23 @@ struct PartitionName: ExpressibleByArgument {
 }
 
 extension PartitionCommand {
+    struct Rebalance: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Even out replicas over the brokers, and preferred leaders when replicas are even.",
+            discussion: "The cluster moves partitions by and by; look with: goulette partition reassign status")
+
+        @OptionGroup var output: OutputOptions
+        @OptionGroup var connection: AdminOptions
+
+        func run() async throws {
+            let begun: RebalanceView = try await connection.withAdmin("cannot rebalance") {
+                try await $0.post("/v1/rebalance")
+            }
+            let text = begun.partitions == 0 ? "partitions are even\n" : "\(begun.partitions) partitions change\n"
+            try output.print(text: text, json: .object([("partitions", .integer(begun.partitions))]))
+        }
+    }
+
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "List partitions with their replicas.")
 

@@ -33,19 +33,22 @@ struct TopicLeaderCommand: AsyncParsableCommand {
         }
         var table = Table([
             .init("partition", .right), .init("leader", .right), .init("epoch", .right), .init("address"),
-            .init("replicas"),
         ])
         for partition in view.partitions {
             table.add([
                 .number(partition.partition),
                 partition.leader.map { .number($0) } ?? TableCell("none", state: .failed), .number(partition.epoch),
-                TableCell(partition.address ?? "-"), .list(partition.replicas),
+                TableCell(partition.address ?? "-"),
             ])
         }
         var text = table.text(palette: connection.palette)
         if !view.failed.isEmpty {
             text += "\nThe cluster cannot reach these either: "
             text += view.failed.map { "\($0)" }.joined(separator: ", ") + "\n"
+        }
+        if !view.reachable.isEmpty {
+            text += "\nThe cluster reaches these; look at the network between here and them: "
+            text += view.reachable.map { "\($0)" }.joined(separator: ", ") + "\n"
         }
         try output.print(text: text, json: json(view))
     }
@@ -56,12 +59,12 @@ struct TopicLeaderCommand: AsyncParsableCommand {
                 ("partition", .integer(partition.partition)),
                 ("leader", partition.leader.map { .integer($0) } ?? .null),
                 ("epoch", .integer(partition.epoch)), ("address", .optional(partition.address)),
-                ("replicas", .array(partition.replicas.map { .integer($0) })),
             ])
         }
         return .object([
             ("topic", .string(view.topic)), ("partitions", .array(partitions)),
             ("failed", .array(view.failed.map { .integer($0) })),
+            ("reachable", .array(view.reachable.map { .integer($0) })),
         ])
     }
 }

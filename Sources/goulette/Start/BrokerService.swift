@@ -33,18 +33,13 @@ struct BrokerService: Service, CustomStringConvertible {
     ///
     /// - Throws: ``StartFailure`` with the exit code.
     func run() async throws {
-        guard settings.cluster == nil else {
-            throw StartFailure(
-                Failure(
-                    "This build cannot form a cluster", place: "cluster.peers is set",
-                    advice: "Remove the key to run a broker that is alone.", exitCode: .badConfiguration))
-        }
         let logger = logs.logger("goulette")
         let registry = MetricRegistry()
         ProcessMetrics.register(in: registry, version: Version.text, revision: Version.revision, clock: .system)
         logs.register(in: registry)
         let startup = Startup(
-            health: HealthState(phases: StartupPhase.withoutCluster), logger: logger)
+            health: HealthState(
+                phases: settings.cluster == nil ? StartupPhase.withoutCluster : StartupPhase.allCases), logger: logger)
         let health = startup.health
         startup.finish(.configuration)
         let loops = MultiThreadedEventLoopGroup(numberOfThreads: settings.eventLoopCount)
@@ -57,7 +52,11 @@ struct BrokerService: Service, CustomStringConvertible {
         startup.finish(.directories)
         let store = try openStore(registry)
         startup.finish(.store)
-        let broker = try await startBroker(store, registry, loops, validators, threads, failed)
+        let network = settings.cluster.map {
+            ClusterNetwork(settings, $0, loops: loops, registry: registry, logs: logs)
+        }
+        try await network?.start(startup)
+        let broker = try await startBroker(store, registry, loops, validators, threads, failed, network)
         health.register("storage") {
             let ballast = "the ballast of the disk reserve is given back"
             guard let full = store.diskFull else {
@@ -65,19 +64,26 @@ struct BrokerService: Service, CustomStringConvertible {
             }
             return .degraded(reason: "produce is refused\(store.isBallastReleased ? " and \(ballast)" : ""): \(full)")
         }
+        if network != nil { startup.finish(.controller) }
         startup.finish(.groups)
         let server = try await startServer(broker, registry, loops)
         startup.finish(.listeners)
         health.set("broker", .healthy)
-        startup.finish(.active)
+        let watch = network.map { ClusterWatch(broker, $0, startup) }
+        if let watch { watch.start(on: loops.next()) } else { startup.finish(.active) }
+        admin?.serve(AdminAPI(broker, node: settings.node.id))
         announce(server, admin, logger)
 
         let failure = await failed.waitOrShutdown()
 
         health.set("broker", .unhealthy(reason: "the broker is stopping"))
         logger.info("Stopping", metadata: ["reason": "\(failure.map { "\($0)" } ?? "signal")"])
+        watch?.stop()
+        // Leaders leave first, so that clients find the new ones while their last requests are answered here.
+        await withCheckedContinuation { done in broker.prepareToStop { done.resume() } }
         await server.drain(seconds: Self.drainSeconds)
         await withCheckedContinuation { done in broker.stop { done.resume() } }
+        await network?.stop()
         store.close()
         await admin?.stop()
         try await threads.shutdownGracefully()
@@ -107,16 +113,25 @@ struct BrokerService: Service, CustomStringConvertible {
 
     private func startBroker(
         _ store: LogStore, _ registry: MetricRegistry, _ loops: MultiThreadedEventLoopGroup,
-        _ validators: MultiThreadedEventLoopGroup, _ threads: NIOThreadPool, _ failed: FailureSignal
+        _ validators: MultiThreadedEventLoopGroup, _ threads: NIOThreadPool, _ failed: FailureSignal,
+        _ network: ClusterNetwork?
     ) async throws -> Broker {
         let logs = logs
         let parts = BrokerParts(
             settings: settings, resolvedSettings: resolved, store: store, loops: loops.makeIterator().map { $0 },
             validators: validators.makeIterator().map { $0 }, registry: registry, clock: .system,
             runBlocking: { body in threads.submit { state in if state == .active { body() } } },
-            logger: { logs.logger($0) }, onStorageFailure: { failed.signal($0) })
-        let result = await withCheckedContinuation { done in
-            Broker.start(parts) { done.resume(returning: $0) }
+            logger: { logs.logger($0) }, onStorageFailure: { failed.signal($0) },
+            cluster: network?.parts)
+        let logger = logs.logger("goulette")
+        let result = await withGracefulShutdownHandler {
+            await withCheckedContinuation { done in
+                Broker.start(parts) { done.resume(returning: $0) }
+            }
+        } onGracefulShutdown: {
+            // It may be waiting for other brokers. Nothing was promised to anybody, and the store survives any end.
+            logger.info("Stopped before the start was complete")
+            endProcess(.done)
         }
         switch result {
         case .success(let broker): return broker

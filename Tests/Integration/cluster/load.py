@@ -14,11 +14,11 @@ class Load:
         self.topic, self.partitions, self.size = topic, partitions, size
         self.acknowledged = [dict() for _ in range(partitions)]
         self.next = [0] * partitions
-        self.times = []
+        self.times = [[] for _ in range(partitions)]
         self.failures = []
         self.stop_event = threading.Event()
         self.producer = Producer({
-            "bootstrap.servers": cluster.bootstrap, "enable.idempotence": True, "acks": "all", "linger.ms": 2,
+            "bootstrap.servers": cluster.bootstrap, "log_level": 0, "enable.idempotence": True, "acks": "all", "linger.ms": 2,
             "message.timeout.ms": 120000, "retry.backoff.ms": 50, "reconnect.backoff.ms": 20,
             "reconnect.backoff.max.ms": 200, "topic.metadata.refresh.fast.interval.ms": 50,
             "socket.connection.setup.timeout.ms": 2000, "queue.buffering.max.messages": 5000})
@@ -45,7 +45,7 @@ class Load:
             self.failures.append(str(error))
         else:
             self.acknowledged[partition][number] = message.offset()
-            self.times.append(time.monotonic())
+            self.times[partition].append(time.monotonic())
 
     def count(self):
         return sum(map(len, self.acknowledged))
@@ -59,13 +59,13 @@ class Load:
                 raise AssertionError(f"only {self.count()} of {wanted} records acknowledged after {timeout} s")
             time.sleep(0.02)
 
-    def longest_gap(self, since, until):
-        """The longest time between two acknowledgements in a window."""
-        times = [since, *(t for t in self.times if since <= t <= until), until]
-        return max(b - a for a, b in zip(times, times[1:]))
+    def longest_gap(self, since):
+        """The longest time between two acknowledgements of one partition, in milliseconds: of the worst partition."""
+        def gap(times):
+            times = [since, *(t for t in times if t >= since)]
+            return max((b - a for a, b in zip(times, times[1:])), default=0)
 
-    def gap_of_partitions(self, since):
-        return self.longest_gap(since, time.monotonic())
+        return round(1000 * max(gap(list(times)) for times in self.times))
 
     def stop(self):
         self.stop_event.set()

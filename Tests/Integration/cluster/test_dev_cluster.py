@@ -30,7 +30,7 @@ def free_ports(count, stride):
     raise AssertionError("no free ports")
 
 
-def test_dev_cluster_starts_and_stops(new_cluster, tmp_path):
+def test_dev_cluster_starts_and_stops(tmp_path):
     port = free_ports(3, 100)
     lines = []
     process = subprocess.Popen(

@@ -93,6 +93,17 @@ import Testing
 
     // MARK: Connections
 
+    @Test func addressesThatAreNotAllowedAreRefused() async throws {
+        let first = PeerTestBroker(1) { $0.accepts = { address in address != "127.0.0.1" } }
+        let second = PeerTestBroker(2)
+        for broker in [first, second] { try await broker.start() }
+        PeerTestBroker.introduce([first, second])
+        // The other way is open, and the refused side goes on trying.
+        await first.log.wait(for: "up 2")
+        await first.log.wait(for: "is not allowed remote=127.0.0.1", times: 2)
+        await stop([first, second])
+    }
+
     @Test func aBrokerThatComesBackIsReached() async throws {
         let first = PeerTestBroker(1)
         let second = PeerTestBroker(2, incarnation: 70)

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A fourth broker joins under load, one leaves, and an operator moves partitions and leaders by the command line."""
+
+import json
+import subprocess
+
+import pytest
+from brokers import GOULETTE, Member, wait_until
+from load import Load, check
+
+
+def admin(member, *arguments, timeout=180):
+    """A command that asks a broker's admin server; as JSON when it prints any."""
+    answer = subprocess.run(
+        [str(GOULETTE), *arguments, "--admin", f"127.0.0.1:{member.admin_port}"], capture_output=True, text=True,
+        timeout=timeout)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    return json.loads(answer.stdout) if "-o" in arguments else answer.stdout
+
+
+def brokers(member):
+    return {broker["id"]: broker for broker in admin(member, "broker", "list", "-o", "json")}
+
+
+def replicas(cluster, topic):
+    return {index: sorted(p.replicas) for index, p in cluster.metadata(topic).topics[topic].partitions.items()}
+
+
+@pytest.fixture
+def fourth(cluster):
+    """A broker that joins the cluster; not started yet."""
+    home = cluster.members[0].directory.parent / "broker-4"
+    home.mkdir()
+    member = Member(home, 4, {"cluster.join": True})
+    member.settings["listeners.peer"] = f"127.0.0.1:{member.peer_port}"
+    member.write_config([f"{other.number}@127.0.0.1:{other.peer_port}" for other in cluster.members])
+    cluster.members.append(member)
+    return member
+
+
+def test_a_broker_joins_and_another_leaves_under_load(cluster, fourth):
+    cluster.create_topic("load", partitions=6)
+    load = Load(cluster, "load", 6)
+    load.wait_for(1000)
+    fourth.launch().wait_ready()
+    wait_until(lambda: brokers(cluster[1]).get(4, {}).get("state") == "active", "broker 4 is active")
+    moved = cluster.cli("partition", "move", "load/0", "--to", "4,2,3", timeout=180)
+    assert moved.returncode == 0, moved.stdout + moved.stderr
+    assert replicas(cluster, "load")[0] == [2, 3, 4]
+    print(admin(cluster[2], "broker", "decommission", "1", "--timeout", "150s", timeout=200))
+    assert 1 not in brokers(cluster[2])
+    assert all(1 not in ids for ids in replicas(cluster, "load").values())
+    assert cluster[1].stop(60) == 0, cluster[1].log_tail()
+    load.wait_for(1000)
+    load.stop()
+    survivors = [member for member in cluster.members if member.number != 1]
+    cluster.members = survivors
+    print(f"{check(cluster, load)} records")
+
+
+def test_draining_before_a_restart(cluster):
+    cluster.create_topic("t", partitions=6)
+    admin(cluster[1], "broker", "drain", "2", "--timeout", "60s")
+    assert 2 not in cluster.leaders("t")
+    assert brokers(cluster[3])[2]["state"] == "draining"
+    admin(cluster[3], "broker", "resume", "2", "--timeout", "60s")
+    wait_until(lambda: brokers(cluster[1])[2]["state"] == "active", "broker 2 takes part again")
+    elected = cluster.cli("partition", "elect-leader")
+    assert elected.returncode == 0, elected.stderr
+    wait_until(lambda: len(cluster.leaders("t")) == 3, "leaders are back", 30)
+
+
+def test_a_plan_moves_partitions(cluster, tmp_path):
+    created = cluster.cli("topic", "create", "single", "-p", "6", "-r", "1")
+    assert created.returncode == 0, created.stderr
+    proposed = cluster.cli("partition", "reassign", "plan", "single")
+    assert proposed.returncode == 0 and "partitions" in json.loads(proposed.stdout), proposed.stderr
+    # Each partition goes one broker further: as even as before, so the cluster has nothing to even out afterwards.
+    wanted = {index: [ids[0] % 3 + 1] for index, ids in replicas(cluster, "single").items()}
+    file = tmp_path / "plan.json"
+    file.write_text(json.dumps({"version": 1, "partitions": [
+        {"topic": "single", "partition": index, "replicas": ids} for index, ids in wanted.items()]}))
+    applied = cluster.cli("partition", "reassign", "apply", str(file), timeout=180)
+    assert applied.returncode == 0, applied.stdout + applied.stderr
+    wait_until(lambda: replicas(cluster, "single") == wanted, "the partitions are where the plan says", 30)
+    wait_until(
+        lambda: "no moves" in cluster.cli("partition", "reassign", "status").stdout, "no moves are under way", 30)
+
+
+def test_who_leads_when_some_cannot_be_reached(cluster):
+    cluster.create_topic("t", partitions=6)
+    view = admin(cluster[1], "topic", "leader", "t", "--unreachable", "3", "-o", "json")
+    assert view["reachable"] == [3] and view["failed"] == []
+    cluster[3].kill()
+    view = admin(cluster[1], "topic", "leader", "t", "--unreachable", "3", "-o", "json")
+    assert view["failed"] == [3]
+    assert all(partition["leader"] in (1, 2) for partition in view["partitions"])
+    cluster[3].launch().wait_ready()
+    cluster.wait_healthy()
+
+
+def test_operations_are_listed(cluster):
+    cluster.create_topic("seen", partitions=1)
+    operations = admin(cluster[2], "cluster", "operations", "-o", "json")
+    assert [entry["id"] for entry in operations] == list(range(1, len(operations) + 1))
+    kinds = [entry["kind"] for entry in operations]
+    assert kinds[0] == "initialize" and kinds.count("registerBroker") == 3 and "createTopic" in kinds
