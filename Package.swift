@@ -137,6 +137,10 @@ let package = Package(
             name: "simulator", dependencies: ["Raft", "Simulation", arguments], path: "tools/simulator",
             swiftSettings: settings()),
         .executableTarget(
+            name: "replica-benchmark",
+            dependencies: ["Model", "Raft", "Records", "LogStore", "Replication", nioCore, nioEmbedded, logging],
+            path: "Benchmarks/replication", swiftSettings: settings(wrapsC: true)),
+        .executableTarget(
             name: "raft-benchmark", dependencies: ["Model", "Raft"], path: "Benchmarks/raft",
             exclude: ["allocations.c"], swiftSettings: settings()),
         .executableTarget(

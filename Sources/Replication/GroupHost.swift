@@ -62,6 +62,8 @@ public final class GroupHost {
         self.logger = logger
     }
 
+    deinit { for slot in slots { slot.group.host = nil } }
+
     /// Begins to count time; tests call ``tick()`` themselves instead.
     public func start() {
         guard timer == nil, link != nil else { return }

@@ -131,6 +131,7 @@ extension ReplicaGroup {
 
     func tickFollowers(_ now: UInt64) {
         guard core.role == .leader else { return }
+        noteCompaction()
         followers.mark(committed, at: now, every: UInt64(core.settings.electionTicks))
     }
 
@@ -183,6 +184,8 @@ extension ReplicaGroup {
     }
 
     private func loaded(_ request: Raft.EntriesRequest, _ result: Result<[StoredEntry], StoreError>) {
+        // What retention took meanwhile is not asked for again, but sent as a snapshot.
+        noteCompaction()
         guard case .success(let stored) = result, stored.first?.index == request.from,
             stored.allSatisfy({ $0.index <= request.through && $0.term == core.term(at: $0.index) })
         else { return core.entriesUnavailable(request, into: &directives) }

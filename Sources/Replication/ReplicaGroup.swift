@@ -157,7 +157,7 @@ public final class ReplicaGroup {
 
     /// Tells the core that the log begins later than before, as retention has it; not from inside a directive.
     ///
-    /// The core forgets only what is committed and durable here.
+    /// The core forgets only what is committed and durable here. Leaders look themselves, with each tick.
     public func noteCompaction() {
         let first = log.firstIndex
         guard first > core.firstIndex, !isInstalling else { return }

@@ -108,9 +108,16 @@ package final class FaultyFileSystem: FileSystem {
         case .nothing, .process: new.names = old.names
         case .torn:
             new.names = old.durableNames
+            // A rename changes both names or none, as in every file system with a journal.
+            let moved = Set(old.names.values).intersection(old.durableNames.values)
+            var renames: [Int: Bool] = [:]
             for path in Set(old.names.keys).union(old.durableNames.keys).sorted()
-            where old.names[path] != old.durableNames[path] && random.next() & 1 == 0 {
-                new.names[path] = old.names[path]
+            where old.names[path] != old.durableNames[path] {
+                let nodes = [old.names[path], old.durableNames[path]]
+                let node = nodes.compactMap { $0 }.first { moved.contains($0) }
+                let arrives = node.flatMap { renames[$0] } ?? (random.next() & 1 == 0)
+                if let node { renames[node] = arrives }
+                if arrives { new.names[path] = old.names[path] }
             }
         }
         // What lies in a directory that is gone is gone.
