@@ -87,7 +87,7 @@ extension World {
     }
 
     /// How many disks may be bad at once: fewer than half of the smallest set of voters in any log.
-    private var damagesMax: Int {
+    var damagesMax: Int {
         var least = Int.max
         for node in nodes {
             for group in node.store.mirror.indices {
@@ -104,7 +104,8 @@ extension World {
 
     /// Damages a disk, if the atlas allows another bad one.
     private func damage(_ node: Node) {
-        guard nodes.filter({ $0.health != .good && $0 !== node }).count < damagesMax else { return }
+        let others = nodes.filter { ($0.health != .good || retired.contains($0.number)) && $0 !== node }
+        guard others.count < damagesMax else { return }
         let kinds = Faults.damage.intersection(plan.faults).elements
         let kind = kinds[Int.random(in: 0..<kinds.count, using: &faultRandom)]
         // A lost disk is rare among the others: it costs a whole replica.

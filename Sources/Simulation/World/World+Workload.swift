@@ -180,8 +180,10 @@ extension World {
         let settled = histories[group].settled.configuration
         guard !settled.isJoint else { return }
         for node in nodes where node.isUp && !settled.contains(node.id) && node.health == .good {
-            guard node.store.mirror[group].last > .zero, !node.replicas[group].isDamaged, !isWanted(node.id, group)
+            guard node.store.mirror[group].last > .zero, !node.replicas[group].isDamaged, !isWanted(node.id, group),
+                retired.union([node.number]).count <= damagesMax
             else { continue }
+            retired.insert(node.number)
             return recreate(node, group)
         }
     }

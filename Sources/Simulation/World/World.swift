@@ -34,6 +34,9 @@ package final class World {
     var nextOperation: UInt64 = 1
     var directives: Core.Directives = []
     var carriedOut: Core.Directives = []
+    /// Nodes whose replica was deleted and may come back: like lost disks, fewer than half of any set of voters that is
+    /// still in a log.
+    var retired: Set<Int> = []
     /// Whether the first block on the way to the fate of a partition was drawn; see `healLinks`.
     var isPartitioned = false
 
