@@ -141,16 +141,6 @@ package final class Controller: StateMachineLogic {
         member?.leaderChanged()
     }
 
-    package func stateMachineReloads(at index: LogIndex) {
-        do throws(StoreError) {
-            state = try ClusterRecords.load(from: host.factory.store.metadata).state
-        } catch {
-            return stateMachineFailed(error)
-        }
-        changes.removeAll()
-        member?.reloaded()
-    }
-
     package func stateMachineFailed(_ error: StoreError) {
         isLeading = false
         logger.critical("The controller's log failed", metadata: ["error": "\(error)"])

@@ -44,6 +44,9 @@ struct ClusterTiming: Sendable {
 }
 
 extension ClusterTiming {
+    /// A time that is meant for the usual timing, in proportion to this one.
+    func scaled(_ milliseconds: Int64) -> Int64 { milliseconds * heartbeat / ClusterTiming().heartbeat }
+
     /// In step with the replicas: where their unit of time is shorter than usual, so is everything that happens often.
     init(_ hosting: GroupHostSettings) {
         let usual = Int64(GroupHostSettings().tickMilliseconds)

@@ -39,7 +39,10 @@ final class ControllerDuties {
             replaceAfter = settings.replaceAfter
         }
         detector = FailureDetector(settings: settings)
-        balancer = LeaderBalancer()
+        var balance = LeaderBalancer.Settings()
+        balance.rest = member.context.timing.scaled(balance.rest)
+        balance.failureRest = member.context.timing.scaled(balance.failureRest)
+        balancer = LeaderBalancer(settings: balance)
         planner = ReassignmentPlanner()
     }
 

@@ -59,7 +59,9 @@ package struct LeaderBalancer: Sendable {
         package var moveTimeout: Int64 = 10_000
         /// Milliseconds a group rests after a move.
         package var rest: Int64 = 30_000
-        /// The longest rest of a group whose moves keep failing; each failure doubles it.
+        /// Milliseconds a group rests after a move that failed; each further failure doubles it.
+        package var failureRest: Int64 = 2_000
+        /// The longest rest of a group whose moves keep failing.
         package var restMax: Int64 = 10 * 60_000
         /// How far above the mean a broker's load must be to count as overloaded.
         package var overloadFactor = 1.5
@@ -116,7 +118,7 @@ package struct LeaderBalancer: Sendable {
     package mutating func failed(_ group: GroupID, now: Instant) {
         guard underWay.removeValue(forKey: group) != nil else { return }
         let failures = (resting[group]?.failures ?? 0) + 1
-        let wait = min(settings.rest << Int64(min(failures - 1, 10)), settings.restMax)
+        let wait = min(settings.failureRest << Int64(min(failures - 1, 10)), settings.restMax)
         resting[group] = Rest(until: now.advanced(byMilliseconds: wait), failures: failures)
     }
 
