@@ -258,8 +258,9 @@ import Testing
             #expect(broker.value("goulette_peer_outbox_bytes{lane=\"bulk\"}") <= 8 << 20)
         }
         #expect(broker.value(dropped) > 100)
-        // Votes and requests have their own lane; here nobody answers either.
-        #expect(await broker.call(.probeBroker, "x", to: 2, timeout: .milliseconds(30)) == "\(PeerCallError.timedOut)")
+        // Votes and requests have their own lane; here nobody answers either. On a slow machine the peer is given up by now.
+        let ends = [PeerCallError.timedOut, .disconnected, .notConnected].map { "\($0)" }
+        #expect(ends.contains(await broker.call(.probeBroker, "x", to: 2, timeout: .milliseconds(30))))
         await broker.log.wait(for: "down 2")
         await broker.log.wait(for: "reason=silent")
         await broker.transport.stop()
