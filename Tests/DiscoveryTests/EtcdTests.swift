@@ -58,6 +58,7 @@ final class RealEtcd {
             let body = Array(#"{"key":"eA=="}"#.utf8)
             let answer = try? await http.send(HTTPRequest("POST", "/v3/kv/range", body: body))
             if answer?.status == 200 { return }
+            // Another program starts: it tells nobody when it answers, so it is asked again, 10 s at most.
             try await Task.sleep(for: .milliseconds(50))
         }
         throw HarnessError.notReady

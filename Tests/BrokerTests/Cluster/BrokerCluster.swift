@@ -112,6 +112,7 @@ final class BrokerCluster: Sendable {
             let node = running[attempt % running.count]
             let answer = try await self[node].call(request, version: version)
             if done(answer) { return answer }
+            // Kafka's protocol tells a client nothing by itself: what another broker has learned can only be asked again.
             try await Task.sleep(for: .milliseconds(20))
         }
         throw BrokerHarness.Closed(description: "in vain: \(what)")
@@ -136,6 +137,7 @@ final class BrokerCluster: Sendable {
             guard running.contains(leader) else { continue }
             let answer = try await self[leader].produce(values, to: topic, partition: partition, producer: producer)
             if !answer.errorCode.isRetriable { return answer }
+            // Kafka's protocol tells a client nothing by itself: what another broker has learned can only be asked again.
             try await Task.sleep(for: .milliseconds(20))
         }
         throw BrokerHarness.Closed(description: "nobody takes records of \(topic) \(partition)")

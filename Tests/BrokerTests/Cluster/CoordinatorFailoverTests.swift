@@ -115,6 +115,7 @@ final class CoordinatorCluster: Sendable {
     func leader(among candidates: [NodeID]) async throws -> NodeID {
         for _ in 0..<6000 {
             for node in candidates where try await on(node, { $0.table != nil }) { return node }
+            // Elections and replication run on the brokers' own clocks, and no event leaves them: they are asked again.
             try await Task.sleep(for: .milliseconds(5))
         }
         throw CancellationError()
@@ -200,6 +201,7 @@ final class CoordinatorCluster: Sendable {
         for _ in 0..<6000 {
             let seen = try await cluster.on(first) { $0.state.fetch(group: "g", Self.partition).offset }
             if seen == 45 { break }
+            // Elections and replication run on the brokers' own clocks, and no event leaves them: they are asked again.
             try await Task.sleep(for: .milliseconds(5))
         }
         #expect(try await cluster.on(first) { $0.state.fetch(group: "g", Self.partition).offset } == 45)

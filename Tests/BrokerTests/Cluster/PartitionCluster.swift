@@ -147,6 +147,7 @@ final class PartitionCluster: Sendable {
                 return condition(cluster.nodes.value)
             }
             if holds { return }
+            // A condition may join several replicas' states, and no event says that it holds: it is looked at again.
             try await Task.sleep(for: .milliseconds(5))
         }
         Issue.record("waited in vain: \(what)")

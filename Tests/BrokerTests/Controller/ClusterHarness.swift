@@ -163,6 +163,7 @@ final class ClusterHarness: Sendable {
         let start = Clock.system.now()
         while Clock.system.now().milliseconds(since: start) < 30_000 {
             if try await condition(self) { return }
+            // A condition may join several brokers' states, and no event says that it holds: it is looked at again.
             try await Task.sleep(for: .milliseconds(10))
         }
         var states: [String] = []

@@ -23,6 +23,7 @@ def wait_until(holds, what, timeout=GIVE_UP, pause=0.05):
             return answer
         if time.monotonic() > deadline:
             raise AssertionError(f"not after {timeout} s: {what}")
+        # Other processes tell nobody when they are there: they are asked again until the deadline.
         time.sleep(pause)
 
 

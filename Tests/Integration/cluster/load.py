@@ -57,6 +57,7 @@ class Load:
         while self.count() < wanted:
             if time.monotonic() > deadline:
                 raise AssertionError(f"only {self.count()} of {wanted} records acknowledged after {timeout} s")
+            # The client's own thread counts; the deadline fails the test, never this pause.
             time.sleep(0.02)
 
     def longest_gap(self, since):
