@@ -153,11 +153,18 @@ extension PartitionLog {
         try checkOpen()
         guard offset > meta.logStartOffset, !isInstalling else { return }
         precondition(offset <= logEndOffset, "\(id): trim to \(offset) past \(logEndOffset)")
-        let last = min(progress.applied, committed)
+        let last = min(progress.applied, removable(committed))
         let count = segments.prefix {
             $0.isSealed && $0.endOffset <= offset && $0.lastIndex <= last && !isPinned($0)
         }.count
         removeOldest(count, logStart: offset)
+    }
+
+    /// The last entry that a segment may hold which goes.
+    ///
+    /// Where there are other replicas the entry behind it must be committed too: another leader's would go on in the segment.
+    private func removable(_ committed: LogIndex) -> LogIndex {
+        isReplicated && committed > .zero && committed < LogIndex(.max) ? committed.previous : committed
     }
 
     /// Rolls a segment that is old enough, and removes sealed segments that retention lets go; none that holds an
@@ -177,7 +184,7 @@ extension PartitionLog {
         var left = sizeBytes
         var count = 0
         for info in segments {
-            guard info.isSealed, info.endOffset <= end, info.lastIndex <= min(progress.applied, committed),
+            guard info.isSealed, info.endOffset <= end, info.lastIndex <= min(progress.applied, removable(committed)),
                 !isPinned(info)
             else { break }
             let isTooMuch = retentionBytes.map { $0 >= 0 && left - info.end >= $0 } ?? false

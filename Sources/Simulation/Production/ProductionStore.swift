@@ -106,7 +106,9 @@ final class ProductionStore {
         } else {
             let recovered = try store.recoverPartition(plan.id(of: group), settings: plan.logSettings)
             endings += recovered.endings
-            log = store.partitionLog(recovered, owner: owner)
+            let partition = store.partitionLog(recovered, owner: owner)
+            partition.isReplicated = true
+            log = partition
         }
         logs[group] = log
         return log
