@@ -259,15 +259,17 @@ public final class LogStore: Sendable {
     ///
     /// Blocks on the disk; may be called from several threads, each for another group.
     ///
-    /// Damage does not throw: see ``RecoveredGroup/damage``.
+    /// Damage does not throw: see ``RecoveredGroup/damage``. `floor` is that of a replica that joins its group; it is
+    /// kept when the group is made, durably, and changes nothing in one that exists.
     public func recoverPartition(
-        _ id: GroupID, settings: GroupLogSettings = GroupLogSettings(), label: GroupLabel? = nil
+        _ id: GroupID, settings: GroupLogSettings = GroupLogSettings(), label: GroupLabel? = nil,
+        floor: JoinFloor? = nil
     ) throws(StoreError) -> RecoveredGroup {
         try checkOpen()
         try settle(id)
         try finishInstall(id)
         var record = try indexed { () throws(IndexError) in try metadata.loadGroup(id) }
-        if record.meta == nil { record.meta = try create(id, label) }
+        if record.meta == nil { record.meta = try create(id, label, floor) }
         let recovery = try GroupRecovery(
             id, record: record, core: core, settings: settings, replayedFrom: replayed[id], isClean: wasClean,
             writes: true)
@@ -283,14 +285,14 @@ public final class LogStore: Sendable {
         return group
     }
 
-    /// Recovers a group whose entries are commands, creating it when it does not exist.
-    public func recoverCommandLog(_ id: GroupID) throws(StoreError) -> RecoveredGroup {
+    /// Recovers a group whose entries are commands, creating it when it does not exist, then with the `floor`.
+    public func recoverCommandLog(_ id: GroupID, floor: JoinFloor? = nil) throws(StoreError) -> RecoveredGroup {
         try checkOpen()
         try settle(id)
         try finishInstall(id)
         let record = try indexed { () throws(IndexError) in try metadata.loadGroup(id) }
         let meta: GroupMeta
-        if let known = record.meta { meta = known } else { meta = try create(id, nil) }
+        if let known = record.meta { meta = known } else { meta = try create(id, nil, floor) }
         return RecoveredGroup(commands: record, meta: meta)
     }
 
@@ -307,9 +309,10 @@ public final class LogStore: Sendable {
     }
 
     /// A group exists durably before its first frame: replay tells deleted groups by their missing facts.
-    private func create(_ id: GroupID, _ label: GroupLabel?) throws(StoreError) -> GroupMeta {
+    private func create(_ id: GroupID, _ label: GroupLabel?, _ floor: JoinFloor?) throws(StoreError) -> GroupMeta {
         var meta = GroupMeta()
         meta.label = label
+        meta.floor = floor
         try indexed { () throws(IndexError) in
             var batch = try metadata.makeBatch()
             batch.putGroupMeta(meta, of: id)

@@ -44,7 +44,7 @@ extension Raft {
         ///
         /// The replica neither votes nor leads nor counts in any quorum. It heals by leaving: once a configuration in
         /// which it does not vote is committed (``Directive/configurationCommitted(_:at:)`` on the leader), it may
-        /// start anew, empty and sound, and be added again.
+        /// start anew, empty and sound, at that floor (``DurableState/floor``), and be added again.
         case amnesiac
 
         /// A word for transcripts and logs.
@@ -87,11 +87,17 @@ extension Raft {
         public var configurations: ConfigurationHistory
         /// Whether storage may be trusted.
         public var standing: Standing
+        /// Where a replica begins that may have been a member before and forgot it: the newest change of members known to
+        /// be complete when it was made, by the index of its entry and the term of the leader that committed it.
+        ///
+        /// Durable before the replica is started for the first time, the same ever after, and at or behind the change
+        /// that ended the earlier membership. Nil for founders, who have nothing to forget.
+        public var floor: Position?
 
         /// Collects what was recovered.
         public init(
             hardState: HardState, base: Position, lastIndex: LogIndex, termStarts: [TermStart], committed: LogIndex,
-            configurations: ConfigurationHistory, standing: Standing = .sound
+            configurations: ConfigurationHistory, standing: Standing = .sound, floor: Position? = nil
         ) {
             self.hardState = hardState
             self.base = base
@@ -100,16 +106,17 @@ extension Raft {
             self.committed = committed
             self.configurations = configurations
             self.standing = standing
+            self.floor = floor
         }
 
         /// The state of a replica that starts for the first time in a group with these members.
         ///
         /// All founding members must be given the same configuration. A replica that joins later starts with the empty
-        /// one.
-        public static func empty(_ configuration: Configuration) -> DurableState {
+        /// one, and at a ``floor``.
+        public static func empty(_ configuration: Configuration, floor: Position? = nil) -> DurableState {
             DurableState(
                 hardState: HardState(), base: .zero, lastIndex: .zero, termStarts: [], committed: .zero,
-                configurations: ConfigurationHistory(initial: configuration))
+                configurations: ConfigurationHistory(initial: configuration), floor: floor)
         }
     }
 }

@@ -72,7 +72,7 @@ extension Raft.Instance {
         // An amnesiac may have voted before: its silence is the only safe answer.
         guard standing != .amnesiac || mutates(.amnesiacVotes) else { return }
         // One that never was a member may be one that was wiped and has voted before, and nobody needs its vote.
-        let isMember = !configuration.voters.isEmpty || mutates(.strangerVotes)
+        let isMember = (!configuration.voters.isEmpty || mutates(.strangerVotes)) && !isBehindFloor
         let isFree = hardState.votedFor == nil && leader == nil
         let isFuture = request.isPreVote && term > hardState.term
         let mayVote = hardState.votedFor == candidate || isFree || isFuture

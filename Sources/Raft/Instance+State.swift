@@ -72,6 +72,14 @@ extension Raft.Instance {
         }
     }
 
+    /// Whether the log has not come to where the replica began to be a member again.
+    ///
+    /// Until then the log is what an earlier life of this replica may have voted for, confirmed, or been alone with: it
+    /// is taken and confirmed, but the replica neither votes nor leads, whatever the configurations in it say. Leaders
+    /// of the floor's term and later ones have the change of members at the floor in their logs; so what is confirmed
+    /// here counts only for those that have taken this replica in again, and older ones are refused by their term.
+    public var isBehindFloor: Bool { floor.map { log.last < $0.index } ?? false }
+
     // MARK: - Shared steps
 
     /// Whether this replica may ask for votes.
@@ -79,10 +87,10 @@ extension Raft.Instance {
     /// One that its latest configuration leaves out still may while that is not known to be committed: it can be the
     /// only one that holds the entry, and then nobody else could be elected (paper 4.2.2).
     var mayLead: Bool {
-        guard standing == .sound || (standing != .amnesiac && mutates(.corruptLeads)), installing == nil
+        guard standing == .sound || (standing != .amnesiac && mutates(.corruptLeads)), installing == nil, !isBehindFloor
         else { return false }
         if configuration.isVoter(id) { return true }
-        let settled = history.element(at: log.committed).index
+        let settled = max(history.element(at: log.committed).index, floor?.index ?? .zero)
         return history.elements.contains { $0.index >= settled && $0.configuration.isVoter(id) }
     }
 

@@ -44,6 +44,8 @@ extension Raft {
         public internal(set) var leader: NodeID?
         /// Whether storage is trusted.
         public internal(set) var standing: Standing
+        /// Where the replica began when it joined; see ``DurableState/floor``.
+        public let floor: Position?
 
         // Durable state and what waits for it.
         var hardState: HardState
@@ -91,7 +93,7 @@ extension Raft {
         ///
         /// `seed` feeds election timeouts: give each replica another one. A log that ends in a higher term than the
         /// hard state (its write was lost, storage rule R2) raises the term; no vote of that term can have left this
-        /// replica.
+        /// replica. A floor raises it too, and takes the vote of its term: an earlier life may have given it.
         public init(id: NodeID, group: GroupID, settings: Settings, state: DurableState, seed: UInt64) {
             settings.check()
             self.id = id
@@ -102,6 +104,11 @@ extension Raft {
             history = state.configurations
             var recovered = state.hardState
             if log.lastPosition.term > recovered.term { recovered = HardState(term: log.lastPosition.term) }
+            let floor = settings.heeds(state.floor)
+            if let floor, recovered.term < floor.term || (recovered.term == floor.term && recovered.votedFor == nil) {
+                recovered = HardState(term: floor.term, votedFor: id)
+            }
+            self.floor = floor
             hardState = recovered
             persistedHardState = state.hardState
             issuedHardState = state.hardState

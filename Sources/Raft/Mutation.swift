@@ -61,6 +61,8 @@ extension Raft {
         case amnesiacVotes = "amnesiac-votes"
         /// A replica that was never a member votes.
         case strangerVotes = "stranger-votes"
+        /// A replica that comes back begins anywhere.
+        case noJoinFloor = "no-join-floor"
         /// Following a leader does not use up the vote of its term.
         case leaderForgotten = "leader-forgotten"
         /// Answers of an earlier membership count.
@@ -121,5 +123,16 @@ extension Raft.Instance {
                 voters: Array(configuration.voters.dropLast(configuration.voters.count > 2 ? 1 : 0)))
         }
         return configuration
+    }
+}
+
+extension Raft.Settings {
+    /// The floor that a replica begins at.
+    @inline(__always)
+    func heeds(_ floor: Raft.Position?) -> Raft.Position? {
+        #if MUTATIONS
+            if mutation == .noJoinFloor { return nil }
+        #endif
+        return floor
     }
 }

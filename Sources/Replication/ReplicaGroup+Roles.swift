@@ -141,11 +141,12 @@ extension ReplicaGroup {
         case .send(let message): send(message)
         case .needEntries(let request): load(request)
         case .configurationChanged(let configuration, _):
-            hasPeers = !configuration.isOnly(node)
-            (log as? PartitionLog)?.isReplicated = hasPeers
+            hasPeers = core.isBehindFloor || !configuration.isOnly(node)
+            noteReplication(isSettled: false)
             host?.configured(self)
             observer?.replicaConfigured(configuration, isCommitted: false)
         case .configurationCommitted(let configuration, let index):
+            noteReplication(isSettled: index == core.configurationIndex)
             observer?.replicaConfigured(configuration, isCommitted: true)
             requests.configured(configuration, at: index)
         case .readReady(let reads, let index): requests.ready(reads, at: index)

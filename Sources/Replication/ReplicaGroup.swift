@@ -82,8 +82,8 @@ public final class ReplicaGroup {
     /// Wraps a recovered log; call ``start(observer:)`` before anything else.
     ///
     /// `configuration` is the founding one, the same on all its members, or ``Raft/Configuration/empty`` for a replica
-    /// that was made later; what the log says of members goes before it. `applied` is what stored state is known to
-    /// reflect, which was committed.
+    /// that was made later, which also has a ``GroupLog/floor``; what the log says of members goes before it. `applied` is
+    /// what stored state is known to reflect, which was committed.
     public init(
         node: NodeID, log: any GroupLog, configuration: Raft.Configuration, settings: Raft.Settings, seed: UInt64,
         applied: LogIndex = .zero
@@ -93,9 +93,10 @@ public final class ReplicaGroup {
         self.log = log
         let durable = Self.durableState(of: log, node: node, initial: configuration, applied: applied)
         committed = durable.committed
-        hasPeers = !durable.configurations.current.configuration.isOnly(node)
         core = Raft.Instance(id: node, group: log.id, settings: settings, state: durable, seed: seed)
-        (log as? PartitionLog)?.isReplicated = hasPeers
+        // One that comes back may read in its log that it was alone once.
+        hasPeers = core.isBehindFloor || !core.configuration.isOnly(node)
+        (log as? PartitionLog)?.isReplicated = hasPeers || core.configurationIndex > core.committedIndex
     }
 
     /// Begins to take part: the only voter of a group elects itself at once.
@@ -290,6 +291,13 @@ public final class ReplicaGroup {
         observer?.replicaCommitted(upTo: index)
     }
 
+    /// Tells the log whether another leader could go on with it, which ends when it is settled that this replica is
+    /// alone.
+    func noteReplication(isSettled: Bool) {
+        guard hasPeers || isSettled else { return }
+        (log as? PartitionLog)?.isReplicated = hasPeers
+    }
+
     func attempt(_ write: () throws(StoreError) -> Void) {
         do { try write() } catch { fail(error) }
     }
@@ -310,13 +318,15 @@ public final class ReplicaGroup {
     ) -> Raft.DurableState {
         let base = Raft.Position(index: log.firstIndex.previous, term: log.termBeforeFirst)
         let history = history(of: log, initial: initial)
+        let floor = log.floor.map { Raft.Position(index: $0.index, term: $0.term) }
+        let isAlone = history.current.configuration.isOnly(node) && floor.map { $0.index <= log.lastIndex } ?? true
         let known = min(applied, log.lastIndex)
         return Raft.DurableState(
             hardState: Raft.HardState(term: log.hardState.term, votedFor: log.hardState.votedFor),
             base: base, lastIndex: log.lastIndex,
             termStarts: log.termStarts.map { Raft.TermStart(term: $0.term, start: $0.firstIndex) },
             committed: max(base.index, known), configurations: history,
-            standing: standing(of: log, isAlone: history.current.configuration.isOnly(node)))
+            standing: standing(of: log, isAlone: isAlone), floor: floor)
     }
 
     /// The memberships of a log: the last one at or before its base, and those of its entries.

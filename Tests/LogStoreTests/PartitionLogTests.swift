@@ -154,6 +154,60 @@ import Testing
         #expect(log.firstIndex == LogIndex(5))
     }
 
+    /// Where there are other replicas, another leader's next entry may belong into the last segment.
+    @Test(arguments: modes) func keepsASegmentUntilTheEntryBehindItIsCommitted(mode: StoreSettings.JournalMode) throws {
+        for isReplicated in [false, true] {
+            let fixture = try LogFixture(journal: mode)
+            let log = try fixture.log()
+            log.isReplicated = isReplicated
+            for _ in 0..<2 {
+                try fixture.append(3)
+                log.roll()
+            }
+            try fixture.append(1)
+            try fixture.settle(log)
+            let bases = log.segments.map(\.segment.base.rawValue)
+            #expect(bases == [1, 4, 7])
+            try log.trim(to: Offset(3), committed: LogIndex(3))
+            #expect(log.firstIndex == LogIndex(isReplicated ? 1 : 4) && log.logStartOffset == Offset(3))
+            try retainNothing(log, committed: LogIndex(4))
+            #expect(log.firstIndex == LogIndex(4))
+            try retainNothing(log, committed: LogIndex(6))
+            #expect(log.firstIndex == LogIndex(isReplicated ? 4 : 7))
+            try retainNothing(log, committed: LogIndex(7))
+            #expect(log.firstIndex == LogIndex(7))
+            try expectWhole(fixture, log, fromDisk: true)
+        }
+    }
+
+    private func retainNothing(_ log: PartitionLog, committed: LogIndex) throws {
+        try log.applyRetention(
+            now: WallTime(milliseconds: 0), retentionMilliseconds: nil, retentionBytes: 0, upTo: Offset(6),
+            committed: committed)
+    }
+
+    /// The floor of a replica that joined is what it was when the group was made, whoever asks for another later.
+    @Test(arguments: [true, false]) func keepsItsFloor(clean: Bool) throws {
+        let fixture = try LogFixture()
+        let (partition, commands) = (GroupID(rawValue: 5000), GroupID(rawValue: 5001))
+        let floor = JoinFloor(term: Term(3), index: LogIndex(70))
+        var asked: JoinFloor? = floor
+        for _ in 0..<3 {
+            let recovered = try fixture.store.recoverPartition(partition, floor: asked)
+            let log = fixture.store.partitionLog(recovered, owner: fixture.owner)
+            let others = fixture.store.commandLog(
+                try fixture.store.recoverCommandLog(commands, floor: asked), owner: fixture.owner)
+            #expect(log.floor == floor && others.floor == floor && log.hardState.term == .zero)
+            if clean {
+                log.close()
+                others.close()
+            }
+            try fixture.restart(cleanly: clean)
+            asked = asked == floor ? nil : JoinFloor(term: Term(9), index: LogIndex(9))
+        }
+        #expect(try fixture.log().floor == nil)
+    }
+
     @Test(arguments: modes) func trims(mode: StoreSettings.JournalMode) throws {
         let fixture = try LogFixture(journal: mode)
         fixture.groupSettings = GroupLogSettings(segmentBytes: 20_000, compressesFrames: false)

@@ -16,6 +16,9 @@ import Testing
         (.strangerVotes, "recreate-stranger"),
         (.leaderForgotten, "recreate-leader-is-vote"),
         (.sessionIgnored, "recreate-old-answers"),
+        (.noJoinFloor, "join-floor-alone"),
+        (.noJoinFloor, "join-floor-old-leader"),
+        (.noJoinFloor, "join-floor-vote"),
     ]
 
     @Test(.enabled(if: Raft.Mutation.isAvailable), arguments: stories.indices) func isFound(_ place: Int) throws {

@@ -76,6 +76,8 @@ public final class CommandLog: GroupLog {
     /// As in ``PartitionLog/isAmnesiac``.
     public var isAmnesiac: Bool { meta.isAmnesiac }
     /// See the type.
+    public var floor: JoinFloor? { meta.floor }
+    /// See the type.
     public var flushedIndex: LogIndex { progress.flushed }
     /// Before everything.
     public var logEndOffset: Offset { .zero }

@@ -58,6 +58,8 @@ public protocol GroupLog: AnyObject {
 
     /// Whether the replica may have forgotten a vote or an entry it acknowledged.
     var isAmnesiac: Bool { get }
+    /// Where the replica began when it joined its group; nil for one that founded it.
+    var floor: JoinFloor? { get }
     /// Damage that recovery found; such a replica must not lead.
     var damage: Corruption? { get }
     /// The last entry that has the form in which it is stored, which is what followers are sent.
@@ -98,6 +100,8 @@ extension GroupLog {
     }
     /// Sound.
     public var isAmnesiac: Bool { false }
+    /// A founder.
+    public var floor: JoinFloor? { nil }
     /// None.
     public var damage: Corruption? { nil }
     /// Entries are sealed when they are appended.

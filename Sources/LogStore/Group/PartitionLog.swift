@@ -180,6 +180,8 @@ public final class PartitionLog: GroupLog {
     /// Whether the replica may have forgotten a vote or an entry it acknowledged; such a replica must not vote or lead before it
     /// has matched a leader in a newer term.
     public var isAmnesiac: Bool { meta.isAmnesiac }
+    /// See the type.
+    public var floor: JoinFloor? { meta.floor }
 
     // MARK: Hard state
 

@@ -33,9 +33,25 @@ public struct GroupMeta: Hashable, Sendable {
     public var isAmnesiac = false
     /// A frame that was durable fails its checksum: the replica does not campaign until it is repaired.
     public var isDamaged = false
+    /// Where a replica began that joined a group; written when the group is made, and the same ever after.
+    public var floor: JoinFloor?
 
     /// The facts of a new, empty log.
     public init() {}
+}
+
+/// The newest change of members that was complete when a replica joined its group.
+public struct JoinFloor: Hashable, Sendable {
+    /// The term of the leader that committed it.
+    public var term: Term
+    /// Its entry.
+    public var index: LogIndex
+
+    /// A floor.
+    public init(term: Term, index: LogIndex) {
+        self.term = term
+        self.index = index
+    }
 }
 
 /// A decided truncation: everything at or after a position goes.
@@ -106,7 +122,8 @@ extension GroupMeta: StoredValue {
         static let label: UInt8 = 4
         static let amnesiac: UInt8 = 8
         static let damaged: UInt8 = 16
-        static let all: UInt8 = 31
+        static let floor: UInt8 = 32
+        static let all: UInt8 = 63
     }
 
     func encode(into writer: inout RecordWriter) {
@@ -134,12 +151,16 @@ extension GroupMeta: StoredValue {
             writer.integer(label.partition.rawValue)
             writer.counted(Array(label.topic.utf8))
         }
+        if let floor {
+            writer.integer(floor.term.rawValue)
+            writer.integer(floor.index.rawValue)
+        }
         writer.counted(configurations)
     }
 
     private var flags: UInt8 {
         (cut == nil ? 0 : Flag.cut) | (closed == nil ? 0 : Flag.closed) | (label == nil ? 0 : Flag.label)
-            | (isAmnesiac ? Flag.amnesiac : 0) | (isDamaged ? Flag.damaged : 0)
+            | (isAmnesiac ? Flag.amnesiac : 0) | (isDamaged ? Flag.damaged : 0) | (floor == nil ? 0 : Flag.floor)
     }
 
     init(decoding bytes: RawSpan) throws(RecordDamage) {
@@ -154,6 +175,11 @@ extension GroupMeta: StoredValue {
         if flags & Flag.cut != 0 { cut = try CutMarker(&reader, from: bytes) }
         if flags & Flag.closed != 0 { closed = try CleanEnd(&reader, from: bytes) }
         if flags & Flag.label != 0 { label = try GroupLabel(&reader, from: bytes) }
+        if flags & Flag.floor != 0 {
+            floor = JoinFloor(
+                term: Term(rawValue: try reader.integer(from: bytes)),
+                index: LogIndex(rawValue: try reader.integer(from: bytes)))
+        }
         configurations = try reader.counted(from: bytes)
         isAmnesiac = flags & Flag.amnesiac != 0
         isDamaged = flags & Flag.damaged != 0

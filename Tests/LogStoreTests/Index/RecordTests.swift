@@ -27,6 +27,7 @@ import Testing
         meta.configurations = [1, 2, 3]
         meta.isAmnesiac = true
         meta.isDamaged = true
+        meta.floor = JoinFloor(term: Term(8), index: LogIndex(9))
         return meta
     }
 
@@ -62,13 +63,14 @@ import Testing
     @Test func groupMeta() {
         check(GroupMeta())
         check(Self.fullMeta)
-        for field in 0..<5 {
+        for field in 0..<6 {
             var meta = Self.fullMeta
             switch field {
             case 0: meta.cut = nil
             case 1: meta.closed = nil
             case 2: meta.label = nil
             case 3: meta.isAmnesiac = false
+            case 4: meta.floor = nil
             default: meta.isDamaged = false
             }
             check(meta)
@@ -118,7 +120,7 @@ import Testing
         pointer[3] = 1
         #expect(throws: RecordDamage.self) { try EntryPointer(decoding: pointer.span.bytes) }
         var meta = GroupMeta().encoded
-        meta[1] = 32
+        meta[1] = 64
         #expect(throws: RecordDamage.self) { try GroupMeta(decoding: meta.span.bytes) }
         var long = GroupMeta().encoded
         long[34] = 0xFF

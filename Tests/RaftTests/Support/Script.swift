@@ -60,7 +60,8 @@ struct Script {
 ///     deliver|drop|duplicate|reverse|hold [from=N] [to=N] [kind=WORD] [count=C]     selects messages on the network
 ///     persist N [COUNT] | persist-late N (appends are reported later) | report N [COUNT]
 ///     fetch N | crash N [keep=C] | restart N | tear N ENTRIES | compact N INDEX
-///     wipe N (an empty disk, and it knows) | recreate N (an empty disk, as if new) | corrupt N INDEX | repair N
+///     wipe N (an empty disk, and it knows) | recreate N [floor=INDEX/TERM] (an empty disk, as if new)
+///     corrupt N INDEX | repair N
 ///     release (what was held back comes)
 ///     isolate N | heal | stabilize | wait N...
 ///     quiet COMMAND...                     runs a command without its transcript
@@ -116,7 +117,7 @@ final class Interpreter {
         case "crash": cluster.crash(id, keep: arguments.number("keep") ?? 0)
         case "restart": cluster.start(id)
         case "wipe": wipe(id)
-        case "recreate": recreate(id)
+        case "recreate": startEmpty(id, .sound, floor: arguments.position("floor"))
         case "tear": cluster.tear(id, entries: arguments.count(1, else: 0))
         case "repair": repair(id)
         case "corrupt": corrupt(id, from: LogIndex(rawValue: UInt64(arguments.count(1, else: 0))))
@@ -196,13 +197,12 @@ final class Interpreter {
     /// The replica comes back with an empty disk and knows it.
     private func wipe(_ id: NodeID) { startEmpty(id, .amnesiac) }
 
-    /// The replica comes back empty and takes itself for a new one, as after leaving the group.
-    private func recreate(_ id: NodeID) { startEmpty(id, .sound) }
-
-    private func startEmpty(_ id: NodeID, _ standing: Raft.Standing) {
+    /// The replica comes back empty; as a sound one it takes itself for a new one, as after leaving the group.
+    private func startEmpty(_ id: NodeID, _ standing: Raft.Standing, floor: Raft.Position? = nil) {
         cluster.crash(id)
         let node = cluster.node(id)
         node.disk = DiskImage(baseConfiguration: .empty)
+        node.disk.floor = floor
         node.standing = standing
         cluster.invariants.forget(id)
         cluster.start(id)
@@ -309,6 +309,13 @@ struct Arguments {
     func count(_ index: Int, else value: Int) -> Int { index < words.count ? Int(words[index]) ?? value : value }
 
     func number(_ key: String) -> Int? { options[key].flatMap(Int.init) }
+
+    /// `INDEX/TERM`.
+    func position(_ key: String) -> Raft.Position? {
+        let parts = (options[key] ?? "").split(separator: "/").compactMap { UInt64($0) }
+        guard parts.count == 2 else { return nil }
+        return Raft.Position(index: LogIndex(rawValue: parts[0]), term: Term(rawValue: parts[1]))
+    }
 
     func nodes(_ key: String) -> [NodeID] {
         (options[key] ?? "").split(separator: ",").compactMap { Int32($0) }.map(NodeID.init(rawValue:))

@@ -25,6 +25,8 @@ struct DiskImage {
     var base = Raft.Position.zero
     var baseConfiguration: Raft.Configuration
     var entries: [Entry] = []
+    /// Where the replica began when it joined.
+    var floor: Raft.Position?
 
     var last: LogIndex { base.index + entries.count }
 
@@ -74,7 +76,7 @@ struct DiskImage {
         }
         return Raft.DurableState(
             hardState: hardState, base: base, lastIndex: last, termStarts: runs, committed: max(base.index, committed),
-            configurations: configurations, standing: standing)
+            configurations: configurations, standing: standing, floor: floor)
     }
 }
 

@@ -95,18 +95,30 @@ final class TestCluster {
         if withReplica { try startReplica(node) }
     }
 
-    func startReplica(_ node: TestNode) throws {
+    /// With a `floor`, the replica joins.
+    func startReplica(_ node: TestNode, floor: JoinFloor? = nil) throws {
         let store = try #require(node.store)
-        let recovered = try store.recoverPartition(Self.group, settings: groupSettings)
+        let recovered = try store.recoverPartition(Self.group, settings: groupSettings, floor: floor)
         let log = store.partitionLog(recovered, owner: try #require(node.owner))
         let group = ReplicaGroup(
             node: node.id, log: log,
-            configuration: founders.contains(node.id) ? Raft.Configuration(voters: founders) : .empty,
+            configuration: floor == nil && founders.contains(node.id) ? Raft.Configuration(voters: founders) : .empty,
             settings: hostSettings.raft, seed: random.next())
         let replica = TestReplica(group, log)
         node.replica = replica
         node.host?.add(group)
         group.start(observer: replica)
+    }
+
+    /// The replica of a broker that does not host it any more goes, and comes back having forgotten everything.
+    func recreateReplica(_ node: TestNode, floor: JoinFloor) throws {
+        let store = try #require(node.store)
+        node.replica?.group.stop()
+        node.replica?.log.close()
+        node.replica = nil
+        while loop.turn(waiting: 2) {}
+        try store.deleteGroup(Self.group)
+        try startReplica(node, floor: floor)
     }
 
     func startAll() throws { for node in nodes where node.store == nil { try start(node) } }
