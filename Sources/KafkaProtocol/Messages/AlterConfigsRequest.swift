@@ -40,63 +40,8 @@ public struct AlterConfigsRequest: KafkaRequestMessage {
 
 extension AlterConfigsRequest {
     /// One resource and its configuration.
-    public struct Resource: WireCoded {
-        /// The resource's type, see ``ConfigResourceType``.
-        public var resourceType: Int8
-        /// The resource's name.
-        public var resourceName: String
-        /// The configuration keys.
-        public var configs: [Config]
-
-        /// Creates a value; what is not named is at its default.
-        public init(resourceType: Int8, resourceName: String, configs: [Config] = []) {
-            self.resourceType = resourceType
-            self.resourceName = resourceName
-            self.configs = configs
-        }
-
-        /// Reads what ``encode(to:version:)`` writes.
-        public init(from reader: inout WireReader, version: Int16) throws(WireError) {
-            resourceType = try reader.int8()
-            resourceName = try reader.string()
-            configs = try reader.array(version: version)
-            try reader.taggedFields()
-        }
-
-        /// Writes the fields that `version` has.
-        public func encode(to writer: inout WireWriter, version: Int16) {
-            writer.int8(resourceType)
-            writer.string(resourceName)
-            writer.array(configs, version: version)
-            writer.taggedFields()
-        }
-    }
+    public typealias Resource = ConfigResource<Config>
 
     /// One configuration key.
-    public struct Config: WireCoded {
-        /// The key.
-        public var name: String
-        /// The value; null when there is none.
-        public var value: String?
-
-        /// Creates a value; what is not named is at its default.
-        public init(name: String, value: String? = nil) {
-            self.name = name
-            self.value = value
-        }
-
-        /// Reads what ``encode(to:version:)`` writes.
-        public init(from reader: inout WireReader, version: Int16) throws(WireError) {
-            name = try reader.string()
-            value = try reader.nullableString()
-            try reader.taggedFields()
-        }
-
-        /// Writes the fields that `version` has.
-        public func encode(to writer: inout WireWriter, version: Int16) {
-            writer.string(name)
-            writer.nullableString(value)
-            writer.taggedFields()
-        }
-    }
+    public typealias Config = ConfigValue
 }

@@ -119,30 +119,5 @@ extension CreateTopicsRequest {
     }
 
     /// One configuration key.
-    public struct Config: WireCoded {
-        /// The key.
-        public var name: String
-        /// The value; null when there is none.
-        public var value: String?
-
-        /// Creates a value; what is not named is at its default.
-        public init(name: String, value: String? = nil) {
-            self.name = name
-            self.value = value
-        }
-
-        /// Reads what ``encode(to:version:)`` writes.
-        public init(from reader: inout WireReader, version: Int16) throws(WireError) {
-            name = try reader.string()
-            value = try reader.nullableString()
-            try reader.taggedFields()
-        }
-
-        /// Writes the fields that `version` has.
-        public func encode(to writer: inout WireWriter, version: Int16) {
-            writer.string(name)
-            writer.nullableString(value)
-            writer.taggedFields()
-        }
-    }
+    public typealias Config = ConfigValue
 }

@@ -98,32 +98,7 @@ public struct FetchRequest: KafkaRequestMessage {
 
 extension FetchRequest {
     /// One topic and its partitions.
-    public struct Topic: WireCoded {
-        /// The topic's name.
-        public var name: String
-        /// The partitions of the topic.
-        public var partitions: [Partition]
-
-        /// Creates a value; what is not named is at its default.
-        public init(name: String, partitions: [Partition] = []) {
-            self.name = name
-            self.partitions = partitions
-        }
-
-        /// Reads what ``encode(to:version:)`` writes.
-        public init(from reader: inout WireReader, version: Int16) throws(WireError) {
-            name = try reader.string()
-            partitions = try reader.array(version: version)
-            try reader.taggedFields()
-        }
-
-        /// Writes the fields that `version` has.
-        public func encode(to writer: inout WireWriter, version: Int16) {
-            writer.string(name)
-            writer.array(partitions, version: version)
-            writer.taggedFields()
-        }
-    }
+    public typealias Topic = TopicPartitions<Partition>
 
     /// One partition.
     public struct Partition: WireCoded {
@@ -177,30 +152,5 @@ extension FetchRequest {
     }
 
     /// A topic and the partitions to drop from the session.
-    public struct ForgottenTopic: WireCoded {
-        /// The topic's name.
-        public var name: String
-        /// The partitions.
-        public var partitions: [Int32]
-
-        /// Creates a value; what is not named is at its default.
-        public init(name: String = "", partitions: [Int32] = []) {
-            self.name = name
-            self.partitions = partitions
-        }
-
-        /// Reads what ``encode(to:version:)`` writes.
-        public init(from reader: inout WireReader, version: Int16) throws(WireError) {
-            name = try version >= 7 ? reader.string() : ""
-            partitions = try reader.int32Array()
-            try reader.taggedFields()
-        }
-
-        /// Writes the fields that `version` has.
-        public func encode(to writer: inout WireWriter, version: Int16) {
-            if version >= 7 { writer.string(name) }
-            writer.int32Array(partitions)
-            writer.taggedFields()
-        }
-    }
+    public typealias ForgottenTopic = TopicPartitionIndexes
 }

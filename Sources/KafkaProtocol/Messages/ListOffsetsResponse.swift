@@ -38,32 +38,7 @@ public struct ListOffsetsResponse: KafkaResponseMessage {
 
 extension ListOffsetsResponse {
     /// One topic and its partitions.
-    public struct Topic: WireCoded {
-        /// The topic's name.
-        public var name: String
-        /// The partitions of the topic.
-        public var partitions: [Partition]
-
-        /// Creates a value; what is not named is at its default.
-        public init(name: String, partitions: [Partition] = []) {
-            self.name = name
-            self.partitions = partitions
-        }
-
-        /// Reads what ``encode(to:version:)`` writes.
-        public init(from reader: inout WireReader, version: Int16) throws(WireError) {
-            name = try reader.string()
-            partitions = try reader.array(version: version)
-            try reader.taggedFields()
-        }
-
-        /// Writes the fields that `version` has.
-        public func encode(to writer: inout WireWriter, version: Int16) {
-            writer.string(name)
-            writer.array(partitions, version: version)
-            writer.taggedFields()
-        }
-    }
+    public typealias Topic = TopicPartitions<Partition>
 
     /// One partition.
     public struct Partition: WireCoded {

@@ -40,30 +40,5 @@ public struct ListPartitionReassignmentsRequest: KafkaRequestMessage {
 
 extension ListPartitionReassignmentsRequest {
     /// The partitions of one topic.
-    public struct Topic: WireCoded {
-        /// The topic's name.
-        public var name: String
-        /// The partitions.
-        public var partitionIndexes: [Int32]
-
-        /// Creates a value; what is not named is at its default.
-        public init(name: String, partitionIndexes: [Int32] = []) {
-            self.name = name
-            self.partitionIndexes = partitionIndexes
-        }
-
-        /// Reads what ``encode(to:version:)`` writes.
-        public init(from reader: inout WireReader, version: Int16) throws(WireError) {
-            name = try reader.string()
-            partitionIndexes = try reader.int32Array()
-            try reader.taggedFields()
-        }
-
-        /// Writes the fields that `version` has.
-        public func encode(to writer: inout WireWriter, version: Int16) {
-            writer.string(name)
-            writer.int32Array(partitionIndexes)
-            writer.taggedFields()
-        }
-    }
+    public typealias Topic = TopicPartitionIndexes
 }

@@ -38,49 +38,8 @@ public struct OffsetDeleteRequest: KafkaRequestMessage {
 
 extension OffsetDeleteRequest {
     /// One topic and its partitions.
-    public struct Topic: WireCoded {
-        /// The topic's name.
-        public var name: String
-        /// The partitions of the topic.
-        public var partitions: [Partition]
-
-        /// Creates a value; what is not named is at its default.
-        public init(name: String, partitions: [Partition] = []) {
-            self.name = name
-            self.partitions = partitions
-        }
-
-        /// Reads what ``encode(to:version:)`` writes.
-        public init(from reader: inout WireReader, version: Int16) throws(WireError) {
-            name = try reader.string()
-            partitions = try reader.array(version: version)
-        }
-
-        /// Writes the fields that `version` has.
-        public func encode(to writer: inout WireWriter, version: Int16) {
-            writer.string(name)
-            writer.array(partitions, version: version)
-        }
-    }
+    public typealias Topic = TopicPartitions<Partition>
 
     /// One partition.
-    public struct Partition: WireCoded {
-        /// The partition.
-        public var index: Int32
-
-        /// Creates a value.
-        public init(index: Int32) {
-            self.index = index
-        }
-
-        /// Reads what ``encode(to:version:)`` writes.
-        public init(from reader: inout WireReader, version: Int16) throws(WireError) {
-            index = try reader.int32()
-        }
-
-        /// Writes the fields that `version` has.
-        public func encode(to writer: inout WireWriter, version: Int16) {
-            writer.int32(index)
-        }
-    }
+    public typealias Partition = BarePartition
 }
