@@ -152,7 +152,7 @@ let package = Package(
 
         // Tests
         .target(
-            name: "TestSupport", dependencies: ["Model", nioCore], path: "Tests/TestSupport",
+            name: "TestSupport", dependencies: [logging], path: "Tests/TestSupport",
             swiftSettings: settings(wrapsC: true)),
         .target(
             name: "PeerTestSupport", dependencies: ["Model", "Replication", nioCore], path: "Tests/PeerTestSupport",

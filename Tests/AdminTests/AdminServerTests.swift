@@ -4,11 +4,11 @@
 // The admin server over real sockets.
 
 import Foundation
-import Logging
 import Model
 import NIOCore
 import NIOPosix
 import Telemetry
+import TestSupport
 import Testing
 
 @testable import Admin
@@ -25,8 +25,7 @@ import Testing
         let registry = MetricRegistry()
         let health = HealthState()
         let server = AdminServer(
-            settings: settings, metrics: registry, health: health,
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            settings: settings, metrics: registry, health: health, logger: .silent)
         let addresses = try await server.start()
         do {
             try await body(try #require(addresses.first), registry, health)
@@ -142,7 +141,7 @@ import Testing
         try await withServer { address, _, _ in
             let other = AdminServer(
                 settings: AdminSettings(host: "127.0.0.1", port: address.port ?? 0), metrics: MetricRegistry(),
-                health: HealthState(), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+                health: HealthState(), logger: .silent)
             await #expect(throws: AdminError.self) { try await other.start() }
             await other.stop()
         }
@@ -154,13 +153,12 @@ import Testing
             ProcessMetrics.register(in: registry, version: "1", revision: "r", clock: .system)
             let answer = try await self.request(address, "GET /metrics")
             #expect(answer.head.contains("content-type: text/plain; version=0.0.4"))
-            let file = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
-            try Data(answer.body.utf8).write(to: file)
-            defer { try? FileManager.default.removeItem(at: file) }
+            let scratch = try Scratch()
+            try scratch.write(answer.body, to: "metrics")
             let check = Process()
             check.executableURL = URL(fileURLWithPath: "/usr/bin/promtool")
             check.arguments = ["check", "metrics"]
-            check.standardInput = try FileHandle(forReadingFrom: file)
+            check.standardInput = FileHandle(forReadingAtPath: scratch.path("metrics"))
             let output = Pipe()
             check.standardError = output
             try check.run()

@@ -3,7 +3,6 @@
 // BrokerHarness.swift
 // A broker without sockets: real store, real event loops, requests and answers as bytes.
 
-import Foundation
 import KafkaProtocol
 import LogStore
 import Logging
@@ -13,12 +12,13 @@ import NIOPosix
 import Records
 import Settings
 import Telemetry
+import TestSupport
 
 @testable import Broker
 
-/// A broker on a directory of its own.
+/// A broker on a directory of its own, which goes with the last of its users.
 final class BrokerHarness: Sendable {
-    let directory: URL
+    let scratch: Scratch
     let group: MultiThreadedEventLoopGroup
     let validators: MultiThreadedEventLoopGroup
     let threads: NIOThreadPool
@@ -27,12 +27,12 @@ final class BrokerHarness: Sendable {
     let registry: MetricRegistry
 
     private init(
-        directory: URL, group: MultiThreadedEventLoopGroup, validators: MultiThreadedEventLoopGroup,
+        scratch: Scratch, group: MultiThreadedEventLoopGroup, validators: MultiThreadedEventLoopGroup,
         threads: NIOThreadPool, store: LogStore, broker: Broker, registry: MetricRegistry
     ) {
         self.validators = validators
         self.registry = registry
-        self.directory = directory
+        self.scratch = scratch
         self.group = group
         self.threads = threads
         self.store = store
@@ -40,11 +40,10 @@ final class BrokerHarness: Sendable {
     }
 
     static func start(
-        in directory: URL? = nil, loops: Int = 2, options: [(key: String, value: String)] = [],
+        in scratch: Scratch? = nil, loops: Int = 2, options: [(key: String, value: String)] = [],
         on loopGroup: MultiThreadedEventLoopGroup? = nil, cluster: ClusterParts? = nil
     ) async throws -> BrokerHarness {
-        let directory =
-            directory ?? FileManager.default.temporaryDirectory.appending(path: "goulette-\(UUID().uuidString)")
+        let scratch = try scratch ?? Scratch(inMemory: true)
         let group = loopGroup ?? MultiThreadedEventLoopGroup(numberOfThreads: loops)
         let validators = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let threads = NIOThreadPool(numberOfThreads: 2)
@@ -52,10 +51,8 @@ final class BrokerHarness: Sendable {
         let resolved = try SettingsLoader.load(
             path: nil, commandLine: [("groups.initial_rebalance_delay", "0s")] + options)
         let registry = MetricRegistry()
-        var storeSettings = StoreSettings(directory: directory.path)
-        storeSettings.diskReserve = ByteCount(0)
-        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        let store = try LogStore.open(storeSettings, metrics: registry, logger: logger)
+        let logger = Logger.silent
+        let store = try LogStore.openScratch(at: scratch.path("store"), metrics: registry)
         let parts = BrokerParts(
             settings: resolved.typed(), resolvedSettings: resolved, store: store,
             loops: group.makeIterator().map { $0 }, validators: validators.makeIterator().map { $0 },
@@ -66,11 +63,20 @@ final class BrokerHarness: Sendable {
             Broker.start(parts) { result in done.resume(with: result.mapError { $0 as any Error }) }
         }
         return BrokerHarness(
-            directory: directory, group: group, validators: validators, threads: threads, store: store, broker: broker,
+            scratch: scratch, group: group, validators: validators, threads: threads, store: store, broker: broker,
             registry: registry)
     }
 
-    /// Stops the broker as SIGTERM does, and then its network; the directory stays.
+    /// Runs `body` against a broker and stops it cleanly.
+    static func withBroker(
+        loops: Int = 2, options: [(key: String, value: String)] = [], _ body: (BrokerHarness) async throws -> Void
+    ) async throws {
+        let harness = try await start(loops: loops, options: options)
+        try await body(harness)
+        try await harness.stop()
+    }
+
+    /// Stops the broker as SIGTERM does, and then its network.
     func stop(network: () async -> Void = {}) async throws {
         await withCheckedContinuation { done in broker.stop { done.resume() } }
         await network()

@@ -3,7 +3,6 @@
 // BrokerTests.swift
 // A broker end to end without sockets: topics, produce, fetch, duplicates, groups, and all of it again after a restart.
 
-import Foundation
 import KafkaProtocol
 import Model
 import NIOCore
@@ -13,18 +12,8 @@ import Testing
 @testable import Broker
 
 @Suite struct BrokerTests {
-    /// Runs `body` against a broker and stops it cleanly.
-    private func withBroker(
-        loops: Int = 2, options: [(key: String, value: String)] = [], _ body: (BrokerHarness) async throws -> Void
-    ) async throws {
-        let harness = try await BrokerHarness.start(loops: loops, options: options)
-        try await body(harness)
-        try await harness.stop()
-        try FileManager.default.removeItem(at: harness.directory)
-    }
-
     @Test(arguments: [1, 2]) func producedRecordsAreFetched(loops: Int) async throws {
-        try await withBroker(loops: loops) { broker in
+        try await BrokerHarness.withBroker(loops: loops) { broker in
             #expect(try await broker.createTopic("a", partitions: 3) == .none)
             for partition in Int32(0)..<3 {
                 let first = try await broker.produce(["x", "y"], to: "a", partition: partition)
@@ -39,7 +28,7 @@ import Testing
     }
 
     @Test func fetchReturnsTheBatchThatHoldsTheOffset() async throws {
-        try await withBroker { broker in
+        try await BrokerHarness.withBroker { broker in
             _ = try await broker.createTopic("a")
             _ = try await broker.produce(["0", "1", "2"], to: "a")
             let answer = try await broker.fetch("a", from: 1, maxBytes: 1)
@@ -52,7 +41,7 @@ import Testing
     }
 
     @Test(arguments: [0, 1]) func aParkedFetchIsWokenByTheCommit(loop: Int) async throws {
-        try await withBroker { broker in
+        try await BrokerHarness.withBroker { broker in
             _ = try await broker.createTopic("a", partitions: 2)
             for partition in Int32(0)..<2 {
                 async let parked = broker.fetch("a", partition: partition, from: 0, wait: 60_000, loop: loop)
@@ -63,7 +52,7 @@ import Testing
     }
 
     @Test func aParkedFetchGivesUpInTime() async throws {
-        try await withBroker { broker in
+        try await BrokerHarness.withBroker { broker in
             _ = try await broker.createTopic("a")
             let answer = try await broker.fetch("a", from: 0, wait: 50)
             #expect(answer.errorCode == .none && answer.records.isEmpty && answer.highWatermark == 0)
@@ -71,7 +60,7 @@ import Testing
     }
 
     @Test func badBatchesAreRefusedOneByOne() async throws {
-        try await withBroker { broker in
+        try await BrokerHarness.withBroker { broker in
             _ = try await broker.createTopic("a", configs: ["max.message.bytes": "200"])
             #expect(
                 try await broker.produce([String(repeating: "x", count: 300)], to: "a").errorCode == .messageTooLarge)
@@ -88,7 +77,7 @@ import Testing
     }
 
     @Test func duplicatesKeepTheirOffsetAndGapsAreRefused() async throws {
-        try await withBroker { broker in
+        try await BrokerHarness.withBroker { broker in
             _ = try await broker.createTopic("a")
             let id = try await broker.call(
                 InitProducerIDRequest(transactionalID: nil, transactionTimeoutMilliseconds: 1000), version: 2)
@@ -117,7 +106,7 @@ import Testing
         #expect(try await commit(first, group: "g", offset: 2) == .none)
         try await first.stop()
 
-        let second = try await BrokerHarness.start(in: first.directory)
+        let second = try await BrokerHarness.start(in: first.scratch)
         let answer = try await second.fetch("a", partition: 1, from: 0)
         #expect(try second.values(answer) == ["x", "y", "z"])
         let again = try await second.produce(["z"], to: "a", partition: 1, producer: producer)
@@ -137,7 +126,6 @@ import Testing
         #expect(metadata.topics.map(\.name) == ["a"] && metadata.topics[0].partitions.count == 2)
         #expect(metadata.topics[0].partitions.allSatisfy { $0.leaderEpoch >= 2 && $0.leaderID == 1 })
         try await second.stop()
-        try FileManager.default.removeItem(at: first.directory)
     }
 
     private func commit(_ broker: BrokerHarness, group: String, offset: Int64) async throws -> KafkaErrorCode {
@@ -148,7 +136,7 @@ import Testing
     }
 
     @Test func metadataCreatesWhatIsMissing() async throws {
-        try await withBroker { broker in
+        try await BrokerHarness.withBroker { broker in
             let asked = try await broker.call(
                 MetadataRequest(topics: [.init(name: "fresh"), .init(name: "bad/name")]), version: 5)
             #expect(asked.topics.map(\.errorCode) == [.none, .invalidTopicException])
@@ -160,7 +148,7 @@ import Testing
     }
 
     @Test func topicsAreAdministered() async throws {
-        try await withBroker { broker in
+        try await BrokerHarness.withBroker { broker in
             #expect(try await broker.createTopic("a", partitions: 2) == .none)
             #expect(try await broker.createTopic("a") == .topicAlreadyExists)
             #expect(try await broker.createTopic("b", partitions: 0) == .invalidPartitions)
@@ -184,7 +172,7 @@ import Testing
     }
 
     @Test func recordsAreFoundByTimeAndDeletedByOffset() async throws {
-        try await withBroker { broker in
+        try await BrokerHarness.withBroker { broker in
             _ = try await broker.createTopic("a")
             let base = Clock.system.wallTime().milliseconds - 10_000
             for step in Int64(0)..<10 {
@@ -222,7 +210,7 @@ import Testing
     func requestsThatAreNotServedCloseTheConnection(
         key: Int16, version: Int16, reason: String, counted: String
     ) async throws {
-        try await withBroker { (broker: BrokerHarness) async throws in
+        try await BrokerHarness.withBroker { (broker: BrokerHarness) async throws in
             let before = broker.metric("goulette_requests_\(counted)_total")
             switch await broker.raw(apiKey: key, version: version, ByteBuffer(bytes: [0xff, 0xff])) {
             case .success: Issue.record("answered")
@@ -236,7 +224,7 @@ import Testing
 
     /// A client that is too new learns the versions instead, in version 0 (KIP-511).
     @Test func apiVersionsIsAnsweredWhateverTheVersion() async throws {
-        try await withBroker { broker in
+        try await BrokerHarness.withBroker { broker in
             let answer = await broker.raw(
                 apiKey: APIKey.apiVersions.rawValue, version: 99, ByteBuffer(bytes: [1, 2, 3]))
             let body = try #require(try answer.get())

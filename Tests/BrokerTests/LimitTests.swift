@@ -3,7 +3,6 @@
 // LimitTests.swift
 // The limits of docs/LIMITS.md that only a whole broker has: each is reached, answers as documented and shows.
 
-import Foundation
 import KafkaProtocol
 import Model
 import NIOCore
@@ -16,10 +15,7 @@ import Testing
     private static func withBroker(
         _ options: [(key: String, value: String)] = [], _ body: (BrokerHarness) async throws -> Void
     ) async throws {
-        let harness = try await BrokerHarness.start(loops: 1, options: options)
-        try await body(harness)
-        try await harness.stop()
-        try FileManager.default.removeItem(at: harness.directory)
+        try await BrokerHarness.withBroker(loops: 1, options: options, body)
     }
 
     // MARK: Topics
@@ -199,7 +195,7 @@ import Testing
                 assignments: [.init(memberID: joined.memberID, assignment: [1])]), version: 2)
         #expect(synced.errorCode == .none, "\(synced)")
         try await first.stop()
-        let second = try await BrokerHarness.start(in: first.directory, loops: 1, options: options)
+        let second = try await BrokerHarness.start(in: first.scratch, loops: 1, options: options)
         var state = ""
         for _ in 0..<1000 where state != "Empty" {
             let request = DescribeGroupsRequest(groupIDs: ["g"])
@@ -209,7 +205,6 @@ import Testing
         }
         #expect(state == "Empty")
         try await second.stop()
-        try FileManager.default.removeItem(at: first.directory)
     }
 
     // MARK: Special timestamps

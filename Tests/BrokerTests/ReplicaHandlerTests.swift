@@ -3,7 +3,6 @@
 // ReplicaHandlerTests.swift
 // The APIs about replicas and leaders, as a broker that is alone answers them.
 
-import Foundation
 import KafkaProtocol
 import Model
 import Testing
@@ -12,11 +11,10 @@ import Testing
 
 @Suite struct ReplicaHandlerTests {
     private func withTopic(_ body: (BrokerHarness) async throws -> Void) async throws {
-        let broker = try await BrokerHarness.start()
-        _ = try await broker.createTopic("a", partitions: 2)
-        try await body(broker)
-        try await broker.stop()
-        try FileManager.default.removeItem(at: broker.directory)
+        try await BrokerHarness.withBroker { broker in
+            _ = try await broker.createTopic("a", partitions: 2)
+            try await body(broker)
+        }
     }
 
     @Test func aLoneReplicaNeedsNoElection() async throws {

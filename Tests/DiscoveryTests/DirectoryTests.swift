@@ -6,6 +6,7 @@
 import Foundation
 import Model
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Discovery
@@ -40,15 +41,14 @@ import Testing
 
     @Test func brokersFindEachOtherInConsul() async throws {
         let consul = try await ScriptedConsul()
-        let token = FileManager.default.temporaryDirectory.appendingPathComponent("token-\(UUID().uuidString)")
-        try Data("secret\n".utf8).write(to: token)
-        defer { try? FileManager.default.removeItem(at: token) }
+        let scratch = try Scratch()
+        try scratch.write("secret\n", to: "token")
         let settings = """
               discovery: consul
               discovery_endpoints: ["127.0.0.1:1", "127.0.0.1:\(consul.port)"]
               discovery_interval: 100ms
               discovery_lease: 2s
-              discovery_token_file: \(token.path)
+              discovery_token_file: \(scratch.path("token"))
 
             """
         let one = try RunningDiscovery(id: 1, settings: settings)

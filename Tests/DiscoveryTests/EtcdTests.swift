@@ -9,6 +9,7 @@ import NIOCore
 import NIOPosix
 import PlainHTTP
 import Settings
+import TestSupport
 import Testing
 
 @testable import Discovery
@@ -21,13 +22,13 @@ final class RealEtcd {
 
     let client: NetworkAddress
     private let peer: NetworkAddress
-    private let directory: URL
+    private let scratch: Scratch
     private var process: Process?
 
     init() async throws {
         client = try await Self.freeAddress()
         peer = try await Self.freeAddress()
-        directory = FileManager.default.temporaryDirectory.appendingPathComponent("etcd-\(UUID().uuidString)")
+        scratch = try Scratch()
         try await start()
     }
 
@@ -45,7 +46,7 @@ final class RealEtcd {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: path)
         process.arguments = [
-            "--data-dir", directory.path, "--listen-client-urls", "http://\(client)", "--advertise-client-urls",
+            "--data-dir", scratch.path("etcd"), "--listen-client-urls", "http://\(client)", "--advertise-client-urls",
             "http://\(client)", "--listen-peer-urls", "http://\(peer)", "--initial-advertise-peer-urls",
             "http://\(peer)", "--initial-cluster", "default=http://\(peer)",
         ]
@@ -72,11 +73,6 @@ final class RealEtcd {
         self.process = nil
     }
 
-    func remove() {
-        kill()
-        try? FileManager.default.removeItem(at: directory)
-    }
-
     var settings: String {
         """
           discovery: etcd
@@ -99,7 +95,7 @@ final class RealEtcd {
 struct EtcdTests {
     @Test func brokersFindEachOtherAndLeave() async throws {
         let etcd = try await RealEtcd()
-        defer { etcd.remove() }
+        defer { etcd.kill() }
         let one = try RunningDiscovery(id: 1, settings: etcd.settings)
         let two = try RunningDiscovery(id: 2, settings: etcd.settings)
         await one.waitForBrokers([2])
@@ -116,7 +112,7 @@ struct EtcdTests {
 
     @Test func anEtcdThatRestartsIsWaitedFor() async throws {
         let etcd = try await RealEtcd()
-        defer { etcd.remove() }
+        defer { etcd.kill() }
         let one = try RunningDiscovery(id: 1, settings: etcd.settings)
         let two = try RunningDiscovery(id: 2, settings: etcd.settings)
         await one.waitForBrokers([2])
@@ -132,7 +128,7 @@ struct EtcdTests {
 
     @Test func aLostLeaseIsNoticedAndMadeAgain() async throws {
         let etcd = try await RealEtcd()
-        defer { etcd.remove() }
+        defer { etcd.kill() }
         var one = try etcd.directory(id: 1, address: "a:1")
         var copy = one
         try await one.register()
@@ -149,7 +145,7 @@ struct EtcdTests {
 
     @Test func anotherBrokerUnderTheSameIDIsRefused() async throws {
         let etcd = try await RealEtcd()
-        defer { etcd.remove() }
+        defer { etcd.kill() }
         var one = try etcd.directory(id: 1, address: "a:1")
         var other = try etcd.directory(id: 1, address: "b:2")
         var lastLife = try etcd.directory(id: 1, address: "a:1")
@@ -165,7 +161,7 @@ struct EtcdTests {
 
     @Test func entriesThatAreNoBrokersAreLeftOut() async throws {
         let etcd = try await RealEtcd()
-        defer { etcd.remove() }
+        defer { etcd.kill() }
         var one = try etcd.directory(id: 1, address: "a:1")
         try await one.register()
         let http = Endpoints(loop: MultiThreadedEventLoopGroup.singleton.next(), addresses: [etcd.client])

@@ -4,12 +4,12 @@
 // One connection on an embedded loop, and the frames its tests speak.
 
 import KafkaProtocol
-import Logging
 import Model
 import NIOCore
 import NIOEmbedded
 import Synchronization
 import Telemetry
+import TestSupport
 
 @testable import KafkaServer
 
@@ -104,7 +104,7 @@ struct ConnectionHarness {
             },
             census: ConnectionCensus(totalMax: 10, perAddressMax: 10),
             handler: handler ?? { recorder.record($0, $1) },
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            logger: .silent)
         connections = ConnectionLoop(shared: shared, mailbox: mailbox)
         mailbox.connections = connections
         let context = RequestContext(

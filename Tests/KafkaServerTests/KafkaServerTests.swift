@@ -5,11 +5,11 @@
 
 import Dispatch
 import KafkaProtocol
-import Logging
 import NIOCore
 import NIOPosix
 import Synchronization
 import Telemetry
+import TestSupport
 import Testing
 
 @testable import KafkaServer
@@ -27,7 +27,7 @@ import Testing
         let registry = MetricRegistry()
         let server = KafkaServer(
             settings: settings, group: group, metrics: registry,
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, handler: handler)
+            logger: .silent, handler: handler)
         let addresses = try await server.start()
         do {
             try await body(server, addresses, registry)
@@ -163,7 +163,7 @@ import Testing
             let other = KafkaServer(
                 settings: ListenerSettings(host: "127.0.0.1", port: port, advertisedHost: "x", advertisedPort: 1),
                 group: .singleton, metrics: MetricRegistry(),
-                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, handler: { $1.complete(nil) })
+                logger: .silent, handler: { $1.complete(nil) })
             await #expect(throws: KafkaServerError.self) { try await other.start() }
             await other.drain(seconds: 0)
         }
@@ -173,7 +173,7 @@ import Testing
         let server = KafkaServer(
             settings: ListenerSettings(host: "no.such.host.invalid", port: 0, advertisedHost: "x", advertisedPort: 1),
             group: .singleton, metrics: MetricRegistry(),
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, handler: { $1.complete(nil) })
+            logger: .silent, handler: { $1.complete(nil) })
         await #expect(throws: KafkaServerError.unknownHost("no.such.host.invalid")) { try await server.start() }
     }
 }

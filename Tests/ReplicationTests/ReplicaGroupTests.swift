@@ -5,12 +5,12 @@
 
 import Foundation
 import LogStore
-import Logging
 import Model
 import NIOCore
 import NIOPosix
 import Raft
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Replication
@@ -39,8 +39,7 @@ private final class Recorder: ReplicaObserver {
     private static func openStore(_ directory: URL) throws -> LogStore {
         var settings = StoreSettings(directory: directory.path)
         settings.diskReserve = ByteCount(0)
-        return try LogStore.open(
-            settings, metrics: nil, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        return try LogStore.open(settings, metrics: nil, logger: .silent)
     }
 
     /// Opens the group on `loop`, proposes `payloads` once it leads, and returns what was reported.
@@ -91,15 +90,14 @@ private final class Recorder: ReplicaObserver {
     }
 
     @Test func aLoneVoterLeadsCommitsAndRemembers() async throws {
-        let directory = FileManager.default.temporaryDirectory.appending(path: "goulette-\(UUID().uuidString)")
+        let scratch = try Scratch(inMemory: true)
         let loops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let first = try await Self.run(directory, on: loops.next(), payloads: ["a", "b", "c"])
+        let first = try await Self.run(scratch.url, on: loops.next(), payloads: ["a", "b", "c"])
         #expect(first.terms == [Term(1)])
         #expect(first.commits.last == LogIndex(4) && first.commits == first.commits.sorted())
-        let second = try await Self.run(directory, on: loops.next(), payloads: ["d"])
+        let second = try await Self.run(scratch.url, on: loops.next(), payloads: ["d"])
         #expect(second.terms == [Term(2)], "a new term after a restart")
         #expect(second.last == LogIndex(6), "a no-op and one command more")
         try await loops.shutdownGracefully()
-        try FileManager.default.removeItem(at: directory)
     }
 }

@@ -9,6 +9,7 @@ import Model
 import NIOCore
 import Raft
 import Telemetry
+import TestSupport
 import Testing
 
 @testable import Replication

@@ -3,10 +3,8 @@
 // BrokerCluster.swift
 // Three brokers in one process: real stores, real event loops, the real transport on loopback.
 
-import Foundation
 import KafkaProtocol
 import LogStore
-import Logging
 import Model
 import NIOCore
 import NIOPosix
@@ -15,6 +13,7 @@ import Replication
 import Settings
 import Synchronization
 import Telemetry
+import TestSupport
 import Testing
 
 @testable import Broker
@@ -65,7 +64,7 @@ final class BrokerCluster: Sendable {
             settings: PeerTransportSettings(
                 node: node, incarnation: incarnation, listen: .init(host: "127.0.0.1", port: 0)),
             group: loops, requests: requests, metrics: MetricRegistry(),
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            logger: .silent)
         let port = try await transport.start(events: inbox.events)
         return Network(
             transport: transport, inbox: inbox, requests: requests, loops: loops, incarnation: incarnation, port: port)
@@ -95,7 +94,6 @@ final class BrokerCluster: Sendable {
         guard let stopped = nodes.withLock({ $0.removeValue(forKey: node) }) else { return }
         if !gracefully { await stopped.transport.stop() }
         try await stopped.harness.stop { if gracefully { await stopped.transport.stop() } }
-        try FileManager.default.removeItem(at: stopped.harness.directory)
     }
 
     func stop() async throws {

@@ -3,7 +3,6 @@
 // CoordinatorFailoverTests.swift
 // The group coordinator on three brokers: a member keeps its generation and its offsets when the leader is lost.
 
-import Foundation
 import LogStore
 import Logging
 import Model
@@ -13,13 +12,14 @@ import PeerTestSupport
 import Raft
 import Replication
 import Telemetry
+import TestSupport
 import Testing
 
 @testable import Broker
 
 /// The coordinator's group on three brokers, on one event loop.
 final class CoordinatorCluster: Sendable {
-    let directory = FileManager.default.temporaryDirectory.appending(path: "goulette-\(UUID().uuidString)")
+    private let scratch: Scratch
     let members = (Int32(1)...3).map { NodeID(rawValue: $0) }
     let loops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let loop: any EventLoop
@@ -39,24 +39,23 @@ final class CoordinatorCluster: Sendable {
         }
     }
 
-    private init() {
+    private init() throws {
+        scratch = try Scratch(inMemory: true)
         loop = loops.next()
         network = InMemoryPeerNetwork(loop: loop)
         nodes = .makeBoxSendingValue([:], eventLoop: loop)
     }
 
     static func start() async throws -> CoordinatorCluster {
-        let cluster = CoordinatorCluster()
+        let cluster = try CoordinatorCluster()
         for node in cluster.members { try await cluster.startNode(node) }
         return cluster
     }
 
     private func startNode(_ id: NodeID) async throws {
-        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let logger = Logger.silent
         let registry = MetricRegistry()
-        var storeSettings = StoreSettings(directory: directory.appending(path: "\(id)").path)
-        storeSettings.diskReserve = ByteCount(0)
-        let store = try LogStore.open(storeSettings, metrics: registry, logger: logger)
+        let store = try LogStore.openScratch(at: scratch.path("\(id)"), metrics: registry)
         let recovered = try store.recoverCommandLog(.coordinator)
         let (state, applied) = try CoordinatorState.load(from: store.metadata)
         let inbox = PeerInbox()
@@ -102,7 +101,6 @@ final class CoordinatorCluster: Sendable {
         }.get()
         for store in stores { store.close() }
         try await loops.shutdownGracefully()
-        try FileManager.default.removeItem(at: directory)
     }
 
     func on<Value: Sendable>(

@@ -3,7 +3,6 @@
 // PartitionCluster.swift
 // One partition with a replica on each of three brokers: real stores, one event loop, a network in memory.
 
-import Foundation
 import KafkaProtocol
 import LogStore
 import Logging
@@ -16,6 +15,7 @@ import Records
 import Replication
 import Settings
 import Telemetry
+import TestSupport
 import Testing
 
 @testable import Broker
@@ -42,16 +42,16 @@ final class PartitionNode {
 final class PartitionCluster: Sendable {
     static let group = GroupID(rawValue: 1024)
 
-    let directory: URL
+    private let scratch: Scratch
     let loops: MultiThreadedEventLoopGroup
     let loop: any EventLoop
     let network: InMemoryPeerNetwork
     private let nodes: NIOLoopBoundBox<[NodeID: PartitionNode]>
     let members: [NodeID]
 
-    private init(members: [NodeID]) {
+    private init(members: [NodeID]) throws {
         self.members = members
-        directory = FileManager.default.temporaryDirectory.appending(path: "goulette-\(UUID().uuidString)")
+        scratch = try Scratch(inMemory: true)
         loops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         loop = loops.next()
         network = InMemoryPeerNetwork(loop: loop)
@@ -60,7 +60,7 @@ final class PartitionCluster: Sendable {
 
     /// Starts three brokers; elections take some tenths of a second.
     static func start(configuration overrides: [String: String] = [:]) async throws -> PartitionCluster {
-        let cluster = PartitionCluster(members: (Int32(1)...3).map { NodeID(rawValue: $0) })
+        let cluster = try PartitionCluster(members: (Int32(1)...3).map { NodeID(rawValue: $0) })
         for node in cluster.members { try await cluster.startNode(node, overrides) }
         return cluster
     }
@@ -74,15 +74,12 @@ final class PartitionCluster: Sendable {
         }
         for store in stores { store.close() }
         try await loops.shutdownGracefully()
-        try FileManager.default.removeItem(at: directory)
     }
 
     private func startNode(_ id: NodeID, _ overrides: [String: String]) async throws {
-        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let logger = Logger.silent
         let registry = MetricRegistry()
-        var storeSettings = StoreSettings(directory: directory.appending(path: "\(id)").path)
-        storeSettings.diskReserve = ByteCount(0)
-        let store = try LogStore.open(storeSettings, metrics: registry, logger: logger)
+        let store = try LogStore.openScratch(at: scratch.path("\(id)"), metrics: registry)
         let recovered = try store.recoverPartition(Self.group)
         let settings = ResolvedSettings.defaults.typed()
         let configuration = try TopicConfiguration(overrides: overrides, defaults: settings.topicDefaults)

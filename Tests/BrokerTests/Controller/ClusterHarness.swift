@@ -16,6 +16,7 @@ import Replication
 import Settings
 import Synchronization
 import Telemetry
+import TestSupport
 import Testing
 
 @testable import Broker
@@ -57,15 +58,15 @@ final class ClusterBroker: Sendable {
 
 /// Brokers 1 to n, and those that are added.
 final class ClusterHarness: Sendable {
-    let directory: URL
+    private let scratch: Scratch
     let network: InMemoryPeerNetwork
     private let wire: MultiThreadedEventLoopGroup
     private let brokers = Mutex<[NodeID: ClusterBroker]>([:])
     private let founders: [NodeID]
 
-    private init(founders: [NodeID]) {
+    private init(founders: [NodeID]) throws {
         self.founders = founders
-        directory = FileManager.default.temporaryDirectory.appending(path: "goulette-\(UUID().uuidString)")
+        scratch = try Scratch(inMemory: true)
         wire = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         network = InMemoryPeerNetwork(loop: wire.next())
     }
@@ -74,7 +75,7 @@ final class ClusterHarness: Sendable {
 
     /// Forms a cluster of `count` brokers.
     static func start(_ count: Int32 = 3) async throws -> ClusterHarness {
-        let harness = ClusterHarness(founders: (1...count).map { NodeID(rawValue: $0) })
+        let harness = try ClusterHarness(founders: (1...count).map { NodeID(rawValue: $0) })
         try await withThrowingTaskGroup { group in
             for node in harness.founders { group.addTask { try await harness.start(node) } }
             try await group.waitForAll()
@@ -85,7 +86,6 @@ final class ClusterHarness: Sendable {
     func stop() async throws {
         for node in brokers.withLock({ $0.keys.sorted() }) { try await stop(node) }
         try await wire.shutdownGracefully()
-        try FileManager.default.removeItem(at: directory)
     }
 
     /// Starts a broker, and waits until it is registered and serves.
@@ -107,10 +107,8 @@ final class ClusterHarness: Sendable {
             handler.logLevel = .debug
             return handler
         }
-        var storeSettings = StoreSettings(directory: directory.appending(path: "\(node)").path)
-        storeSettings.diskReserve = ByteCount(0)
         let registry = MetricRegistry()
-        let store = try LogStore.open(storeSettings, metrics: registry, logger: logger)
+        let store = try LogStore.openScratch(at: scratch.path("\(node)"), metrics: registry, logger: logger)
         let inbox = PeerInbox()
         let requests = PeerRequestTable()
         var hosting = GroupHostSettings()
@@ -139,7 +137,7 @@ final class ClusterHarness: Sendable {
         running.store.close()
         try await running.threads.shutdownGracefully()
         try await running.group.shutdownGracefully()
-        if wiped { try FileManager.default.removeItem(at: directory.appending(path: "\(node)")) }
+        if wiped { try FileManager.default.removeItem(atPath: scratch.path("\(node)")) }
     }
 
     subscript(id: Int32) -> ClusterBroker {

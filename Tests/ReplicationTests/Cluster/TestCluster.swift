@@ -4,11 +4,11 @@
 // Several brokers in one process: real stores on disks that can lose what was not synced, and one partition on them.
 
 import CrashScenario
-import Logging
 import Model
 import NIOCore
 import Raft
 import RocksKV
+import TestSupport
 import Testing
 
 @testable import LogStore
@@ -75,14 +75,14 @@ final class TestCluster {
         settings.nodeID = node.id
         settings.journalFile = .kibibytes(512)
         let store = try LogStore.open(
-            settings, system: node.disk, metrics: nil, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+            settings, system: node.disk, metrics: nil, logger: .silent,
             tuning: node.index.tuning)
         node.store = store
         let owner = CompletionOwner(eventLoop: loop)
         node.owner = owner
         let host = GroupHost(
             node: node.id, loop: loop, link: network.link(of: node.id), settings: hostSettings, metrics: metrics,
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            logger: .silent)
         node.host = host
         let bound = NIOLoopBound(host, eventLoop: loop)
         let requests = PeerRequestTable()

@@ -13,6 +13,7 @@ import NIOPosix
 import Raft
 import Records
 import Telemetry
+import TestSupport
 import Testing
 
 @testable import Replication
@@ -47,7 +48,7 @@ private final class ReplicatingBroker: Sendable {
         node = NodeID(rawValue: id)
         loop = MultiThreadedEventLoopGroup.singleton.next()
         replicas = .makeBoxSendingValue(Replicas(), eventLoop: loop)
-        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let logger = Logger.silent
         var settings = StoreSettings(directory: directory.appending(path: "\(id)").path)
         settings.diskReserve = ByteCount(0)
         store = try LogStore.open(settings, metrics: nil, logger: logger)
@@ -66,7 +67,7 @@ private final class ReplicatingBroker: Sendable {
             settings.tickMilliseconds = 20
             let host = GroupHost(
                 node: node, loop: loop, link: transport, settings: settings,
-                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+                logger: .silent)
             host.start()
             replicas.value.host = host
             for one in recovered {
@@ -190,7 +191,7 @@ private final class ReplicatingBroker: Sendable {
     }
 
     @Test func replicasAgreeOverSockets() async throws {
-        let scratch = try Scratch()
+        let scratch = try Scratch(inMemory: true)
         var random = SeededRandom(seed: 5)
         let brokers = try (1...3).map { try ReplicatingBroker($0, directory: scratch.url) }
         var addresses: [NodeID: PeerAddress] = [:]

@@ -33,7 +33,10 @@ import Testing
     func everyTruncationIsRefused(_ place: Int) throws {
         guard place != 3 else { return }
         let bytes = PeerSamples.encoded(PeerSamples.frames[place])
-        let understood = (0..<bytes.readableBytes).filter { length in
+        // All lengths of small frames and heads; of large payloads every 13th.
+        let head = min(bytes.readableBytes, 4000)
+        let lengths = Array(0..<head) + Array(stride(from: head, to: bytes.readableBytes, by: 13))
+        let understood = lengths.filter { length in
             bytes.getSlice(at: bytes.readerIndex, length: length).map(isUnderstood) ?? true
         }
         #expect(understood.isEmpty)

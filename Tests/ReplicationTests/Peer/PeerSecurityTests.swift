@@ -6,22 +6,20 @@
 import Foundation
 import Model
 import NIOCore
+import TestSupport
 import Testing
 
 @testable import Replication
 
 /// A folder of keys and certificates.
 private struct Certificates {
-    let folder: URL
+    private let scratch: Scratch
 
     /// Makes a root.
     init() throws {
-        folder = FileManager.default.temporaryDirectory.appending(path: "peer-tls-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        scratch = try Scratch()
         try makeRoot("root")
     }
-
-    func remove() { try? FileManager.default.removeItem(at: folder) }
 
     func makeRoot(_ name: String) throws {
         try openssl(
@@ -35,8 +33,7 @@ private struct Certificates {
         try openssl(
             "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=\(name)", "-keyout",
             "\(name).key", "-out", "\(name).csr")
-        try "subjectAltName=\(alternatives)".write(
-            to: folder.appending(path: "\(name).ext"), atomically: true, encoding: .utf8)
+        try scratch.write("subjectAltName=\(alternatives)", to: "\(name).ext")
         try openssl(
             "x509", "-req", "-in", "\(name).csr", "-CA", "\(issuer).pem", "-CAkey", "\(issuer).key", "-CAcreateserial",
             "-days", "2", "-extfile", "\(name).ext", "-out", "\(name).pem")
@@ -44,13 +41,13 @@ private struct Certificates {
             certificateFile: path("\(name).pem"), keyFile: path("\(name).key"), trustRootsFile: path("root.pem"))
     }
 
-    func path(_ name: String) -> String { folder.appending(path: name).path }
+    func path(_ name: String) -> String { scratch.path(name) }
 
     private func openssl(_ arguments: String...) throws {
         let process = Process()
         process.executableURL = URL(filePath: "/usr/bin/env")
         process.arguments = ["openssl"] + arguments
-        process.currentDirectoryURL = folder
+        process.currentDirectoryURL = scratch.url
         process.standardError = FileHandle.nullDevice
         process.standardOutput = FileHandle.nullDevice
         try process.run()
@@ -69,7 +66,6 @@ private struct Certificates {
 
     @Test func brokersThatShowTheirCertificates() async throws {
         let certificates = try Certificates()
-        defer { certificates.remove() }
         let tls = [
             try certificates.files("one", names: ["broker-1"]),
             try certificates.files("two", names: ["host", "broker-2"]),
@@ -92,7 +88,6 @@ private struct Certificates {
     @Test(arguments: ["another broker", "another root", "no TLS"])
     func thoseWhoAreNotLetIn(_ flaw: String) async throws {
         let certificates = try Certificates()
-        defer { certificates.remove() }
         try certificates.makeRoot("foreign")
         let good = try certificates.files("two", names: ["broker-2"])
         let bad: PeerTLS? =

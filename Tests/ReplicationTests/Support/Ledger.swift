@@ -3,7 +3,6 @@
 // Ledger.swift
 // A state machine that notices a command that is applied twice, left out, or out of order: accounts that are added to.
 
-import Foundation
 import LogStore
 import Model
 
@@ -58,13 +57,4 @@ final class Ledger: StateMachineLogic {
 
     func stateMachineFollows() { resignations += 1 }
     func stateMachineFailed(_ error: StoreError) { failures.append(error) }
-}
-
-/// A directory that goes with the value.
-final class Scratch {
-    let url = FileManager.default.temporaryDirectory.appending(path: "goulette-replication-\(UUID().uuidString)")
-
-    init() throws { try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true) }
-
-    deinit { try? FileManager.default.removeItem(at: url) }
 }
