@@ -15,8 +15,7 @@ package import Telemetry
 
 /// What a broker is made of that it does not make itself.
 package struct BrokerParts: Sendable {
-    package let settings: BrokerSettings
-    package let resolvedSettings: ResolvedSettings
+    package let settings: CurrentSettings
     package let store: LogStore
     package let loops: [any EventLoop]
     /// Where compressed batches are checked; none checks them on `loops`.
@@ -32,14 +31,13 @@ package struct BrokerParts: Sendable {
     package let cluster: ClusterParts?
 
     package init(
-        settings: BrokerSettings, resolvedSettings: ResolvedSettings, store: LogStore, loops: [any EventLoop],
+        settings: ResolvedSettings, store: LogStore, loops: [any EventLoop],
         validators: [any EventLoop] = [], registry: MetricRegistry, clock: Clock,
         runBlocking: @escaping @Sendable (@escaping @Sendable () -> Void) -> Void,
         logger: @escaping @Sendable (String) -> Logger, onStorageFailure: @escaping @Sendable (StoreError) -> Void,
         cluster: ClusterParts? = nil
     ) {
-        self.settings = settings
-        self.resolvedSettings = resolvedSettings
+        self.settings = CurrentSettings(settings)
         self.store = store
         self.loops = loops
         self.validators = validators
@@ -56,8 +54,8 @@ package struct BrokerParts: Sendable {
 ///
 /// The controller and the group coordinator live on the first event loop; partitions on all of them.
 package final class Broker: Sendable {
-    package let settings: BrokerSettings
-    let resolvedSettings: ResolvedSettings
+    /// As it was started; what a reload may change, a shard knows.
+    let settings: BrokerSettings
     package let node: NodeID
     package let shards: ShardDirectory
     let metrics: BrokerMetrics
@@ -75,9 +73,8 @@ package final class Broker: Sendable {
         _ parts: BrokerParts, shards: ShardDirectory, control: NIOLoopBound<ControlPlane>, metrics: BrokerMetrics,
         published: PublishedHandles
     ) {
-        self.settings = parts.settings
-        self.resolvedSettings = parts.resolvedSettings
-        self.node = parts.settings.node.id
+        self.settings = parts.settings.typed
+        self.node = settings.node.id
         self.shards = shards
         self.metrics = metrics
         self.clock = parts.clock
@@ -87,9 +84,9 @@ package final class Broker: Sendable {
         self.control = control
         self.published = published
         self.cluster = parts.cluster
-        self.forwarder = parts.cluster.map { cluster in
+        self.forwarder = parts.cluster.map { [node] cluster in
             RequestForwarder(
-                node: parts.settings.node.id, link: cluster.link, clock: parts.clock, forwarded: metrics.forwarded,
+                node: node, link: cluster.link, clock: parts.clock, forwarded: metrics.forwarded,
                 leader: { loop in shards.shard(on: loop).leaders[.controller]?.leader })
         }
     }
@@ -113,7 +110,7 @@ package final class Broker: Sendable {
 
     /// Makes each shard on its own loop.
     private static func makeShards(_ parts: BrokerParts, then: @escaping @Sendable (ShardDirectory) -> Void) {
-        let empty = ClusterImage(clusterID: "", node: parts.settings.node.id, controller: nil, topics: [:])
+        let empty = ClusterImage(clusterID: "", node: parts.settings.typed.node.id, controller: nil, topics: [:])
         let waiting = parts.registry.gauge(
             "goulette_batches_validating", help: "Compressed batches that are being checked, or wait for it.")
         let validator = BatchValidator(loops: parts.validators, waiting: waiting)
@@ -129,13 +126,13 @@ package final class Broker: Sendable {
             loop.execute {
                 let host = parts.cluster.map { cluster in
                     GroupHost(
-                        node: parts.settings.node.id, loop: loop, link: cluster.link, settings: cluster.hosting,
+                        node: parts.settings.typed.node.id, loop: loop, link: cluster.link, settings: cluster.hosting,
                         governor: governor, metrics: hostMetrics, logger: parts.logger("goulette.replication"))
                 }
                 host?.start()
                 let shard = Shard(
-                    number: number, loop: loop, clock: parts.clock, image: empty, validator: validator,
-                    host: host)
+                    number: number, loop: loop, clock: parts.clock, image: empty, settings: parts.settings,
+                    validator: validator, host: host)
                 gathering.set(
                     number,
                     (NIOLoopBound(shard, eventLoop: loop), host.map { NIOLoopBound($0, eventLoop: loop) }))
@@ -148,7 +145,7 @@ package final class Broker: Sendable {
         then: @escaping @Sendable (Result<Broker, HostFailure>) -> Void
     ) {
         let loop = parts.loops[0]
-        let metrics = BrokerMetrics(registry: parts.registry, seriesMax: parts.settings.limits.maxMetricSeries)
+        let metrics = BrokerMetrics(registry: parts.registry, seriesMax: parts.settings.typed.limits.maxMetricSeries)
         let published = PublishedHandles()
         let plane = ControlPlane(parts, recovered, shards, metrics, published)
         let control = NIOLoopBound(plane, eventLoop: loop)

@@ -46,7 +46,7 @@ final class ControlPlane {
     ) {
         loop = parts.loops[0]
         let owners = parts.loops.map { CompletionOwner(eventLoop: $0) }
-        let node = parts.settings.node.id
+        let node = parts.settings.typed.node.id
         self.node = node
         leaders = LeaderBoard(node: node, shards: shards)
         leaders.start(on: loop)
@@ -55,7 +55,7 @@ final class ControlPlane {
                 board: leaders, link: cluster.link, loop: loop, logger: parts.logger("goulette.leaders"))
         }
         let factory = PartitionFactory(
-            node: node, store: parts.store, settings: parts.settings, metrics: metrics, clock: parts.clock,
+            node: node, store: parts.store, settings: parts.settings.typed, metrics: metrics, clock: parts.clock,
             logger: parts.logger("goulette.partition"), runBlocking: parts.runBlocking, owners: owners,
             published: published)
         let host = PartitionHost(
@@ -65,13 +65,13 @@ final class ControlPlane {
             state: recovered.cluster,
             machine: Self.machine(
                 parts, recovered.controllerLog, shard, owners[0], .controller, applied: recovered.clusterApplied),
-            settings: parts.settings, node: node, host: host, random: SystemRandomNumberGenerator(),
+            settings: parts.settings.typed, node: node, host: host, random: SystemRandomNumberGenerator(),
             clock: parts.clock, logger: parts.logger("goulette.controller"))
         coordinator = GroupCoordinator(
             state: recovered.groups,
             machine: Self.machine(
                 parts, recovered.coordinatorLog, shard, owners[0], .groups, applied: recovered.groupsApplied),
-            settings: GroupSettings(parts.settings.groups), clock: parts.clock, loop: loop,
+            settings: GroupSettings(parts.settings.typed.groups), clock: parts.clock, loop: loop,
             random: SystemRandomNumberGenerator(), metrics: GroupMetrics(registry: parts.registry),
             logger: parts.logger("goulette.groups"),
             reload: { [store = parts.store] () throws(StoreError) in
@@ -89,7 +89,7 @@ final class ControlPlane {
         _ family: StateFamily, applied: LogIndex
     ) -> ReplicatedStateMachine {
         let log = parts.store.commandLog(recovered, owner: owner)
-        let node = parts.settings.node.id
+        let node = parts.settings.typed.node.id
         let replica = shard.makeReplica(
             node: node, log: log, configuration: parts.cluster?.configuration ?? Raft.Configuration(voters: [node]),
             applied: applied)
@@ -101,7 +101,7 @@ final class ControlPlane {
 
     /// Gives the controller its surroundings.
     private func join(_ cluster: ClusterParts, _ parts: BrokerParts, storeID: UInt64) {
-        let settings = parts.settings
+        let settings = parts.settings.typed
         let kafka = settings.listeners.advertised
         let peer = settings.cluster?.peerAdvertised ?? kafka
         let registration = BrokerRegistration(

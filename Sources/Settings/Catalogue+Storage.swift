@@ -27,7 +27,7 @@ extension Catalogue {
         "storage.recycle_bytes", .bytes(0...1 << 40), default: "1 GiB", .low,
         "Space of deleted segments that is kept for new ones instead of being given back.")
     static let storageDiskReserve = SettingKey<ByteCount>(
-        "storage.disk_reserve_bytes", .bytes(0...1 << 50), default: "1 GiB", .high, reload: .live,
+        "storage.disk_reserve_bytes", .bytes(0...1 << 50), default: "1 GiB", .high,
         "Below so much free space produce requests are refused; reading, retention and replication go on.")
     static let storageReadCache = SettingKey<ByteCount>(
         "storage.read_cache_bytes", .bytes(0...1 << 40), default: "128 MiB", .medium,
@@ -37,10 +37,10 @@ extension Catalogue {
         "The newest frames of all partitions, at most; readers at the tail are served from it. As much is kept as lets readers "
             + "fall back to twice the distance they lately had, 8 MiB when nobody reads.")
     static let storageCompression = SettingKey<FrameCompression>(
-        "storage.compression", default: .zstd, .medium, reload: .live,
+        "storage.compression", default: .zstd, .medium,
         "How frames are compressed on disk. Clients always get exactly the bytes that producers sent.")
     static let storageCompressionLevel = SettingKey<Int>(
-        "storage.compression_level", .integer(1...19), default: "1", .low, reload: .live,
+        "storage.compression_level", .integer(1...19), default: "1", .low,
         "The zstd level of frames; higher levels cost far more CPU than they save space.")
     static let storageCheckpointInterval = SettingKey<Duration>(
         "storage.checkpoint_interval", .duration(milliseconds(100)...seconds(3600)), default: "10s", .low,
@@ -65,13 +65,13 @@ extension Catalogue {
         "performance.validation_threads", .integer(0...256), default: "0", .low,
         "Threads that unpack and check compressed batches. 0: half of the cores, at least one.")
     static let performanceMaxBatchBytes = SettingKey<ByteCount>(
-        "performance.max_batch_bytes", .bytes(4096...7 << 20), default: "1 MiB", .medium, reload: .live,
+        "performance.max_batch_bytes", .bytes(4096...7 << 20), default: "1 MiB", .medium,
         "Payload that is gathered into one frame at most. A larger request becomes a frame of its own.")
     static let performanceMaxBatchSize = SettingKey<Int>(
-        "performance.max_batch_size", .integer(1...65_536), default: "4096", .low, reload: .live,
+        "performance.max_batch_size", .integer(1...65_536), default: "4096", .low,
         "Producers' batches that are gathered into one frame at most.")
     static let performanceBatchTimeout = SettingKey<Duration>(
-        "performance.batch_timeout", .duration(0...seconds(1)), default: "1ms", .medium, reload: .live,
+        "performance.batch_timeout", .duration(0...seconds(1)), default: "1ms", .medium,
         "How long a frame may wait for more batches. It waits at all only while that pays.")
     static let performance = [
         performanceEventLoops.definition, performanceValidationThreads.definition,

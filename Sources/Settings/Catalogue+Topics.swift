@@ -92,10 +92,10 @@ extension Catalogue {
     // MARK: producers
 
     static let producersIDExpiration = SettingKey<Duration>(
-        "producers.id_expiration", .duration(seconds(1)...days(3650)), default: "1d", .low, reload: .live,
+        "producers.id_expiration", .duration(seconds(1)...days(3650)), default: "1d", .low,
         "How long a partition remembers an idempotent producer that sends nothing.")
     static let producersMaxPerPartition = SettingKey<Int>(
-        "producers.max_per_partition", .integer(1...10_000_000), default: "10000", .low, reload: .live,
+        "producers.max_per_partition", .integer(1...10_000_000), default: "10000", .low,
         "Idempotent producers one partition remembers; the one that was silent longest is forgotten first.")
     static let producers = [producersIDExpiration.definition, producersMaxPerPartition.definition]
 }

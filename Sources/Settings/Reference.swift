@@ -54,8 +54,9 @@ public enum Reference {
 
         <!-- Made from the catalogue in Sources/Settings. Change it there and run the tests with REWRITE=1. -->
 
-        A broker needs no configuration. What differs from the defaults stands in a YAML file, in environment variables or on
-        the command line; the later of these wins. A key that does not exist is an error, with its line and a suggestion.
+        A broker needs no configuration. What differs from the defaults stands in a YAML file, in files beside it, in
+        environment variables or on the command line; the later of these wins. A key that does not exist is an error, with its
+        line and a suggestion.
 
         ```yaml
         node:
@@ -68,11 +69,14 @@ public enum Reference {
           read_cache_bytes: 256 MiB
         ```
 
-        - Environment: `GOULETTE_STORAGE__DIRECTORY` sets `storage.directory`; two underscores stand for the dot.
+        - Beside the file: `conf.d/*.yaml` in the same directory, in the order of their names, each on top of those before.
+        - Environment: `GOULETTE_STORAGE__DIRECTORY` sets `storage.directory`; two underscores stand for the dot. With `_FILE`
+          at its end the variable names a file with the value: `GOULETTE_NODE__RACK_FILE=/run/secrets/rack`.
         - Sizes are written with a unit: `64 MiB`, `1 GiB`, `10 GB`. Times too: `250us`, `1ms`, `30s`, `5m`, `12h`, `7d`.
         - Keys in **bold** are worth a look before going live.
-        - "Takes effect: live" means that a running broker could take the value over. This version reads its configuration
-          once, when it starts.
+        - "Takes effect: live" means that a running broker takes the value over when it gets SIGHUP: it reads all places again,
+          except its own environment and command line, which cannot change, and logs what changed and what waits for a restart.
+          A configuration with a problem changes nothing; the problem is logged.
 
         """
 

@@ -70,6 +70,19 @@ public struct ResolvedSettings: Sendable {
         }
     }
 
+    /// These settings with what a running broker takes over of `other`: the keys whose changes are ``ReloadClass/live``.
+    ///
+    /// - Throws: what does not fit together until the rest of `other` takes effect too.
+    public func adopting(_ other: ResolvedSettings) throws(SettingsError) -> ResolvedSettings {
+        var adopted = self
+        for definition in Catalogue.all where definition.reload == .live {
+            adopted.layers[definition.name] = other.layers[definition.name]
+        }
+        let problems = adopted.contradictions()
+        guard problems.isEmpty else { throw .problems(problems) }
+        return adopted
+    }
+
     mutating func set(_ definition: SettingDefinition, _ entry: Entry) {
         layers[definition.name, default: []].append(entry)
     }

@@ -19,8 +19,6 @@ public enum SettingImportance: String, Sendable {
 public enum ReloadClass: String, Sendable {
     /// At once.
     case live
-    /// For connections that are made afterwards.
-    case newConnections = "new connections"
     /// After a restart.
     case restart
 }

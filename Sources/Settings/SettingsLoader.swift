@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // SettingsLoader.swift
-// Puts the layers on top of each other: default, file, environment, command line.
+// Puts the layers on top of each other: default, file, drop-in files, environment, command line.
 
 import Foundation
 
@@ -14,36 +14,35 @@ public enum SettingsLoader {
         let origin: SettingOrigin
     }
 
-    /// What all environment variables with settings begin with; the section and the key follow, `__` between them.
-    public static let environmentPrefix = "GOULETTE_"
+    /// The directory beside the configuration file whose `*.yaml` files are put on top of it, in the order of their names.
+    public static let dropInDirectory = "conf.d"
 
-    /// Reads the file at `path`, when there is one, and puts the other layers on it.
+    /// Reads the file at `path`, when there is one, with its drop-in files, and puts the other layers on them.
     ///
     /// `commandLine` holds keys by their full name (`storage.directory`) with their text.
     public static func load(
         path: String?, environment: [String: String] = [:], commandLine: [(key: String, value: String)] = []
     ) throws(SettingsError) -> ResolvedSettings {
-        guard let path else {
-            return try resolve(yaml: nil, environment: environment, commandLine: commandLine)
+        var files: [(path: String, text: String)] = []
+        for path in try path.map(withDropIns) ?? [] {
+            do {
+                files.append((path, try String(contentsOfFile: path, encoding: .utf8)))
+            } catch {
+                throw .unreadable(path: path, reason: error.localizedDescription)
+            }
         }
-        let text: String
-        do {
-            text = try String(contentsOfFile: path, encoding: .utf8)
-        } catch {
-            throw .unreadable(path: path, reason: error.localizedDescription)
-        }
-        return try resolve(yaml: (path, text), environment: environment, commandLine: commandLine)
+        return try resolve(files: files, environment: environment, commandLine: commandLine)
     }
 
-    /// Puts the layers together; `yaml` is the file's name, for messages, and its text.
+    /// Puts the layers together; `files` are names, for messages, and texts, of which the later count.
     public static func resolve(
-        yaml: (path: String, text: String)?, environment: [String: String] = [:],
+        files: [(path: String, text: String)], environment: [String: String] = [:],
         commandLine: [(key: String, value: String)] = []
     ) throws(SettingsError) -> ResolvedSettings {
         var problems: [SettingsProblem] = []
         var raw: [RawValue] = []
-        if let yaml { raw += SettingsFile.values(path: yaml.path, text: yaml.text, problems: &problems) }
-        raw += environmentValues(environment)
+        for file in files { raw += SettingsFile.values(path: file.path, text: file.text, problems: &problems) }
+        raw += SettingsEnvironment.values(environment, problems: &problems)
         raw += commandLine.map {
             RawValue(key: $0.key, text: $0.value, origin: .commandLine(option: $0.key))
         }
@@ -78,14 +77,15 @@ public enum SettingsLoader {
         return "unknown key \(key); did you mean \(suggestion)?"
     }
 
-    /// Variables without `__` are not settings: `GOULETTE_CONFIG` names the file, others may belong to tools.
-    private static func environmentValues(_ environment: [String: String]) -> [RawValue] {
-        environment.sorted { $0.key < $1.key }.compactMap { name, text in
-            guard name.hasPrefix(environmentPrefix) else { return nil }
-            let parts = name.dropFirst(environmentPrefix.count).components(separatedBy: "__")
-            guard parts.count > 1 else { return nil }
-            let key = parts.joined(separator: ".").lowercased()
-            return RawValue(key: key, text: text, origin: .environment(name: name))
+    /// The file at `path`, and those in ``dropInDirectory`` beside it.
+    private static func withDropIns(_ path: String) throws(SettingsError) -> [String] {
+        let directory = URL(filePath: path).deletingLastPathComponent().appending(path: dropInDirectory).path
+        guard FileManager.default.fileExists(atPath: directory) else { return [path] }
+        do {
+            let names = try FileManager.default.contentsOfDirectory(atPath: directory)
+            return [path] + names.filter { $0.hasSuffix(".yaml") }.sorted().map { "\(directory)/\($0)" }
+        } catch {
+            throw .unreadable(path: directory, reason: error.localizedDescription)
         }
     }
 }

@@ -54,7 +54,7 @@ final class BrokerHarness: Sendable {
         let logger = Logger.silent
         let store = try LogStore.openScratch(at: scratch.path("store"), metrics: registry)
         let parts = BrokerParts(
-            settings: resolved.typed(), resolvedSettings: resolved, store: store,
+            settings: resolved, store: store,
             loops: group.makeIterator().map { $0 }, validators: validators.makeIterator().map { $0 },
             registry: registry, clock: .system,
             runBlocking: { body in threads.submit { state in if state == .active { body() } } },

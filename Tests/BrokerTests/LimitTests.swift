@@ -7,6 +7,7 @@ import KafkaProtocol
 import Model
 import NIOCore
 import Records
+import Settings
 import Testing
 
 @testable import Broker
@@ -205,6 +206,37 @@ import Testing
         }
         #expect(state == "Empty")
         try await second.stop()
+    }
+
+    // MARK: Reload
+
+    @Test func otherSettingsAreTakenOver() async throws {
+        try await Self.withBroker { broker in
+            #expect(try await broker.createTopic("a") == .none)
+            let long = String(repeating: "x", count: 1000)
+            #expect(try await broker.produce([long], to: "a").errorCode == .none)
+            let changed = try SettingsLoader.load(
+                path: nil,
+                commandLine: [
+                    ("topics.auto_create", "false"), ("topics.max_message_bytes", "500"), ("groups.max_size", "1"),
+                    ("groups.initial_rebalance_delay", "0s"), ("limits.max_topics", "1"),
+                ])
+            broker.broker.adopt(changed)
+            // What the controller does about it is on its way to the shards when it answers.
+            await withCheckedContinuation { done in broker.broker.withController { _ in done.resume() } }
+            #expect(try await broker.produce([long], to: "a").errorCode == .messageTooLarge)
+            #expect(try await broker.createTopic("b") == .policyViolation)
+            let metadata = try await broker.call(MetadataRequest(topics: [.init(name: "c")]), version: 9)
+            #expect(metadata.topics[0].errorCode == .unknownTopicOrPartition)
+            #expect(try await Self.join(broker).errorCode == .none)
+            #expect(try await Self.join(broker).errorCode == .groupMaxSizeReached)
+            let asked = DescribeConfigsRequest(resources: [
+                .init(resourceType: 4, resourceName: "1", keys: ["auto.create.topics.enable"]),
+                .init(resourceType: 2, resourceName: "a", keys: ["max.message.bytes"]),
+            ])
+            let described = try await broker.call(asked, version: 4)
+            #expect(described.resources.flatMap(\.configs).map(\.value) == ["false", "500"])
+        }
     }
 
     // MARK: Special timestamps

@@ -3,12 +3,12 @@
 // DiscoveryHarness.swift
 // Runs discoveries beside each other and waits for what they find.
 
-import Logging
 import Model
 import NIOCore
 import NIOPosix
 import Settings
 import Telemetry
+import TestSupport
 
 @testable import Discovery
 
@@ -22,14 +22,14 @@ final class RunningDiscovery: Sendable {
     init(id: Int, settings: String) throws {
         let yaml = "cluster:\n  peers: [1, 2, 3]\n" + settings
         let resolved = try SettingsLoader.resolve(
-            yaml: ("test", yaml),
+            files: [("test", yaml)],
             commandLine: [("node.id", "\(id)"), ("listeners.peer", "broker-\(id).test:9\(id)")])
         guard let cluster = resolved.typed().cluster else { throw HarnessError.noCluster }
         let (stream, continuation) = AsyncStream.makeStream(of: [PeerAddress].self)
         changes = stream
         let discovery = Discovery(
             node: NodeID(rawValue: Int32(id)), cluster: cluster, loop: MultiThreadedEventLoopGroup.singleton.next(),
-            metrics: metrics, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+            metrics: metrics, logger: .silent,
             onChange: { continuation.yield($0) })
         self.discovery = discovery
         task = Task { await discovery.run() }

@@ -169,3 +169,42 @@ def test_damage_found_at_the_start_is_named_and_nothing_is_served(new_broker):
     assert answer.returncode == 21, answer.stderr
     assert "damaged/0" in answer.stderr and "byte" in answer.stderr and segment.name in answer.stderr
     assert broker.inspect("verify").returncode == 21
+
+
+def test_the_configuration_is_read_again(tmp_path, new_broker):
+    config = tmp_path / "goulette.yaml"
+    config.write_text("topics:\n  retention_ms: 1000000\n")
+    broker = new_broker(arguments=["--config", str(config)]).start()
+    assert broker.cli("topic", "create", "old").returncode == 0
+
+    def retention(topic):
+        described = json.loads(broker.cli("topic", "describe", topic, "--configs", "-o", "json").stdout)
+        return next(s["value"] for s in described[0]["settings"] if s["name"] == "retention.ms")
+
+    def reload_and_read_log(message):
+        seen = broker.log_path.read_text().count(message)
+        broker.process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + 20
+        while broker.log_path.read_text().count(message) == seen:
+            assert time.monotonic() < deadline and broker.process.poll() is None, broker.log_tail()
+            time.sleep(0.02)  # Another process: it tells by its log, and the deadline fails the test.
+        return [line for line in broker.log_path.read_text().splitlines() if message in line][-1]
+
+    assert retention("old") == "1000000"
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "conf.d" / "10.yaml").write_text("topics:\n  retention_ms: 2000000\n  auto_create: false\n")
+    config.write_text("log:\n  level: debug\nstorage:\n  compression_level: 3\n")
+    line = reload_and_read_log("Configuration read again")
+    assert "topics.retention_ms: 1000000 -> 2000000" in line and "log.level: info -> debug" in line
+    assert "storage.compression_level: 1 -> 3" in line.split("after_restart")[1]
+    assert retention("old") == "2000000"
+    producer = Producer({"bootstrap.servers": broker.bootstrap, "message.timeout.ms": 2000})
+    failures = []
+    producer.produce("absent", b"x", on_delivery=lambda error, _: failures.append(error))
+    producer.flush(10)
+    assert failures and failures[0] is not None, "topics are not created any more"
+
+    (tmp_path / "conf.d" / "20.yaml").write_text("topics:\n  retention_ms: 3000000\nlog:\n  levle: info\n")
+    line = reload_and_read_log("nothing was changed")
+    assert "20.yaml:4" in line and "log.level" in line
+    assert retention("old") == "2000000"

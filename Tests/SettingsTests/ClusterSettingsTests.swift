@@ -10,7 +10,7 @@ import Testing
 @Suite struct ClusterSettingsTests {
     private func problems(_ yaml: String) -> [String] {
         do throws(SettingsError) {
-            _ = try SettingsLoader.resolve(yaml: ("g.yaml", yaml))
+            _ = try SettingsLoader.resolve(files: [("g.yaml", yaml)])
             return []
         } catch {
             guard case .problems(let problems) = error else { return ["\(error)"] }
@@ -19,7 +19,7 @@ import Testing
     }
 
     private func cluster(_ yaml: String, id: Int = 1) throws -> BrokerSettings.Cluster {
-        let settings = try SettingsLoader.resolve(yaml: ("g.yaml", yaml), commandLine: [("node.id", "\(id)")])
+        let settings = try SettingsLoader.resolve(files: [("g.yaml", yaml)], commandLine: [("node.id", "\(id)")])
         return try #require(settings.typed().cluster)
     }
 
@@ -46,7 +46,7 @@ import Testing
 
     @Test func aListIsAlsoWrittenWithCommas() throws {
         let settings = try SettingsLoader.resolve(
-            yaml: nil, environment: ["GOULETTE_CLUSTER__PEERS": "1@a:1, 2@[::1]:2,3@c:3"])
+            files: [], environment: ["GOULETTE_CLUSTER__PEERS": "1@a:1, 2@[::1]:2,3@c:3"])
         let addresses = try #require(settings.typed().cluster).peers.map { $0.address?.description }
         #expect(addresses == ["a:1", "[::1]:2", "c:3"])
     }

@@ -37,7 +37,7 @@ import Testing
             guard key.hasPrefix("#"), !key.hasPrefix("# ") else { return nil }
             return line.prefix { $0 == " " } + String(key.dropFirst())
         }
-        let settings = try SettingsLoader.resolve(yaml: ("sample", active.joined(separator: "\n")))
+        let settings = try SettingsLoader.resolve(files: [("sample", active.joined(separator: "\n"))])
         #expect(settings.typed() == .defaults)
         #expect(settings.changes(since: .defaults).isEmpty)
         let set = Catalogue.all.filter { settings.explain($0.name).count == 2 }

@@ -5,12 +5,13 @@
 
 import Model
 import Settings
+import TestSupport
 import Testing
 
 @Suite struct SettingsLoaderTests {
     private func problems(_ yaml: String, environment: [String: String] = [:]) -> [String] {
         do throws(SettingsError) {
-            _ = try SettingsLoader.resolve(yaml: ("g.yaml", yaml), environment: environment)
+            _ = try SettingsLoader.resolve(files: [("g.yaml", yaml)], environment: environment)
             return []
         } catch {
             guard case .problems(let problems) = error else { return ["\(error)"] }
@@ -50,7 +51,7 @@ import Testing
             admin:
               listen: ""
             """
-        let settings = try SettingsLoader.resolve(yaml: ("g.yaml", yaml)).typed()
+        let settings = try SettingsLoader.resolve(files: [("g.yaml", yaml)]).typed()
         #expect(settings.node.id.rawValue == 7)
         #expect(settings.listeners.kafka.isWildcard)
         #expect(settings.listeners.advertised.description == "localhost:19092")
@@ -68,7 +69,7 @@ import Testing
 
     @Test func laterLayersWin() throws {
         let settings = try SettingsLoader.resolve(
-            yaml: ("g.yaml", "node:\n  id: 2\n"),
+            files: [("g.yaml", "node:\n  id: 2\n")],
             environment: [
                 "GOULETTE_NODE__ID": "3", "GOULETTE_STORAGE__DIRECTORY": "/d", "GOULETTE_CONFIG": "x", "PATH": "/bin",
             ],
@@ -137,15 +138,67 @@ import Testing
 
     @Test func changesSayWhenTheyTakeEffect() throws {
         let changed = try SettingsLoader.resolve(
-            yaml: ("g", "log:\n  level: debug\nnode:\n  id: 9\ntopics:\n  retention_ms: 7d\n"))
+            files: [("g", "log:\n  level: debug\nnode:\n  id: 9\ntopics:\n  retention_ms: 7d\n")])
         #expect(
             changed.changes(since: .defaults).map { "\($0.name): \($0.old) -> \($0.new), \($0.reload)" } == [
                 "node.id: 1 -> 9, restart", "log.level: info -> debug, live",
             ])
     }
 
+    @Test func aReloadTakesOverLiveKeysOnly() throws {
+        let before = try SettingsLoader.resolve(files: [("g", "log:\n  level: debug\nnode:\n  rack: a\n")])
+        let wanted = try SettingsLoader.resolve(files: [("g", "topics:\n  auto_create: no\nnode:\n  rack: b\n")])
+        let adopted = try before.adopting(wanted)
+        #expect(adopted.changes(since: before).map(\.name) == ["topics.auto_create", "log.level"])
+        #expect(wanted.changes(since: adopted).map { "\($0.name) \($0.reload)" } == ["node.rack restart"])
+        #expect(adopted.entry("topics.auto_create")?.origin == .file(path: "g", line: 2))
+    }
+
+    /// The new values fit each other, but not the old value of a key that waits for a restart.
+    @Test func aReloadIsRefusedWhenItsLiveKeysDoNotFitTheRest() throws {
+        let wanted = try SettingsLoader.resolve(
+            files: [("g", "listeners:\n  max_request_bytes: 50 MiB\ntopics:\n  max_message_bytes: 40 MiB\n")])
+        let before = try SettingsLoader.resolve(files: [("g", "listeners:\n  max_request_bytes: 30 MiB\n")])
+        #expect(throws: SettingsError.self) { try before.adopting(wanted) }
+    }
+
+    // MARK: Files
+
+    @Test func dropInsAreReadInTheOrderOfTheirNames() throws {
+        let scratch = try Scratch()
+        try scratch.write("node:\n  id: 2\n  rack: a\n", to: "g.yaml")
+        try scratch.write("node:\n  rack: c\n", to: "conf.d/20-rack.yaml")
+        try scratch.write("node:\n  rack: b\nlog:\n  level: debug\n", to: "conf.d/10-first.yaml")
+        try scratch.write("not read", to: "conf.d/README")
+        let settings = try SettingsLoader.load(
+            path: scratch.path("g.yaml"), environment: ["GOULETTE_LOG__LEVEL": "error"])
+        #expect(settings.typed().node.id.rawValue == 2 && settings.typed().node.rack == "c")
+        #expect(settings.typed().log.level == .error)
+        #expect(settings.entry("node.rack")?.origin == .file(path: scratch.path("conf.d/20-rack.yaml"), line: 2))
+        try scratch.write("node:\n  rak: d\n", to: "conf.d/30.yaml")
+        #expect(throws: SettingsError.self) { try SettingsLoader.load(path: scratch.path("g.yaml")) }
+    }
+
+    @Test func variablesMayNameAFile() throws {
+        let scratch = try Scratch()
+        try scratch.write("zone 1\n", to: "rack")
+        let name = "GOULETTE_NODE__RACK_FILE"
+        let settings = try SettingsLoader.resolve(files: [], environment: [name: scratch.path("rack")])
+        #expect(settings.typed().node.rack == "zone 1")
+        #expect(settings.entry("node.rack")?.origin == .environment(name: name))
+        #expect(
+            problems("", environment: [name: scratch.path("rack"), "GOULETTE_NODE__RACK": "a"]) == [
+                "environment variable \(name): node.rack is set by GOULETTE_NODE__RACK too; remove one of them"
+            ])
+        #expect(problems("", environment: [name: "/nonexistent"]).first?.contains("cannot read /nonexistent") == true)
+        // A key whose name ends like that is a key.
+        let token = try SettingsLoader.resolve(
+            files: [], environment: ["GOULETTE_CLUSTER__DISCOVERY_TOKEN_FILE": "/run/token"])
+        #expect(token.entry("cluster.discovery_token_file")?.text == "/run/token")
+    }
+
     @Test func kafkaNamesShowTheSettings() throws {
-        let settings = try SettingsLoader.resolve(yaml: ("g", "groups:\n  offsets_retention: 2h\n"))
+        let settings = try SettingsLoader.resolve(files: [("g", "groups:\n  offsets_retention: 2h\n")])
         let entries = Dictionary(
             uniqueKeysWithValues: BrokerConfigurationNames.entries(of: settings).map { ($0.name, $0) })
         #expect(entries["offsets.retention.minutes"]?.value == "120")

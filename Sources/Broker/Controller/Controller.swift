@@ -21,7 +21,7 @@ package final class Controller: StateMachineLogic {
     package typealias Done = (AdminRefusal?) -> Void
 
     package private(set) var state: ClusterState
-    package let settings: BrokerSettings
+    package private(set) var settings: BrokerSettings
     package let node: NodeID
     let machine: ReplicatedStateMachine
     let host: PartitionHost
@@ -76,6 +76,13 @@ package final class Controller: StateMachineLogic {
     }
 
     func stop() { member?.stop() }
+
+    /// Takes over changed settings: limits, and what topics have that do not say otherwise.
+    func adopt(_ settings: BrokerSettings) {
+        self.settings = settings
+        host.adopt(settings)
+        if let member { member.whenServed {} } else { host.publish(state, controller: node) {} }
+    }
 
     /// The leader of the controller's group is another, or not known any more.
     func leaderChanged() { member?.leaderChanged() }

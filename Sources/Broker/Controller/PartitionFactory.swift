@@ -17,7 +17,7 @@ package import Settings
 package struct PartitionFactory: Sendable {
     package let node: NodeID
     package let store: LogStore
-    package let settings: BrokerSettings
+    package var settings: BrokerSettings
     package let metrics: BrokerMetrics
     package let clock: Clock
     package let logger: Logger

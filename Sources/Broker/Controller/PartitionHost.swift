@@ -34,7 +34,7 @@ package enum HostFailure: Error, Sendable {
 package final class PartitionHost {
     package typealias Done = (HostFailure?) -> Void
 
-    let factory: PartitionFactory
+    private(set) var factory: PartitionFactory
     let shards: ShardDirectory
     private let loop: any EventLoop
     private let isAlone: Bool
@@ -92,7 +92,7 @@ package final class PartitionHost {
         } catch {
             return .refused(AdminRefusal(.invalidConfig, "Topic \(topic.name): \(error)"))
         }
-        let isConfigured = topics[topic.name]?.record.configuration == topic.configuration
+        let isConfigured = topics[topic.name]?.configuration == configuration
         let all = topic.partitions.enumerated().map { number, partition in
             handle(topic.name, PartitionIndex(rawValue: Int32(number)), partition.group)
         }
@@ -102,6 +102,13 @@ package final class PartitionHost {
             shards.execute(on: handle.shard) { $0.partitions[handle.group]?.configure(configuration) }
         }
         return nil
+    }
+
+    /// Takes over other defaults of topics, into the next image.
+    func adopt(_ settings: BrokerSettings) {
+        factory.settings = settings
+        // What was accepted with one set of defaults is accepted with any: only a topic's own values can be refused.
+        for topic in admitted { _ = admit(topic) }
     }
 
     /// Takes a topic out of the next image.

@@ -17,7 +17,7 @@ import Telemetry
 final class GroupCoordinator: StateMachineLogic {
     private(set) var state: CoordinatorState
     let machine: ReplicatedStateMachine
-    private let settings: GroupSettings
+    private var settings: GroupSettings
     private let clock: Clock
     private let loop: any EventLoop
     private let logger: Logger
@@ -60,6 +60,12 @@ final class GroupCoordinator: StateMachineLogic {
         guard !waitsForLeadership else { return }
         onReady?(nil)
         onReady = nil
+    }
+
+    /// Takes over changed limits and delays.
+    func adopt(_ settings: GroupSettings) {
+        self.settings = settings
+        table?.adopt(settings)
     }
 
     /// Answers every parked request; clients find the coordinator again after the restart.

@@ -19,7 +19,7 @@ struct GroupInstance: Sendable {
     /// The group's id.
     let id: String
     /// Limits and delays.
-    let settings: GroupSettings
+    var settings: GroupSettings
     /// The state.
     var state: GroupState = .empty
     /// Counts completed join phases; never falls.

@@ -12,7 +12,7 @@ import Model
 /// The shell calls `timerFired` no later than `nextDeadline`, and asks for that after every event.
 struct GroupTable: Sendable {
     /// Limits and delays.
-    let settings: GroupSettings
+    private(set) var settings: GroupSettings
     /// The live groups by id.
     private(set) var live: [String: GroupInstance] = [:]
     private var deadlines = DeadlineHeap()
@@ -26,6 +26,12 @@ struct GroupTable: Sendable {
             if let deadline = instance.nextDeadline { deadlines.schedule(id, at: deadline) }
             live[id] = instance
         }
+    }
+
+    /// Takes over changed limits and delays; what runs already keeps its deadline.
+    mutating func adopt(_ settings: GroupSettings) {
+        self.settings = settings
+        for id in live.keys { live[id]?.settings = settings }
     }
 
     /// When `timerFired` wants to be called.

@@ -23,6 +23,8 @@ package final class Shard {
     package private(set) var partitions: [GroupID: Partition] = [:]
     /// The metadata as this loop serves it.
     package var image: ClusterImage
+    /// The settings as this loop's requests find them.
+    package var settings: CurrentSettings
 
     /// The replicas of this loop; nil on a broker that is alone.
     package let host: GroupHost?
@@ -40,13 +42,14 @@ package final class Shard {
     private var nextWake: Instant?
 
     package init(
-        number: Int, loop: any EventLoop, clock: Clock, image: ClusterImage, validator: BatchValidator,
-        host: GroupHost? = nil
+        number: Int, loop: any EventLoop, clock: Clock, image: ClusterImage, settings: CurrentSettings,
+        validator: BatchValidator, host: GroupHost? = nil
     ) {
         self.number = number
         self.loop = loop
         self.clock = clock
         self.image = image
+        self.settings = settings
         self.validator = validator
         self.host = host
     }

@@ -11,12 +11,12 @@ extension Broker {
     // MARK: Describe
 
     func describeConfigs(_ request: DescribeConfigsRequest, _ call: Call) {
-        let image = shards.shard(on: call.loop).image
+        let shard = shards.shard(on: call.loop)
         let resources = request.resources.map { resource in
             var answer = DescribeConfigsResponse.Resource(
                 resourceType: resource.resourceType, resourceName: resource.resourceName)
             do throws(AdminRefusal) {
-                answer.configs = try describe(resource, request, image)
+                answer.configs = try describe(resource, request, shard)
             } catch {
                 answer.errorCode = error.code
                 answer.errorMessage = error.message
@@ -27,18 +27,18 @@ extension Broker {
     }
 
     private func describe(
-        _ resource: DescribeConfigsRequest.Resource, _ request: DescribeConfigsRequest, _ image: ClusterImage
+        _ resource: DescribeConfigsRequest.Resource, _ request: DescribeConfigsRequest, _ shard: Shard
     ) throws(AdminRefusal) -> [DescribeConfigsResponse.Config] {
         let configs: [DescribeConfigsResponse.Config]
         switch resource.resourceType {
         case ConfigResourceType.topic:
-            guard let topic = image.topics[resource.resourceName] else {
+            guard let topic = shard.image.topics[resource.resourceName] else {
                 throw AdminRefusal(.unknownTopicOrPartition, "Topic \(resource.resourceName) does not exist")
             }
-            configs = topicConfigs(topic, request)
+            configs = topicConfigs(topic, request, defaults: shard.settings.typed.topicDefaults)
         case ConfigResourceType.broker:
             try checkBroker(resource.resourceName)
-            configs = brokerConfigs(request)
+            configs = brokerConfigs(request, shard.settings.resolved)
         default:
             throw AdminRefusal(.invalidRequest, "Resource type \(resource.resourceType) has no configuration here")
         }
@@ -54,10 +54,10 @@ extension Broker {
     }
 
     private func topicConfigs(
-        _ topic: TopicImage, _ request: DescribeConfigsRequest
+        _ topic: TopicImage, _ request: DescribeConfigsRequest, defaults: TopicConfiguration
     ) -> [DescribeConfigsResponse.Config] {
         let overrides = topic.record.configuration
-        return TopicConfigurationCatalogue.effective(overrides: overrides, defaults: settings.topicDefaults).map {
+        return TopicConfigurationCatalogue.effective(overrides: overrides, defaults: defaults).map {
             entry in
             let definition = entry.definition
             var synonyms: [DescribeConfigsResponse.Synonym] = []
@@ -76,8 +76,10 @@ extension Broker {
         }
     }
 
-    private func brokerConfigs(_ request: DescribeConfigsRequest) -> [DescribeConfigsResponse.Config] {
-        BrokerConfigurationNames.entries(of: resolvedSettings).map { entry in
+    private func brokerConfigs(
+        _ request: DescribeConfigsRequest, _ settings: ResolvedSettings
+    ) -> [DescribeConfigsResponse.Config] {
+        BrokerConfigurationNames.entries(of: settings).map { entry in
             let source = entry.isDefault ? ConfigSource.default : ConfigSource.staticBroker
             let synonym = DescribeConfigsResponse.Synonym(name: entry.name, value: entry.value, source: source)
             return DescribeConfigsResponse.Config(

@@ -15,7 +15,8 @@ extension Broker {
             metrics.error(.fetchSessionIDNotFound).increment()
             return call.respond(FetchResponse(errorCode: .fetchSessionIDNotFound))
         }
-        let image = shards.shard(on: call.loop).image
+        let shard = shards.shard(on: call.loop)
+        let image = shard.image
         let rackNodes = request.rackID.isEmpty ? nil : view(for: call).nodes(inRack: request.rackID)
         let targets = request.topics.flatMap { topic in
             let known = image.topics[topic.name]
@@ -24,7 +25,7 @@ extension Broker {
         let limits = FetchLimits(
             waitMilliseconds: Int64(min(max(0, request.maxWaitMilliseconds), 60_000)),
             bytesMin: Int(max(0, request.minBytes)),
-            bytesMax: min(max(1, Int(request.maxBytes)), settings.limits.maxFetchBytes.bytes))
+            bytesMax: min(max(1, Int(request.maxBytes)), shard.settings.typed.limits.maxFetchBytes.bytes))
         let shape = request.topics.map { ($0.name, $0.partitions.map(\.index)) }
         let operation = FetchOperation(targets: targets, limits: limits, shards: shards, loop: call.loop) { results in
             self.answerFetch(results, shape, call)

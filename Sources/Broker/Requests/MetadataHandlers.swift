@@ -36,13 +36,14 @@ extension Broker {
     }
 
     func metadata(_ request: MetadataRequest, _ call: Call) {
-        let image = shards.shard(on: call.loop).image
+        let shard = shards.shard(on: call.loop)
+        let image = shard.image
         guard let names = request.topics?.map(\.name) else {
             let view = view(for: call)
             let all = image.topics.values.sorted { $0.record.name < $1.record.name }
             return answerMetadata(all.map { describe($0, view) }, image, request, call)
         }
-        let mayCreate = settings.topics.autoCreate && (call.version < 4 || request.allowAutoTopicCreation)
+        let mayCreate = shard.settings.typed.topics.autoCreate && (call.version < 4 || request.allowAutoTopicCreation)
         let missing = mayCreate ? names.filter { image.topics[$0] == nil && TopicName.problem(with: $0) == nil } : []
         guard !missing.isEmpty else {
             let view = view(for: call)

@@ -45,7 +45,7 @@ extension Broker {
         let created = CreateTopicsResponse.Topic(
             name: topic.name, partitionCount: Int32(plan.partitions),
             replicationFactor: Int16(plan.replicationFactor),
-            configs: effectiveConfigs(plan.configuration))
+            configs: effectiveConfigs(plan.configuration, controller.settings.topicDefaults))
         if validateOnly { return then(created) }
         controller.create(request) { refusal in
             guard let refusal else { return then(created) }
@@ -53,8 +53,10 @@ extension Broker {
         }
     }
 
-    private func effectiveConfigs(_ overrides: [String: String]) -> [CreateTopicsResponse.Config] {
-        TopicConfigurationCatalogue.effective(overrides: overrides, defaults: settings.topicDefaults).map {
+    private func effectiveConfigs(
+        _ overrides: [String: String], _ defaults: TopicConfiguration
+    ) -> [CreateTopicsResponse.Config] {
+        TopicConfigurationCatalogue.effective(overrides: overrides, defaults: defaults).map {
             .init(
                 name: $0.definition.name, value: $0.value, isReadOnly: false,
                 source: $0.isOverride ? ConfigSource.topic : ConfigSource.default, isSensitive: false)

@@ -17,12 +17,14 @@ import Settings
 import Synchronization
 import Telemetry
 import Terminal
+import UnixSignals
 
 /// A running broker.
 struct BrokerService: Service, CustomStringConvertible {
     let settings: BrokerSettings
     let resolved: ResolvedSettings
     let logs: LogSystem
+    let reload: SettingsReload
 
     var description: String { "broker" }
 
@@ -34,6 +36,8 @@ struct BrokerService: Service, CustomStringConvertible {
     /// - Throws: ``StartFailure`` with the exit code.
     func run() async throws {
         let logger = logs.logger("goulette")
+        // Before anything else: a signal during the start waits for its end.
+        let hangups = await UnixSignalsSequence(trapping: .sighup)
         let registry = MetricRegistry()
         ProcessMetrics.register(in: registry, version: Version.text, revision: Version.revision, clock: .system)
         logs.register(in: registry)
@@ -72,12 +76,19 @@ struct BrokerService: Service, CustomStringConvertible {
         let watch = network.map { ClusterWatch(broker, $0, startup) }
         if let watch { watch.start(on: loops.next()) } else { startup.finish(.active) }
         admin?.serve(AdminAPI(broker, node: settings.node.id))
+        let reloading = Task {
+            await reload.run(on: hangups) { settings in
+                logs.setLevel(Self.logLevel(settings.typed()))
+                broker.adopt(settings)
+            }
+        }
         announce(server, admin, logger)
 
         let failure = await failed.waitOrShutdown()
 
         health.set("broker", .unhealthy(reason: "the broker is stopping"))
         logger.info("Stopping", metadata: ["reason": "\(failure.map { "\($0)" } ?? "signal")"])
+        reloading.cancel()
         watch?.stop()
         // Leaders leave first, so that clients find the new ones while their last requests are answered here.
         await withCheckedContinuation { done in broker.prepareToStop { done.resume() } }
@@ -91,6 +102,11 @@ struct BrokerService: Service, CustomStringConvertible {
         try await loops.shutdownGracefully()
         logger.info("Stopped")
         if let failure { throw StartFailure(failure, partition: nil) }
+    }
+
+    /// The level of the log in `settings`.
+    static func logLevel(_ settings: BrokerSettings) -> Logger.Level {
+        Logger.Level(rawValue: settings.log.level.rawValue) ?? .info
     }
 
     /// The store makes its directories itself, durably; a file in their place is told apart from a store's trouble.
@@ -118,7 +134,7 @@ struct BrokerService: Service, CustomStringConvertible {
     ) async throws -> Broker {
         let logs = logs
         let parts = BrokerParts(
-            settings: settings, resolvedSettings: resolved, store: store, loops: loops.makeIterator().map { $0 },
+            settings: resolved, store: store, loops: loops.makeIterator().map { $0 },
             validators: validators.makeIterator().map { $0 }, registry: registry, clock: .system,
             runBlocking: { body in threads.submit { state in if state == .active { body() } } },
             logger: { logs.logger($0) }, onStorageFailure: { failed.signal($0) },

@@ -22,7 +22,7 @@ struct StartCommand: AsyncParsableCommand {
         discussion: """
             Without a configuration it listens on 127.0.0.1:9092 and keeps its data in ./goulette-data. Every key of the \
             configuration file can also be set by an environment variable: storage.directory is \
-            GOULETTE_STORAGE__DIRECTORY.
+            GOULETTE_STORAGE__DIRECTORY. On SIGHUP the configuration is read again; what can change without a restart does.
 
             Exit codes: 0 stopped, 1 unexpected, 20 disk full, 21 refuses corrupt data, 64 usage, 75 the data directory is \
             in use, 78 bad configuration.
@@ -47,14 +47,17 @@ struct StartCommand: AsyncParsableCommand {
     var check = false
 
     func run() async throws {
-        let resolved = try loadSettings()
+        let read = reader
+        let resolved = try Self.settings(read)
         let settings = resolved.typed()
         if check { return try FileOutput.standardOutput.write("The configuration is valid.\n") }
         let logs = LogSystem(
             format: LogFormat(rawValue: settings.log.format.rawValue) ?? .automatic,
-            level: Logger.Level(rawValue: settings.log.level.rawValue) ?? .info, node: settings.node.id)
+            level: BrokerService.logLevel(settings), node: settings.node.id)
         logs.bootstrap()
-        let service = BrokerService(settings: settings, resolved: resolved, logs: logs)
+        let service = BrokerService(
+            settings: settings, resolved: resolved, logs: logs,
+            reload: SettingsReload(resolved, logger: logs.logger("goulette.settings"), read: read))
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
                 services: [.init(service: service, successTerminationBehavior: .gracefullyShutdownGroup)],
@@ -66,16 +69,24 @@ struct StartCommand: AsyncParsableCommand {
         }
     }
 
-    private func loadSettings() throws -> ResolvedSettings {
+    /// Reads the settings from all their places, also when a signal asks for that.
+    private var reader: @Sendable () throws(SettingsError) -> ResolvedSettings {
         var options: [(key: String, value: String)] = []
         if let data { options.append(("storage.directory", data)) }
         if let listen { options.append(("listeners.kafka", listen)) }
         if let advertise { options.append(("listeners.advertised", advertise)) }
         if let admin { options.append(("admin.listen", admin)) }
-        do {
-            return try SettingsLoader.load(
-                path: config, environment: ProcessInfo.processInfo.environment,
-                commandLine: options)
+        return { [config, options] () throws(SettingsError) in
+            try SettingsLoader.load(
+                path: config, environment: ProcessInfo.processInfo.environment, commandLine: options)
+        }
+    }
+
+    private static func settings(
+        _ read: () throws(SettingsError) -> ResolvedSettings
+    ) throws -> ResolvedSettings {
+        do throws(SettingsError) {
+            return try read()
         } catch {
             throw Failure(
                 "The configuration is wrong", place: "\(error)",

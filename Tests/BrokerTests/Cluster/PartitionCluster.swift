@@ -93,7 +93,7 @@ final class PartitionCluster: Sendable {
             host.start()
             let image = ClusterImage(clusterID: "c", node: id, controller: nil, topics: [:])
             let shard = Shard(
-                number: 0, loop: loop, clock: .system, image: image,
+                number: 0, loop: loop, clock: .system, image: image, settings: CurrentSettings(.defaults),
                 validator: BatchValidator(loops: [], waiting: Gauge()), host: host)
             let bound = NIOLoopBound(shard, eventLoop: loop)
             let hosts = GroupHosts([NIOLoopBound(host, eventLoop: loop)], loops: [loop])

@@ -117,7 +117,7 @@ final class ClusterHarness: Sendable {
             link: network.join(node, events: inbox.events, requests: requests), requests: requests, inbox: inbox,
             founders: joins ? [] : founders, hosting: hosting)
         let parts = BrokerParts(
-            settings: resolved.typed(), resolvedSettings: resolved, store: store,
+            settings: resolved, store: store,
             loops: group.makeIterator().map { $0 }, registry: registry, clock: .system,
             runBlocking: { body in threads.submit { state in if state == .active { body() } } },
             logger: { _ in logger }, onStorageFailure: { _ in }, cluster: cluster)
