@@ -140,9 +140,10 @@ package final class FetchOperation {
     private func park() {
         isParked = true
         timer = loop.assumeIsolated().scheduleTask(in: .milliseconds(limits.waitMilliseconds)) { [self] in timeUp() }
-        for (position, target) in targets.enumerated() {
+        // A registration may wake at once, and the read that follows begins with no results.
+        let seen = results.map { Offset($0.highWatermark) }
+        for (target, seen) in zip(targets, seen) {
             guard let handle = target.handle, !isDone else { continue }
-            let seen = Offset(results[position].highWatermark)
             shards.register(handle, seen: seen, from: loop) { [weak self] bytes, force in
                 self?.woken(bytes: bytes, force: force) ?? false
             } registered: { [weak self] number in
