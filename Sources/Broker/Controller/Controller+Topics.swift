@@ -162,7 +162,7 @@ extension Controller {
                 of: id, first: 0,
                 chosen.isEmpty ? .place(plan.partitions, factor: plan.replicationFactor) : .use(chosen))
         } catch {
-            return then(error)
+            return refuse(error, then: then)
         }
         let topic = TopicRecord(
             name: request.name, id: id, partitions: partitions, configuration: request.configuration)
@@ -220,7 +220,7 @@ extension Controller {
         then: @escaping Done
     ) {
         guard let topic = state.topic(named: name) else {
-            return then(AdminRefusal(.unknownTopicOrPartition, "Topic \(name) does not exist"))
+            return refuse(AdminRefusal(.unknownTopicOrPartition, "Topic \(name) does not exist"), then: then)
         }
         let added = Int(total) - topic.partitions.count
         let partitions: [PartitionRecord]
@@ -247,7 +247,7 @@ extension Controller {
                 of: topic.id, first: topic.partitions.count, existing: topic.partitions,
                 assignments.map { .use($0) } ?? .place(added, factor: factor))
         } catch {
-            return then(error)
+            return refuse(error, then: then)
         }
         if validateOnly { return then(nil) }
         reservedGroups += UInt64(added)
@@ -264,7 +264,7 @@ extension Controller {
         then: @escaping Done
     ) {
         guard let topic = state.topic(named: name) else {
-            return then(AdminRefusal(.unknownTopicOrPartition, "Topic \(name) does not exist"))
+            return refuse(AdminRefusal(.unknownTopicOrPartition, "Topic \(name) does not exist"), then: then)
         }
         do {
             _ = try checkConfiguration(overrides)
@@ -284,7 +284,7 @@ extension Controller {
             return then(AdminRefusal(.topicDeletionDisabled, "Deleting topics is disabled (topics.delete_enable)"))
         }
         guard let topic = state.topic(named: name) else {
-            return then(AdminRefusal(.unknownTopicOrPartition, "Topic \(name) does not exist"))
+            return refuse(AdminRefusal(.unknownTopicOrPartition, "Topic \(name) does not exist"), then: then)
         }
         propose(.deleteTopic(topic.id), actor: actor) { [self] refusal, change in
             guard refusal == nil, case .topicDeleted(let deleted) = change else { return then(refusal) }

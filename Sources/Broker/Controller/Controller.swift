@@ -229,6 +229,16 @@ package final class Controller: StateMachineLogic {
             .notController, "this broker does not lead the controller's group", controller: member?.leader)
     }
 
+    /// Answers with a refusal that follows from the metadata, once it is certain that these are the newest: a leader that
+    /// was deposed and does not know it yet has old ones, and so has a broker that only follows.
+    func refuse(_ refusal: AdminRefusal, then: @escaping Done) {
+        guard isLeading else { return then(notController) }
+        guard machine.replica.configuration.voters.count > 1 else { return then(refusal) }
+        machine.replica.readIndex { [self] result in
+            if case .success = result, isLeading { then(refusal) } else { then(notController) }
+        }
+    }
+
     /// Proposes a command; `then` runs after it was applied, with what it changed.
     ///
     /// `actor` is who wants it, for the operation log.

@@ -77,9 +77,11 @@ struct RequestForwarder: Sendable {
     enum Outcome {
         /// The leader's answer was sent to the client.
         case answered
-        /// This broker leads, or nobody could be reached, or what became of the request is not known: the handler here
-        /// decides, or refuses.
+        /// This broker leads, or nobody could be reached: the handler here decides, or refuses.
         case serveHere
+        /// What became of the request is not known. The connection was closed: no answer would say so, and this broker
+        /// may lead by now and do it a second time.
+        case lost
     }
 
     let node: NodeID
@@ -107,7 +109,13 @@ struct RequestForwarder: Sendable {
                 call.loop.execute { then(.answered) }
             case .failure(let error):
                 call.loop.execute {
-                    if Self.isUndone(error) { tryAgain(call, request, then) } else { then(.serveHere) }
+                    switch error {
+                    case .unknownPeer, .notConnected, .busy, .failed(Self.notLeader): tryAgain(call, request, then)
+                    case .tooLarge, .unknownType, .notPermitted: then(.serveHere)
+                    case .disconnected, .timedOut, .failed:
+                        call.answer.close("the controller's answer was lost: \(error)")
+                        then(.lost)
+                    }
                 }
             }
         }
@@ -117,14 +125,5 @@ struct RequestForwarder: Sendable {
         let elapsed = clock.now().milliseconds(since: call.receivedAt)
         guard elapsed < Self.searchMilliseconds else { return then(.serveHere) }
         call.loop.scheduleTask(in: Self.pause) { attempt(call, request, then) }
-    }
-
-    /// Whether the error says that nothing was done.
-    private static func isUndone(_ error: PeerCallError) -> Bool {
-        switch error {
-        case .unknownPeer, .notConnected, .busy: true
-        case .failed(let reason): reason == notLeader
-        case .disconnected, .timedOut, .tooLarge, .unknownType, .notPermitted: false
-        }
     }
 }

@@ -53,6 +53,11 @@ import Testing
                 controller.create(TopicRequest(name: "t"), then: then)
             }
             #expect(refusal?.code == .notController && refusal?.controller == leader.node)
+            // Not even what it knows: it may be old.
+            let unknown = await other.ask { controller, then in controller.delete("t", then: then) }
+            #expect(unknown?.code == .notController)
+            let absent = await leader.ask { controller, then in controller.delete("t", then: then) }
+            #expect(absent?.code == .unknownTopicOrPartition)
             // Commands that need no numbers are passed on.
             let block = await withCheckedContinuation { done in
                 other.broker.withController { controller in

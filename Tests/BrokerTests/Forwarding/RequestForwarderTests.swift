@@ -47,6 +47,7 @@ import Testing
     private struct Ending: Equatable {
         var answers: [String] = []
         var servedHere = 0
+        var closed = 0
     }
 
     private func forward(
@@ -66,7 +67,7 @@ import Testing
             send: { body in
                 outcome.withLock { $0.answers.append(body.map { String(buffer: $0.contiguous()) } ?? "nil") }
             },
-            close: { _ in }, onDisconnect: { _ in })
+            close: { _ in outcome.withLock { $0.closed += 1 } }, onDisconnect: { _ in })
         let call = Call(
             header: RequestHeader(apiKey: 19, version: 5, correlationID: 3, clientID: "c"), loop: loop,
             advertised: BrokerAddress(id: Self.me, host: "h", port: 1), peer: "10.0.0.1",
@@ -105,9 +106,15 @@ import Testing
         #expect(outcome == Ending(answers: ["answer"]) && calls == [Self.other, third])
     }
 
-    /// What may have been done is not done twice: the handler here refuses, and the client decides.
-    @Test(arguments: [PeerCallError.disconnected, .timedOut, .failed("broken"), .unknownType])
+    /// What may have been done is not done twice: the connection is closed, and the client decides.
+    @Test(arguments: [PeerCallError.disconnected, .timedOut, .failed("broken")])
     func whatMayHaveBeenDoneIsNotSentAgain(error: PeerCallError) throws {
+        let (outcome, calls) = try forward(leader: { _ in Self.other }, answers: [.failure(error)])
+        #expect(outcome == Ending(closed: 1) && calls.count == 1)
+    }
+
+    @Test(arguments: [PeerCallError.unknownType, .tooLarge, .notPermitted])
+    func whatCannotBePassedOnIsRefusedHere(error: PeerCallError) throws {
         let (outcome, calls) = try forward(leader: { _ in Self.other }, answers: [.failure(error)])
         #expect(outcome == Ending(servedHere: 1) && calls.count == 1)
     }
