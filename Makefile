@@ -3,6 +3,7 @@
 # make run     build and start a broker on 127.0.0.1:9092
 # make test    everything CI checks: style, unit tests, and real Kafka clients against the built broker
 # make simulate   clusters under faults, on a model of the store and on the store itself; make mutations plants bugs
+# make faults  real brokers under real faults (root), see Tests/Faults; make faults-planted plants bugs
 # make bench   the end-to-end benchmark suite; writes Benchmarks/results/
 
 SWIFT_FLAGS ?=
@@ -11,7 +12,7 @@ ARGS ?=
 SOAK_SECONDS ?= 40
 BIN = .build/release
 
-.PHONY: run build test unit integration lint simulate simulate-store mutations bench clean
+.PHONY: run build test unit integration lint simulate simulate-store mutations faults faults-planted bench clean
 
 run: build
 	exec $(BIN)/goulette start --data $(DATA) $(ARGS)
@@ -46,9 +47,19 @@ mutations:
 	GOULETTE_MUTATIONS=1 swift build -c release $(SWIFT_FLAGS) --scratch-path .build/mutations --product simulator
 	.build/mutations/release/simulator mutations
 
+faults: build
+	tools/setup --tests
+	GOULETTE_BIN=$(BIN) .venv/bin/python Tests/Faults/faults.py $(ARGS)
+
+faults-planted:
+	tools/setup --tests
+	GOULETTE_MUTATIONS=1 swift build -c release $(SWIFT_FLAGS) --scratch-path .build/mutations --product goulette
+	GOULETTE_MUTATIONS=1 swift build -c release $(SWIFT_FLAGS) --scratch-path .build/mutations --product logstore-inspect
+	GOULETTE_BIN=.build/mutations/release .venv/bin/python Tests/Faults/planted.py $(ARGS)
+
 integration: build
 	tools/setup --tests
-	.venv/bin/pytest Tests/Integration -q -x --durations=5
+	.venv/bin/pytest Tests/Integration Tests/Faults -q -x --durations=5
 
 bench: build
 	tools/setup --tests

@@ -21,6 +21,9 @@ public struct GroupHostSettings: Sendable {
         raft.heartbeatTicks = 4
         raft.transferBlockTicks = 20
         raft.transferPrepareTicks = 200
+        #if MUTATIONS
+            raft.mutation = Plant.core
+        #endif
     }
 }
 

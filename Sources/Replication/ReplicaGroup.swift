@@ -229,7 +229,9 @@ public final class ReplicaGroup {
         switch directive {
         case .persistHardState(let state): persist(state)
         case .truncate(let index): truncate(from: index)
-        case .append(let entries): for entry in entries { append(entry) }
+        case .append(let entries):
+            for entry in entries { append(entry) }
+            if Plant.acknowledgeUnflushed.isOn, let last = entries.last { feed(.persisted(last.index, last.term)) }
         case .commit(let index): commit(index)
         case .termConfirmed(let term):
             leadingTerm = term
@@ -248,6 +250,7 @@ public final class ReplicaGroup {
     // MARK: Storage
 
     private func persist(_ state: Raft.HardState) {
+        if Plant.skipVoteSync.isOn { return feed(.hardStatePersisted(state)) }
         let record = HardStateRecord(term: state.term, votedFor: state.votedFor)
         attempt { () throws(StoreError) in
             try log.persist(hardState: record) { [weak self] in self?.feed(.hardStatePersisted(state)) }

@@ -202,6 +202,7 @@ final class GroupCoordinator: StateMachineLogic {
         guard table != nil else { return then(.failure(absence)) }
         let decision = table?.commit(request, state: state, now: now) ?? .refuse(.notCoordinator)
         carryOut()
+        if Plant.dropCommits.isOn, case .propose = decision { return then(.success(request.entries.map { _ in nil })) }
         propose(decision) { answer in then(answer) }
     }
 

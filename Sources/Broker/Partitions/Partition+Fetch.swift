@@ -55,7 +55,8 @@ extension Partition {
             result.error = refusal
             return completion(result)
         }
-        result.highWatermark = highWatermark.rawValue
+        let readableEnd = Plant.readPastHighWatermark.isOn ? log.logEndOffset : highWatermark
+        result.highWatermark = readableEnd.rawValue
         result.logStartOffset = log.logStartOffset.rawValue
         if let diverging = divergence(of: call) {
             result.divergingEpoch = diverging
@@ -71,11 +72,11 @@ extension Partition {
             result.preferredReplica = preferred
             return completion(result)
         }
-        guard call.offset < highWatermark, call.bytesMax > 0 else { return completion(result) }
-        if let found = log.readCached(from: call.offset, upTo: highWatermark, maxBytes: call.bytesMax) {
+        guard call.offset < readableEnd, call.bytesMax > 0 else { return completion(result) }
+        if let found = log.readCached(from: call.offset, upTo: readableEnd, maxBytes: call.bytesMax) {
             return completion(filled(result, found))
         }
-        log.read(from: call.offset, upTo: highWatermark, maxBytes: call.bytesMax) { [weak self] answer in
+        log.read(from: call.offset, upTo: readableEnd, maxBytes: call.bytesMax) { [weak self] answer in
             guard let self else { return }
             switch answer {
             case .success(let found): completion(self.filled(result, found))
@@ -152,7 +153,7 @@ extension Partition {
 
     /// Makes sure that no other leader has committed anything before now; at once when no other broker votes.
     private func confirmLeadership(then: @escaping (Bool) -> Void) {
-        guard isReplicated else { return then(true) }
+        guard isReplicated, !Plant.serveDeposed.isOn else { return then(true) }
         replica.readIndex { result in
             if case .success = result { then(true) } else { then(false) }
         }

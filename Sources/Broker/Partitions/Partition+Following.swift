@@ -111,7 +111,7 @@ extension Partition {
     private func replayProducers(of entry: StoredEntry) {
         guard producersEnd == entry.baseOffset, rebuild == nil else { return }
         guard let payload = environment.unpacker.unpack(entry) else { return rebuildProducers() }
-        replayProducers(payload, from: entry.baseOffset)
+        if !Plant.forgetProducers.isOn { replayProducers(payload, from: entry.baseOffset) }
         producersEnd = entry.endOffset
     }
 

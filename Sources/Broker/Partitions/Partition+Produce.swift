@@ -72,7 +72,7 @@ extension Partition {
         frame.waiters.append(
             ProduceWaiter(
                 request: call.request, slot: call.slot, outcome: outcome, deadline: call.deadline,
-                isAnsweredAtFlush: call.acks >= 0))
+                isAnsweredAtFlush: call.acks >= 0 || Plant.acknowledgeAtLeader.isOn))
         open = frame
         metrics.recordsIn.increment(by: batch.recordCount)
         metrics.bytesIn.increment(by: batch.totalBytes)
