@@ -35,6 +35,10 @@ def test_a_good_history_has_no_violations():
     ]) == set()
 
 
+def test_one_old_high_watermark_is_a_late_answer():
+    assert kinds([*SENT, polled(LOG[:4], high=3), polled(LOG[4:])]) == set()
+
+
 def test_a_record_of_unknown_outcome_may_be_there_or_not():
     assert kinds([*SENT, produced(5, None, outcome="info")], [*LOG, (5, "p", 5)]) == set()
 
@@ -49,8 +53,9 @@ BAD = {
     "vanished": ([*SENT, polled([(5, "p", 5)])], LOG),
     "non-monotonic poll": ([*SENT, polled(LOG[:3]), polled(LOG[1:])], LOG),
     "skipped": ([*SENT, polled(LOG[:2]), polled(LOG[3:])], LOG),
-    "past the high watermark": ([*SENT, polled(LOG, high=3)], LOG),
-    "high watermark back": ([*SENT, polled(LOG[:2], high=5), polled(LOG[2:4], high=4)], LOG),
+    "past the high watermark": ([*SENT, polled(LOG[:4], high=3), polled(LOG[4:], high=3)], LOG),
+    "high watermark back": (
+        [*SENT, polled(LOG[:2], high=5), polled(LOG[2:3], high=4), polled(LOG[3:4], high=4)], LOG),
     "log end back": ([*SENT, ("end", 2.5, 2.6, *PLACE, 4)], LOG),
     "log end too far": ([*SENT, ("end", 2.5, 2.6, *PLACE, 6)], LOG),
     "group offset back": (
