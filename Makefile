@@ -12,7 +12,7 @@ ARGS ?=
 SOAK_SECONDS ?= 40
 BIN = .build/release
 
-.PHONY: run build test unit integration lint simulate simulate-store mutations faults faults-planted bench clean
+.PHONY: run build test unit integration lint simulate mutations faults faults-planted bench clean
 
 run: build
 	exec $(BIN)/goulette start --data $(DATA) $(ARGS)
@@ -37,10 +37,6 @@ simulate:
 	swift build -c release $(SWIFT_FLAGS) --product simulator
 	$(BIN)/simulator soak --count 1000000 --seconds $(SOAK_SECONDS)
 	$(BIN)/simulator soak --from 1 --count 150 --storage production
-
-# Seeds that nobody has seen, on the production store. About one in a hundred fails at present: see docs/TESTING.md.
-simulate-store:
-	swift build -c release $(SWIFT_FLAGS) --product simulator
 	$(BIN)/simulator soak --count 1000000 --seconds $(SOAK_SECONDS) --storage production
 
 mutations:

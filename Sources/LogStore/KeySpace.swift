@@ -27,6 +27,7 @@
 //                                                             │ position 4 │ next offset 8 │ last frame checksum 4 │
 //                      flag bit 2, label:                     │ topic id 16 │ partition 4 │ length 4 │ topic name … │
 //                      flag bit 5, floor of a member that joined: │ term 8 │ index 8 │
+//                      flag bit 6, chain of a log without frames: │ checksum 4 │
 //                      always:                                │ length 4 │ configuration history … │
 //                      flag bits 3 and 4 mark a replica as amnesiac and as damaged.
 //

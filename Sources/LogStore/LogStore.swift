@@ -297,6 +297,8 @@ public final class LogStore: Sendable {
     }
 
     /// What a log that was open before in this run still has in the threads' queues comes before it is read again.
+    ///
+    /// If the store failed meanwhile, what was to go may still be there.
     private func settle(_ id: GroupID) throws(StoreError) {
         guard !opened.withLock({ $0.insert(id).inserted }) else { return }
         if core.isStaging(id) {
@@ -305,14 +307,18 @@ public final class LogStore: Sendable {
             core.wait(for: done, by: [.stage])
         }
         checkpoint()
+        try checkOpen()
         if core.marks.value.deferredFrom != nil { throw core.noSpace }
     }
 
     /// A group exists durably before its first frame: replay tells deleted groups by their missing facts.
+    ///
+    /// If it was here before, that is over durably before.
     private func create(_ id: GroupID, _ label: GroupLabel?, _ floor: JoinFloor?) throws(StoreError) -> GroupMeta {
         var meta = GroupMeta()
         meta.label = label
         meta.floor = floor
+        try core.files.forget(id)
         try indexed { () throws(IndexError) in
             var batch = try metadata.makeBatch()
             batch.putGroupMeta(meta, of: id)
@@ -337,6 +343,8 @@ public final class LogStore: Sendable {
     public func deleteGroup(_ id: GroupID) throws(StoreError) {
         try checkOpen()
         core.readCache.drop(id)
+        // Whoever opens it next waits until it is gone.
+        opened.withLock { _ = $0.insert(id) }
         // A snapshot that is being put in place must not bring the group back.
         guard core.isStaging(id) else { return core.flushQueue.post(.forward(.deleteGroup(id))) }
         core.stageQueue.post(StageJob(handle: nil, ticket: 0, work: .delete(id)))

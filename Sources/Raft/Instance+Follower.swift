@@ -64,6 +64,17 @@ extension Raft.Instance {
         }
     }
 
+    /// The leader takes entries for confirmed that this replica has not compared since it was started, or last lost the
+    /// leader.
+    ///
+    /// It is told that something did not fit, so that it compares the logs again: it has nothing more to send, and
+    /// otherwise what is committed would be learned with the next entry only.
+    private mutating func doubt(_ confirmed: LogIndex, from leader: NodeID, into directives: inout Directives) {
+        guard !mutates(.neverDoubts) else { return }
+        let place = Raft.Position(index: max(confirmed, log.last).next, term: hardState.term)
+        reject(place, from: leader, into: &directives)
+    }
+
     /// Says that the entry before the append is missing or another one, and where the logs may still agree.
     private mutating func reject(_ previous: Raft.Position, from leader: NodeID, into directives: inout Directives) {
         let place = log.latestIndex(atOrBefore: previous.index, termAtMost: previous.term)
@@ -94,6 +105,7 @@ extension Raft.Instance {
         if installing == nil {
             let committed = min(heartbeat.committed, verified)
             if committed > log.committed { advanceCommit(to: committed, into: &directives) }
+            if heartbeat.committed > verified { doubt(heartbeat.committed, from: leader, into: &directives) }
         }
         let response = Raft.HeartbeatResponse(
             round: heartbeat.round, isTrusted: standing != .amnesiac, session: session)

@@ -239,6 +239,8 @@ extension Raft.Instance {
             guard rejection.previous > peer.match else { return }
         }
         let agreement = log.latestIndex(atOrBefore: rejection.hint.index, termAtMost: rejection.hint.term)
+        // The peer lacks what it has confirmed: nothing that it lost counts any more, and it is fed from where it is.
+        if agreement < peer.match && !mutates(.matchKept) { peers[index].forget() }
         let next = min(agreement, rejection.previous.rawValue > 0 ? rejection.previous.previous : .zero).next
         peers[index].becomeProbe(next: next)
     }

@@ -87,6 +87,10 @@ extension Raft {
         case transferForever = "transfer-forever"
         /// A leader begins its term without an entry.
         case noEmptyEntry = "no-empty-entry"
+        /// A follower that was started anew waits for the next entry to learn what is committed.
+        case neverDoubts = "never-doubts"
+        /// What a peer has confirmed counts, also when it turns out to have lost it.
+        case matchKept = "match-kept"
         /// Leaders that step down and new ones keep the answers of old elections.
         case votesKept = "votes-kept"
     }

@@ -29,7 +29,7 @@ extension Raft {
         let session: UInt64
         /// The last entry the peer has flushed and that equals ours.
         ///
-        /// What quorums count. Never goes back while trusted.
+        /// What quorums count. Goes back only when the peer turns out to have lost it.
         private(set) var match: LogIndex = .zero
         /// The last entry the peer says it has in its log, flushed or not.
         private(set) var appended: LogIndex = .zero
@@ -108,6 +108,12 @@ extension Raft {
             reset(to: .probe)
             next = max(newNext, match.next)
             appended = max(match, min(appended, next.previous))
+        }
+
+        /// The peer's log is shorter than what it confirmed: what it says next counts.
+        mutating func forget() {
+            match = .zero
+            appended = .zero
         }
 
         /// The peer needs a snapshot; `pending` is the one on offer.

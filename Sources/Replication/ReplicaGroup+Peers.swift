@@ -253,26 +253,12 @@ extension ReplicaGroup {
         }
     }
 
-    /// Remembers a heartbeat that changed nothing.
-    ///
-    /// A leader that confirms more than this replica knows to be its own has compared the logs before this one was started
-    /// anew, and has nothing more to send. It is told that something did not fit, so that it compares again: otherwise
-    /// this replica would learn what is committed with the next entry only.
+    /// Remembers a heartbeat that changed nothing, and about which the core has no doubts.
     private func heard(_ heartbeat: Raft.Heartbeat, _ term: Term, _ peer: NodeID) {
         guard core.role == .follower, core.leader == peer, core.term == term, failure == nil, !isInstalling,
-            let answer = lastHeartbeatAnswer, answer.round == heartbeat.round
+            let answer = lastHeartbeatAnswer, answer.round == heartbeat.round,
+            heartbeat.committed <= core.committedIndex
         else { return }
-        guard heartbeat.committed > core.committedIndex else {
-            quiet = QuietHeartbeat(from: peer, term: term, heartbeat: heartbeat, answer: answer)
-            return
-        }
-        let known = core.committedIndex
-        let rejection = Raft.AppendResponse.Rejection(
-            previous: max(heartbeat.committed, core.lastIndex).next,
-            hint: Raft.Position(index: core.lastIndex, term: core.lastTerm))
-        let response = Raft.AppendResponse(
-            appended: known, flushed: min(known, core.flushedIndex), rejection: rejection, isTrusted: answer.isTrusted,
-            session: answer.session)
-        host?.post(PeerMessage(group: id, term: term, body: .appendResponse(response)), to: peer)
+        quiet = QuietHeartbeat(from: peer, term: term, heartbeat: heartbeat, answer: answer)
     }
 }

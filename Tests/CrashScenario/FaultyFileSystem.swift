@@ -241,6 +241,8 @@ package final class FaultyFileSystem: FileSystem {
                     disk.durableDirectories.insert(name)
                 } else {
                     disk.durableDirectories.remove(name)
+                    // What was in it does not come back in another one of its name.
+                    disk.durableNames = disk.durableNames.filter { Self.parent($0.key) != name }
                 }
             }
         }

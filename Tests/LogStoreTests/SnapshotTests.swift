@@ -98,6 +98,36 @@ import Testing
         #expect(LogSnapshot(snapshot.bytes + [0]) == nil)
     }
 
+    /// A snapshot of what came before the first frame says which checksum that frame continues, also after a restart.
+    @Test(arguments: [true, false]) func aSnapshotWithoutSegmentsKeepsTheChain(isGone: Bool) throws {
+        let (_, _, giver, _) = try Self.leader()
+        defer { giver.end(crashing: false) }
+        giver.log.releaseSnapshot()
+        giver.log.roll()
+        try giver.append(1, term: Term(4))
+        try giver.log.trim(to: Offset(120))
+        #expect(giver.log.firstIndex == LogIndex(61) && giver.log.segmentCount == 1)
+        if isGone { try giver.log.truncate(from: LogIndex(61)) }
+        let base = LogIndex(60)
+        let snapshot: LogSnapshot = try giver.wait {
+            giver.log.makeSnapshot(through: base, configurations: Self.configuration, completion: $0)
+        }
+        #expect(snapshot.index == base && snapshot.fileCount == 0 && LogSnapshot(snapshot.bytes) == snapshot)
+        giver.log.releaseSnapshot()
+        let (disk, index) = (FaultyFileSystem(), try LossyIndex())
+        var life = try Life(disk, index)
+        try life.fetch(snapshot, from: giver)
+        _ = try life.wait { life.log.installStaged(completion: $0) }
+        life.end(crashing: false)
+        life = try Life(disk, index)
+        defer { life.end(crashing: false) }
+        #expect(life.log.lastIndex == base)
+        try life.append(1, term: Term(5))
+        if !isGone { try giver.log.truncate(from: LogIndex(61)) }
+        try giver.append(1, term: Term(5))
+        #expect(life.log.lastChecksum == giver.log.lastChecksum)
+    }
+
     @Test func retentionLeavesWhatIsFetched() throws {
         let (_, _, life, snapshot) = try Self.leader()
         defer { life.end(crashing: false) }

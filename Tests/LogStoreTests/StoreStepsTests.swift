@@ -14,14 +14,18 @@ import Testing
 @Suite struct StoreStepsTests {
     /// A store whose workers move when they are told to.
     private final class Machine {
-        let disk = FaultyFileSystem()
-        let medium = IndexMedium()
+        let disk: FaultyFileSystem
+        let medium: IndexMedium
         let loop = TestLoop()
         let clock = ManualClock()
         let steps: StoreSteps
         var store: LogStore
 
-        init(journal: StoreSettings.JournalMode) throws {
+        init(
+            journal: StoreSettings.JournalMode, disk: FaultyFileSystem = FaultyFileSystem(),
+            medium: IndexMedium = IndexMedium()
+        ) throws {
+            (self.disk, self.medium) = (disk, medium)
             let clock = clock
             steps = StoreSteps {
                 $0 - 1
@@ -81,6 +85,87 @@ import Testing
         log.close()
         machine.settle()
         machine.store.close()
+    }
+
+    /// What a reader finds where a cut was made since it was asked, or is being made, is no damage.
+    @Test(arguments: [10, 3] as [UInt64]) func aReadThatACutOvertakes(_ cut: UInt64) throws {
+        let machine = try Machine(journal: .on)
+        let log = try machine.log()
+        for _ in 0..<20 { try log.append(LogFixture.draft(log)) }
+        machine.settle()
+        machine.store.checkpoint()
+        machine.loop.turn()
+        _ = log.evictTail(through: log.lastIndex)
+        var entries: Result<[StoredEntry], StoreError>?
+        log.readEntries(from: LogIndex(5), through: LogIndex(20), maxBytes: 1 << 20) { entries = $0 }
+        var batches: Result<ReadResult, StoreError>?
+        log.read(from: Offset(4), upTo: Offset(20), maxBytes: 1 << 20) { batches = $0 }
+        try log.truncate(from: LogIndex(cut))
+        while machine.steps.hasWork(.flush) { machine.steps.run(.flush) }
+        while entries == nil || batches == nil {
+            machine.steps.run(.read)
+            machine.loop.turn()
+        }
+        switch entries {
+        case .success(let found): #expect(cut == 10 && found.map(\.index.rawValue) == [5, 6, 7, 8, 9])
+        case .failure(.outOfRange): #expect(cut == 3)
+        default: Issue.record("\(String(describing: entries))")
+        }
+        switch batches {
+        case .success(let found): #expect(found.nextOffset == Offset(cut == 10 ? 9 : 4))
+        default: Issue.record("\(String(describing: batches))")
+        }
+    }
+
+    /// A replica that comes back has the same files: those of its former life stay away, also when the power fails.
+    @Test(arguments: [Loss.process, .all, .nothing], StoreSettings.JournalMode.allCases)
+    func aGroupMadeAnewIsEmpty(_ loss: Loss, _ journal: StoreSettings.JournalMode) throws {
+        let machine = try Machine(journal: journal)
+        var log = try machine.log()
+        for number in 0..<40 {
+            try log.append(LogFixture.draft(log))
+            if number % 8 == 7 { log.roll() }
+        }
+        machine.settle()
+        machine.store.checkpoint()
+        log.close()
+        machine.settle()
+        try machine.store.deleteGroup(LogFixture.group)
+        log = try machine.log()
+        #expect(log.lastIndex == .zero)
+        for _ in 0..<3 { try log.append(LogFixture.draft(log, term: Term(2))) }
+        while log.flushedIndex < LogIndex(3) {
+            machine.steps.run(.codec)
+            machine.steps.run(.flush)
+            machine.loop.turn()
+        }
+        machine.store.abandon()
+        if loss != .process { machine.medium.losePower(keeping: 0) }
+        let next = try Machine(journal: journal, disk: machine.disk.afterCrash(loss, seed: 1), medium: machine.medium)
+        log = try next.log()
+        #expect(log.lastIndex == LogIndex(3) && log.lastTerm == Term(2))
+        next.settle()
+        next.store.abandon()
+        // Also when nobody has opened it since the start.
+        let last = try Machine(journal: journal, disk: next.disk.afterCrash(.process, seed: 2), medium: next.medium)
+        try last.store.deleteGroup(LogFixture.group)
+        #expect(try last.log().lastIndex == .zero)
+        last.store.abandon()
+    }
+
+    /// What a failing disk did not delete is not served as if it were new.
+    @Test func aGroupThatCouldNotBeDeletedIsNotOpened() throws {
+        let machine = try Machine(journal: .on)
+        let log = try machine.log()
+        for _ in 0..<5 { try log.append(LogFixture.draft(log)) }
+        machine.settle()
+        machine.store.checkpoint()
+        log.close()
+        machine.settle()
+        machine.disk.arrange { $0.errors["remove"] = 5 }
+        try machine.store.deleteGroup(LogFixture.group)
+        #expect(throws: StoreError.self) { try machine.log() }
+        machine.store.abandon()
     }
 
     @Test(arguments: StoreSettings.JournalMode.allCases)

@@ -16,6 +16,8 @@ import Testing
         (.strangerVotes, "recreate-stranger"),
         (.leaderForgotten, "recreate-leader-is-vote"),
         (.sessionIgnored, "recreate-old-answers"),
+        (.neverDoubts, "restart-learns-commit"),
+        (.matchKept, "peer-lost-confirmed"),
         (.noJoinFloor, "join-floor-alone"),
         (.noJoinFloor, "join-floor-old-leader"),
         (.noJoinFloor, "join-floor-vote"),

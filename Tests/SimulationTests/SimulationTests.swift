@@ -16,6 +16,9 @@ import Testing
         77, 230,  // the same, with a deaf leader
         4250, 8532,  // a replica without a configuration had been made a voter and refused to vote
         506_736,  // a confirmation that waited was sent after its entries were found damaged
+        // Without floors these elected replicas that had been deleted and came back.
+        52_816, 56_968, 62_209,
+        14_767,  // a bug of the simulator: a change that was taken back was in effect where nobody heard of that
         35, 92, 187, 1268, 1769, 3649, 4710, 8122, 503_464,  // bugs of the simulator itself
     ]
 
@@ -27,7 +30,12 @@ import Testing
         1012, 1996,  // a misdirected frame was served, or skipped, by readers
         2779,  // retention dropped an entry without records that was not committed
         805,  // entries were compacted while they were loaded
-        3139, 3166, 3475,  // bugs of the simulator itself
+        20_481, 1_947_775_124,  // a segment went while another leader's next entry belonged into it
+        1_947_774_924, 7_000_704, 7_002_592,  // a read that a truncation overtook was taken for damage
+        7_001_951,  // a group that a failing disk did not delete was opened again
+        7_003_208,  // a follower that was started anew learned what is committed with the next entry only
+        7_004_456,  // the files of a deleted group came back under its successor
+        3139, 3166, 3475, 7_003_591,  // bugs of the simulator itself
     ]
 
     /// `SEEDS=n` runs that many fresh seeds.

@@ -35,6 +35,9 @@ struct BlockWriter: ~Copyable {
     /// The bytes at the front that are not this run's and not known.
     private var unknown = 0
     private var tails: [ObjectIdentifier: Tail] = [:]
+    /// The smallest payload that may be written from where it lies: those from here on are given a place that fits; that
+    /// of a smaller one fits by chance, and would make one run another than the next.
+    private let unstagedBytesMin: Int
 
     /// How much is staged at a time.
     private static let stagedBytes = 4 << 20
@@ -44,6 +47,8 @@ struct BlockWriter: ~Copyable {
     /// Ends of runs that are remembered; when there are more, all are forgotten.
     private static let tailsMax = 64
     private static let block = AlignedBuffer.alignment
+
+    init(unstagedBytesMin: Int = 0) { self.unstagedBytesMin = unstagedBytesMin }
 
     /// The end of the blocks that hold bytes up to `end`.
     static func blockEnd(_ end: Int) -> Int { (end + block - 1) / block * block }
@@ -122,7 +127,7 @@ struct BlockWriter: ~Copyable {
         // The block that is shared with unknown bytes goes another way and must be staged.
         let first = max(Self.blockEnd(position), unknown > 0 ? start + Self.block : 0)
         let last = end / Self.block * Self.block
-        guard payload.lead(at: position) == 0, first < last else {
+        guard payload.readableBytes >= unstagedBytesMin, payload.lead(at: position) == 0, first < last else {
             return try stage(payload.readableBytesSpan, file, unbuffered)
         }
         let head = first - position

@@ -23,6 +23,8 @@ final class SegmentFiles: Sendable {
         var recycled: [String] = []
         var nextRecycled: UInt64 = 0
         var recycles = true
+        /// Groups whose files are gone, for all but a power failure.
+        var deleted: Set<GroupID> = []
     }
 
     private struct OpenFile: Sendable {
@@ -183,6 +185,14 @@ final class SegmentFiles: Sendable {
             try system.remove(directory + "/" + name)
         }
         try system.remove(directory)
+        state.withLock { _ = $0.deleted.insert(group) }
+    }
+
+    /// Makes sure that no file of an earlier life of `group` comes back with a power failure, before it is made anew.
+    func forget(_ group: GroupID) throws(StoreError) {
+        guard state.withLock({ $0.deleted.contains(group) }) else { return }
+        try system.syncDirectory(root + "/groups")
+        state.withLock { _ = $0.deleted.remove(group) }
     }
 
     /// Closes the file at `path` for the cache.

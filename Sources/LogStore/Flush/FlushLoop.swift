@@ -17,7 +17,7 @@ struct FlushLoop: ~Copyable {
     private var journal: JournalWriter
     private var policy: FlushPolicy
     private var writer = FrameWriter()
-    private var blocks = BlockWriter()
+    private var blocks: BlockWriter
     private var round = Round()
 
     /// Bytes that may wait for the applier before the flush thread waits for it.
@@ -46,6 +46,7 @@ struct FlushLoop: ~Copyable {
     init(core: StoreCore, workers: FlushWorkers, journal: consuming JournalWriter) {
         self.core = core
         self.workers = workers
+        blocks = BlockWriter(unstagedBytesMin: core.settings.leadBytesMin)
         roundBytesMax = journal.blockBytes - JournalFormat.headerBytes
         self.journal = journal
         policy = FlushPolicy(mode: core.settings.journal)

@@ -31,8 +31,8 @@ extension CommandLog: SnapshotLog {
                         LogSnapshot(
                             group: id, index: applied.index, term: applied.term,
                             configurations: configurations.through(applied.index), firstIndex: applied.index.next,
-                            previousTerm: applied.term, firstOffset: .zero, logStartOffset: .zero, termStarts: [],
-                            producers: nil,
+                            previousTerm: applied.term, firstOffset: .zero, logStartOffset: .zero, chain: nil,
+                            termStarts: [], producers: nil,
                             content: .state(
                                 family, byteCount: image.readableBytes, checksum: CRC32C.checksum(image)))))
             case .failure(let error): completion(.failure(error))

@@ -54,14 +54,21 @@ extension PartitionLog {
         } start: {
             $0.floor(offset: offset)
         }
-        submit(ranges, .batches(from: offset, upTo: end, bytesMax: maxBytes)) { outcome in
+        let cuts = progress.generation
+        submit(ranges, .batches(from: offset, upTo: end, bytesMax: maxBytes)) { [weak self] outcome in
             switch outcome {
             case .batches(let result): completion(.success(result))
+            case .failure(.corrupt) where self?.wasCut(since: cuts) ?? false:
+                self?.read(from: offset, upTo: end, maxBytes: maxBytes, completion: completion)
             case .failure(let error): completion(.failure(error))
             default: preconditionFailure("a read of batches was answered with something else")
             }
         }
     }
+
+    /// Whether the log was cut while a read was under way: what the read took for damage may be what was cut, or is
+    /// being written in its place.
+    private func wasCut(since generation: Int) -> Bool { !isClosed && progress.generation != generation }
 
     /// What of the segments may be read, from the first that `holds` what is looked for.
     private func ranges(
@@ -103,9 +110,13 @@ extension PartitionLog {
         } start: {
             $0.floor(index: index)
         }
-        submit(ranges, .entries(from: index, through: min(last, progress.applied), bytesMax: maxBytes)) { outcome in
+        let cuts = progress.generation
+        let query = ReadQuery.entries(from: index, through: min(last, progress.applied), bytesMax: maxBytes)
+        submit(ranges, query) { [weak self] outcome in
             switch outcome {
             case .entries(let entries): completion(.success(entries))
+            case .failure(.corrupt) where self?.wasCut(since: cuts) ?? false:
+                self?.readEntries(from: index, through: last, maxBytes: maxBytes, completion: completion)
             case .failure(let error): completion(.failure(error))
             default: preconditionFailure("a read of entries was answered with something else")
             }
@@ -147,7 +158,7 @@ extension PartitionLog {
         let ranges = segments.filter { $0.maxTimestamp >= timestamp && $0.endOffset > start }.map {
             SegmentRange(segment: $0.segment, baseOffset: $0.baseOffset, start: 0, end: appliedEnd(of: $0))
         }
-        let searched = progress.applied
+        let (searched, cuts) = (progress.applied, progress.generation)
         submit(ranges, .timestamp(timestamp, from: start, upTo: end)) { [weak self] outcome in
             switch outcome {
             case .timestamp(let match?): completion(.success(match))
@@ -158,6 +169,8 @@ extension PartitionLog {
                     return offset(forTimestamp: timestamp, upTo: end, completion: completion)
                 }
                 completion(searchTail(timestamp, from: start, upTo: end))
+            case .failure(.corrupt) where self?.wasCut(since: cuts) ?? false:
+                self?.offset(forTimestamp: timestamp, upTo: end, completion: completion)
             case .failure(let error): completion(.failure(error))
             default: preconditionFailure("a search was answered with something else")
             }

@@ -25,6 +25,10 @@ extension PartitionLog: SnapshotLog {
                 segment: info.segment, lastIndex: info.lastIndex, isSealed: info.isSealed,
                 start: info.floor(index: last), end: info.end)
         }
+        let chain: UInt32?
+        do throws(StoreError) { chain = try ranges.isEmpty ? chainBeforeFirst() : nil } catch {
+            return later { completion(.failure(error)) }
+        }
         pinnedFrom = ranges.first?.segment.base ?? last.next
         let meta = meta
         let starts = termStarts.filter { $0.firstIndex <= last }
@@ -37,7 +41,7 @@ extension PartitionLog: SnapshotLog {
                         LogSnapshot(
                             group: id, index: last, term: term, configurations: configurations.through(last),
                             firstIndex: meta.firstIndex, previousTerm: meta.previousTerm, firstOffset: meta.firstOffset,
-                            logStartOffset: meta.logStartOffset, termStarts: starts, producers: producers,
+                            logStartOffset: meta.logStartOffset, chain: chain, termStarts: starts, producers: producers,
                             content: .segments(segments))))
             case .failure(let error):
                 releaseSnapshot()
@@ -45,6 +49,12 @@ extension PartitionLog: SnapshotLog {
             default: preconditionFailure("a description of segments was answered with something else")
             }
         }
+    }
+
+    /// The checksum that the first frame of the log continues, or will.
+    private func chainBeforeFirst() throws(StoreError) -> UInt32 {
+        guard let first = segments.first else { return lastChecksum }
+        return try frame(at: first.segment.base, in: first).header.previous
     }
 
     /// See the type.

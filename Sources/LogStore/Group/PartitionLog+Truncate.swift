@@ -58,6 +58,7 @@ extension PartitionLog {
             segments.removeSubrange((number + 1)...)
             try shorten(number, to: last.header, end: position)
         }
+        if segments.isEmpty { meta.chain = lastChecksum }
         progress.cut(from: index)
         dropTail(from: index)
         let marker = CutMarker(
@@ -122,7 +123,7 @@ extension PartitionLog {
     // MARK: Finding frames
 
     /// The header of the frame at `index`; from memory, or read from the segment while the loop waits.
-    private func frame(
+    func frame(
         at index: LogIndex, in info: SegmentInfo
     ) throws(StoreError) -> (header: FrameHeader, position: Int) {
         if let first = tail.first?.header.index, index >= first, index - first < tail.count {
@@ -215,6 +216,7 @@ extension PartitionLog {
             meta.firstIndex = last.lastIndex.next
             meta.firstOffset = last.endOffset
             segments.removeFirst(count)
+            if segments.isEmpty { meta.chain = lastChecksum }
             forgetPrefix()
         }
         meta.logStartOffset = max(logStart, meta.firstOffset)

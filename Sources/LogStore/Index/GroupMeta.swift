@@ -35,6 +35,8 @@ public struct GroupMeta: Hashable, Sendable {
     public var isDamaged = false
     /// Where a replica began that joined a group; written when the group is made, and the same ever after.
     public var floor: JoinFloor?
+    /// The checksum that the next frame continues, where the log holds no frame to tell it; else whatever it was.
+    public var chain: UInt32?
 
     /// The facts of a new, empty log.
     public init() {}
@@ -123,7 +125,8 @@ extension GroupMeta: StoredValue {
         static let amnesiac: UInt8 = 8
         static let damaged: UInt8 = 16
         static let floor: UInt8 = 32
-        static let all: UInt8 = 63
+        static let chain: UInt8 = 64
+        static let all: UInt8 = 127
     }
 
     func encode(into writer: inout RecordWriter) {
@@ -155,12 +158,14 @@ extension GroupMeta: StoredValue {
             writer.integer(floor.term.rawValue)
             writer.integer(floor.index.rawValue)
         }
+        if let chain { writer.integer(chain) }
         writer.counted(configurations)
     }
 
     private var flags: UInt8 {
         (cut == nil ? 0 : Flag.cut) | (closed == nil ? 0 : Flag.closed) | (label == nil ? 0 : Flag.label)
             | (isAmnesiac ? Flag.amnesiac : 0) | (isDamaged ? Flag.damaged : 0) | (floor == nil ? 0 : Flag.floor)
+            | (chain == nil ? 0 : Flag.chain)
     }
 
     init(decoding bytes: RawSpan) throws(RecordDamage) {
@@ -180,6 +185,7 @@ extension GroupMeta: StoredValue {
                 term: Term(rawValue: try reader.integer(from: bytes)),
                 index: LogIndex(rawValue: try reader.integer(from: bytes)))
         }
+        if flags & Flag.chain != 0 { chain = try reader.integer(from: bytes) }
         configurations = try reader.counted(from: bytes)
         isAmnesiac = flags & Flag.amnesiac != 0
         isDamaged = flags & Flag.damaged != 0

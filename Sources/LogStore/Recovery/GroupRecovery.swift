@@ -406,6 +406,7 @@ struct GroupRecovery: ~Copyable {
 
     /// No segment: the log is empty, or everything it had was let go.
     private mutating func nothingFound(_ proven: LogIndex) throws(StoreError) {
+        group.lastChecksum = group.meta.chain ?? 0
         guard proven >= group.meta.firstIndex else { return }
         markDamaged(
             Corruption(
@@ -418,7 +419,7 @@ struct GroupRecovery: ~Copyable {
         group.lastTerm = group.segments.last?.lastTerm ?? group.meta.previousTerm
         if group.segments.isEmpty { group.lastTerm = group.meta.previousTerm }
         group.logEndOffset = tip.nextOffset
-        group.lastChecksum = tip.checksum ?? 0
+        group.lastChecksum = tip.checksum ?? group.meta.chain ?? 0
         if let last = group.segments.last, last.lastIndex < last.segment.base { group.segments.removeLast() }
     }
 

@@ -22,6 +22,8 @@ public struct LogSnapshot: Sendable, Hashable {
     let previousTerm: Term
     let firstOffset: Offset
     let logStartOffset: Offset
+    /// The checksum that the frame behind it continues, when no segment of it can tell.
+    let chain: UInt32?
     let termStarts: [TermStart]
     let producers: ProducerSnapshot?
     let content: SnapshotContent
@@ -44,8 +46,8 @@ public struct LogSnapshot: Sendable, Hashable {
 
     init(
         group: GroupID, index: LogIndex, term: Term, configurations: [ConfigurationRecord], firstIndex: LogIndex,
-        previousTerm: Term, firstOffset: Offset, logStartOffset: Offset, termStarts: [TermStart],
-        producers: ProducerSnapshot?, content: SnapshotContent
+        previousTerm: Term, firstOffset: Offset, logStartOffset: Offset, chain: UInt32?,
+        termStarts: [TermStart], producers: ProducerSnapshot?, content: SnapshotContent
     ) {
         self.group = group
         self.index = index
@@ -55,6 +57,7 @@ public struct LogSnapshot: Sendable, Hashable {
         self.previousTerm = previousTerm
         self.firstOffset = firstOffset
         self.logStartOffset = logStartOffset
+        self.chain = chain
         self.termStarts = termStarts
         self.producers = producers
         self.content = content
@@ -91,7 +94,7 @@ struct SnapshotSegment: Sendable, Hashable {
 // MARK: - Coding
 
 extension LogSnapshot: StoredValue {
-    static let version: UInt8 = 1
+    static let version: UInt8 = 2
 
     /// The bytes for peers and for the index database.
     public var bytes: [UInt8] { encoded }
@@ -102,6 +105,8 @@ extension LogSnapshot: StoredValue {
             group.rawValue, index.rawValue, term.rawValue, firstIndex.rawValue, previousTerm.rawValue,
             UInt64(bitPattern: firstOffset.rawValue), UInt64(bitPattern: logStartOffset.rawValue),
         ] { writer.integer(number) }
+        writer.integer(UInt8(chain == nil ? 0 : 1))
+        if let chain { writer.integer(chain) }
         writer.integer(UInt32(configurations.count))
         for record in configurations {
             writer.integer(record.index.rawValue)
@@ -160,6 +165,7 @@ extension LogSnapshot: StoredValue {
         previousTerm = Term(rawValue: try reader.integer(from: bytes))
         firstOffset = Offset(rawValue: try reader.integer(from: bytes))
         logStartOffset = Offset(rawValue: try reader.integer(from: bytes))
+        chain = try reader.integer(UInt8.self, from: bytes) == 1 ? try reader.integer(from: bytes) : nil
         var configurations: [ConfigurationRecord] = []
         for _ in 0..<(try reader.integer(UInt32.self, from: bytes)) {
             let index = LogIndex(rawValue: try reader.integer(from: bytes))

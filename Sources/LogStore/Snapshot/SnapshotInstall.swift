@@ -123,6 +123,7 @@ struct SnapshotInstall {
             meta.cut = nil
             meta.closed = nil
             meta.isDamaged = false
+            meta.chain = snapshot.chain
             var batch = try core.index.makeBatch()
             batch.putGroupMeta(meta, of: group)
             for start in snapshot.termStarts { batch.putTermStart(start, of: group) }

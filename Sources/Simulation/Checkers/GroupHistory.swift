@@ -30,9 +30,14 @@ final class GroupHistory {
     private var served: [LogIndex] = []
     /// The latest configuration known to be committed.
     private(set) var settled: (index: LogIndex, configuration: Raft.Configuration)
+    /// By node, the change of members that ended its latest membership: its index and the term that committed it.
+    ///
+    /// What a controller knows is that or newer.
+    private var departures: [Raft.Position?]
 
     init(founders: Raft.Configuration, nodes: Int) {
         votes = Array(repeating: [], count: nodes)
+        departures = Array(repeating: nil, count: nodes)
         settled = (.zero, founders)
     }
 
@@ -94,7 +99,7 @@ final class GroupHistory {
     }
 
     /// A4: a replica takes its log up to `index` for committed.
-    func committed(through index: LogIndex, by node: NodeID, log: GroupImage) -> String? {
+    func committed(through index: LogIndex, by node: NodeID, in term: Term, log: GroupImage) -> String? {
         while committedIndex < index {
             let next = committedIndex.next
             guard let frame = log.frame(at: next) else {
@@ -104,12 +109,30 @@ final class GroupHistory {
                 return "A4: entry \(next) on node \(node) does not follow what is committed"
             }
             committed.append(Committed(term: frame.entry.term, chain: frame.chain, payload: frame.entry.payload))
-            if case .configuration(let configuration) = frame.entry.body { settled = (next, configuration) }
+            if case .configuration(let configuration) = frame.entry.body { settle(configuration, at: next, term) }
         }
         if log.chain(at: index) != chain(at: index) {
             return "A4: node \(node) commits another entry \(index) than was committed before"
         }
         return nil
+    }
+
+    private func settle(_ configuration: Raft.Configuration, at index: LogIndex, _ term: Term) {
+        settled = (index, configuration)
+        for number in departures.indices {
+            let isMember = configuration.contains(NodeID(rawValue: Int32(number + 1)))
+            if isMember { departures[number] = nil }
+            if !isMember && departures[number] == nil { departures[number] = Raft.Position(index: index, term: term) }
+        }
+    }
+
+    /// A replica that has left is deleted; returns the floor at which it may come back, nil when it never was a member.
+    ///
+    /// What it said after it left binds nobody: no configuration of a leader to come counts it.
+    func forget(_ node: Int) -> Raft.Position? {
+        guard let floor = departures[node] else { return nil }
+        votes[node].removeLast(max(0, votes[node].count - Int(floor.term.rawValue) - 1))
+        return floor
     }
 
     /// C1: a client is told that its operation stands at `index`.

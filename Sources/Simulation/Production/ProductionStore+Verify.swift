@@ -39,6 +39,9 @@ extension ProductionStore {
             return .failure(Problem("R2: \(name) has \(state), durable was \(durable.hardState)"))
         }
         image.apply(.hardState(state))
+        guard log.floor.map({ Raft.Position(index: $0.index, term: $0.term) }) == durable.floor else {
+            return .failure(Problem("R2: \(name) has a floor \(String(describing: log.floor))"))
+        }
         if let problem = compareFacts(log, image, name) { return .failure(problem) }
         if let problem = verifyPointers(group, log) { return .failure(problem) }
         return .success(image)

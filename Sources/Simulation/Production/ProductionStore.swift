@@ -98,13 +98,14 @@ final class ProductionStore {
     }
 
     /// Recovers one group, making it when it does not exist.
-    func openLog(_ group: Int) throws(StoreError) -> any GroupLog {
+    func openLog(_ group: Int, floor: JoinFloor? = nil) throws(StoreError) -> any GroupLog {
         guard let store, let owner else { throw .closed }
         let log: any GroupLog
         if plan.isCommands(group) {
-            log = store.commandLog(try store.recoverCommandLog(plan.id(of: group)), owner: owner)
+            log = store.commandLog(try store.recoverCommandLog(plan.id(of: group), floor: floor), owner: owner)
         } else {
-            let recovered = try store.recoverPartition(plan.id(of: group), settings: plan.logSettings)
+            let recovered = try store.recoverPartition(
+                plan.id(of: group), settings: plan.logSettings, floor: floor)
             endings += recovered.endings
             let partition = store.partitionLog(recovered, owner: owner)
             partition.isReplicated = true
@@ -153,6 +154,14 @@ final class ProductionStore {
         medium.losePower(keeping: kept)
     }
 
+    /// Lets go of what is open, at the end of a run: a store and its steps hold each other.
+    func leave() {
+        for log in logs { forget(log) }
+        logs = logs.map { _ in nil }
+        store?.abandon()
+        release()
+    }
+
     private func forget(_ log: (any GroupLog)?) {
         log?.onFlushed = nil
         log?.onFailed = nil
@@ -179,7 +188,7 @@ final class ProductionStore {
     }
 
     /// Removes what one replica stored and opens it anew, as production does when a replica comes back to its group.
-    func recreateLog(_ group: Int) throws(StoreError) -> any GroupLog {
+    func recreateLog(_ group: Int, floor: JoinFloor?) throws(StoreError) -> any GroupLog {
         guard let store else { throw .closed }
         closeLog(group)
         // What the codec still has must have its place before the group goes.
@@ -187,7 +196,7 @@ final class ProductionStore {
         try store.deleteGroup(plan.id(of: group))
         damaged.removeAll { $0.group == group }
         unreported[group] = Unreported()
-        return try openLog(group)
+        return try openLog(group, floor: floor)
     }
 
     /// Lets the workers and the loop run until nothing is to be done.

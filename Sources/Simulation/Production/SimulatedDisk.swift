@@ -265,6 +265,8 @@ final class SimulatedDisk: FileSystem {
                     state.durableDirectories.insert(name)
                 } else {
                     state.durableDirectories.remove(name)
+                    // What was in it does not come back in another one of its name.
+                    state.durableNames = state.durableNames.filter { parent(of: $0.key) != name }
                 }
             }
         }
@@ -296,7 +298,8 @@ final class SimulatedDisk: FileSystem {
         try change(.write, file.path, life: file.life, detail: "\(position) + \(data.count)") { state in
             // A write around the cache that the power failure interrupts has arrived in parts.
             guard isDirect else { return }
-            state.tear(.write(position, data), of: number)
+            // A machine that lives on, when only the process dies, has the same parts.
+            state.tear(.write(position, data), of: number, isCached: true)
         } _: { state in
             put(data, at: position, in: &state.files[number, default: Content()].bytes)
             if isDirect {
@@ -331,8 +334,8 @@ final class SimulatedDisk: FileSystem {
 
 extension SimulatedDisk.State {
     /// Lets a change arrive in parts.
-    fileprivate mutating func tear(_ change: SimulatedDisk.Change, of number: Int) {
-        guard var durable = files[number]?.durable else { return }
+    fileprivate mutating func tear(_ change: SimulatedDisk.Change, of number: Int, isCached: Bool = false) {
+        guard var durable = files[number]?.durable, var bytes = files[number]?.bytes else { return }
         switch change {
         case .resize(let size): if Bool.random(using: &random) { setSize(size, of: &durable) }
         case .write(let position, let data):
@@ -340,11 +343,15 @@ extension SimulatedDisk.State {
             while start < data.count {
                 let end = min(
                     data.count, ((position + start) / SimulatedDisk.sector + 1) * SimulatedDisk.sector - position)
-                if Bool.random(using: &random) { put(Array(data[start..<end]), at: position + start, in: &durable) }
+                if Bool.random(using: &random) {
+                    put(Array(data[start..<end]), at: position + start, in: &durable)
+                    if isCached { put(Array(data[start..<end]), at: position + start, in: &bytes) }
+                }
                 start = end
             }
         }
         files[number]?.durable = durable
+        files[number]?.bytes = bytes
     }
 
     /// The cache is gone, and some of it had arrived.

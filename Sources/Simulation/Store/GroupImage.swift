@@ -69,10 +69,13 @@ struct GroupImage {
     /// The configuration at the base, then those of the log.
     private(set) var configurations: Raft.ConfigurationHistory
     private(set) var isAmnesiac = false
+    /// Where the replica began when it came back to its group.
+    let floor: Raft.Position?
     /// A commit index that was stored beside the data.
     var commitHint = LogIndex.zero
 
-    init(_ configuration: Raft.Configuration) {
+    init(_ configuration: Raft.Configuration, floor: Raft.Position? = nil) {
+        self.floor = floor
         configurations = Raft.ConfigurationHistory(initial: configuration)
     }
 
@@ -157,7 +160,8 @@ struct GroupImage {
         }
         return Raft.DurableState(
             hardState: hardState, base: base, lastIndex: last, termStarts: runs,
-            committed: max(base.index, min(commitHint, last)), configurations: configurations, standing: standing)
+            committed: max(base.index, min(commitHint, last)), configurations: configurations, standing: standing,
+            floor: floor)
     }
 }
 

@@ -69,10 +69,10 @@ extension SimulatedStore {
         injected.removeAll()
     }
 
-    /// Removes what one replica stored, while the process is down.
-    func recreate(_ group: Int) {
+    /// Removes what one replica stored, while the process is down; it is to begin again at a floor.
+    func recreate(_ group: Int, floor: Raft.Position?) {
         _ = recover()
-        index[group] = GroupImage(.empty)
+        index[group] = GroupImage(.empty, floor: floor)
         segments[group].removeAll()
         injected.removeAll { $0.group == group }
         durable = index

@@ -89,7 +89,7 @@ final class SimulatedStore {
     init(configurations: [Raft.Configuration], slots: Int, mutation: ShellMutation?) {
         self.slots = slots
         self.mutation = mutation
-        let images = configurations.map(GroupImage.init)
+        let images = configurations.map { GroupImage($0) }
         (mirror, durable, index) = (images, images, images)
         segments = Array(repeating: [:], count: images.count)
         ring = Array(repeating: nil, count: slots)

@@ -39,6 +39,11 @@ struct Replica {
     var isDamaged: Bool { if case .corrupt = standing { true } else { false } }
 }
 
+/// How a replica that was deleted comes back.
+struct Return {
+    let floor: Raft.Position?
+}
+
 /// What is wrong with a node's disk, for the atlas.
 enum DiskHealth {
     case good
@@ -61,6 +66,8 @@ final class Node {
     var isTurning = false
     /// Set when the process cannot go on; it ends with the event.
     var isDoomed = false
+    /// Replicas that are being deleted, to come back at a floor: begun again after a crash.
+    var returns: [Int: Return] = [:]
     /// The configuration each replica begins with when its log holds none.
     var initial: [Raft.Configuration]
     var replicas: [Replica]

@@ -104,7 +104,7 @@ extension World {
 
     /// Damages a disk, if the atlas allows another bad one.
     private func damage(_ node: Node) {
-        let others = nodes.filter { ($0.health != .good || retired.contains($0.number)) && $0 !== node }
+        let others = nodes.filter { $0.health != .good && $0 !== node }
         guard others.count < damagesMax else { return }
         let kinds = Faults.damage.intersection(plan.faults).elements
         let kind = kinds[Int.random(in: 0..<kinds.count, using: &faultRandom)]

@@ -64,8 +64,14 @@ extension World {
     /// L0: while the leaders of all groups, or some other minority, can send but not hear, the rest makes progress.
     private func demandProgressWithDeafNodes() {
         let hasVoters = histories.allSatisfy { $0.settled.configuration.voters.count >= 3 }
+        // A change that was begun, also one that was taken back since, may come into effect on those who hear no more.
         let isPlain = nodes.allSatisfy { node in
-            node.health == .good && node.store.mirror.allSatisfy { !$0.configuration.configuration.isJoint }
+            node.health == .good
+                && zip(node.store.mirror, histories).allSatisfy { image, history in
+                    let pending = image.configurations.elements.filter { $0.index > history.committedIndex }
+                    return !image.configuration.configuration.isJoint
+                        && pending.allSatisfy { !$0.configuration.isJoint && $0.configuration.voters.count >= 3 }
+                }
         }
         guard hasVoters, isPlain else { return }
         let deaf = leaders(of: Int.random(in: 0..<plan.groups, using: &faultRandom)).first ?? nodes[0]

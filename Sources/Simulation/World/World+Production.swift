@@ -83,6 +83,7 @@ extension World {
         _ node: Node, _ production: ProductionStore, _ group: Int
     ) throws(StoreError) -> Raft.DurableState? {
         node.replicas[group] = Replica()
+        if node.returns[group] != nil { return try comeBack(node, production, group) }
         if node.store.mirror[group].isAmnesiac {
             // Opened all the same, as deleting it later needs; no core runs on it.
             _ = try production.openLog(group)
@@ -145,7 +146,8 @@ extension World {
             hardState: Raft.HardState(term: log.hardState.term, votedFor: log.hardState.votedFor), base: base,
             lastIndex: log.lastIndex,
             termStarts: log.termStarts.map { Raft.TermStart(term: $0.term, start: $0.firstIndex) },
-            committed: base.index, configurations: history)
+            committed: base.index, configurations: history,
+            floor: log.floor.map { Raft.Position(index: $0.index, term: $0.term) })
     }
 
     /// Starts the core of a replica on its log.

@@ -172,21 +172,33 @@ extension World {
     }
 
     /// A replica starts anew in the same process: its files go, and a new log takes their place.
-    func recreateProduction(_ node: Node, _ production: ProductionStore, _ group: Int) {
+    func recreateProduction(_ node: Node, _ production: ProductionStore, _ group: Int, floor: Raft.Position?) {
         guard !node.isDoomed else { return }
         node.replicas[group] = Replica()
+        node.returns[group] = Return(floor: floor)
         let life = node.life
         do throws(StoreError) {
-            let log = try production.recreateLog(group)
-            guard log.lastIndex == .zero, log.firstIndex == LogIndex(1), log.hardState.term == .zero else {
-                return fail("S4: group \(group) was deleted on node \(node.id) and is back")
-            }
-            node.initial[group] = .empty
-            node.store.mirror[group] = GroupImage(.empty)
-            node.store.durable[group] = GroupImage(.empty)
-            startCore(node, group, durableState(of: log, initial: .empty))
+            if let state = try comeBack(node, production, group) { startCore(node, group, state) }
         } catch {
             doom(node, life, "\(error)")
         }
+    }
+
+    /// Deletes what is stored of a replica and makes it anew; nil when a rule is broken.
+    func comeBack(
+        _ node: Node, _ production: ProductionStore, _ group: Int
+    ) throws(StoreError) -> Raft.DurableState? {
+        let floor = node.returns[group]?.floor
+        let log = try production.recreateLog(
+            group, floor: floor.map { JoinFloor(term: $0.term, index: $0.index) })
+        guard log.lastIndex == .zero, log.firstIndex == LogIndex(1), log.hardState.term == .zero else {
+            fail("S4: group \(group) was deleted on node \(node.id) and is back")
+            return nil
+        }
+        node.returns[group] = nil
+        node.initial[group] = .empty
+        node.store.mirror[group] = GroupImage(.empty, floor: floor)
+        node.store.durable[group] = GroupImage(.empty, floor: floor)
+        return durableState(of: log, initial: .empty)
     }
 }

@@ -99,8 +99,10 @@ extension World {
         let before = node.replicas[group].committed
         if index <= before { fail("A2: commit of node \(node.id) from \(before) to \(index)") }
         node.replicas[group].committed = index
-        check(histories[group].committed(through: index, by: node.id, log: node.store.mirror[group]))
         guard let core = node.replicas[group].core else { return }
+        check(
+            histories[group].committed(
+                through: index, by: node.id, in: core.term, log: node.store.mirror[group]))
         if core.isLeader { checkQuorum(index, node, group) }
         if core.isLeader || node.store.mutation == .answerByIndex {
             answerClients(through: index, node, group, term: core.term)

@@ -27,7 +27,7 @@ extension World {
             }
         case 19..<24:
             healAmnesiacs(group)
-            if plan.profile == .newcomers { retire(group) }
+            if plan.profile == .newcomers || faults.contains(.membership) && chance(200, &workRandom) { retire(group) }
         case 36..<44 where plan.production != nil: consume(group)
         default: propose(group)
         }
@@ -180,10 +180,8 @@ extension World {
         let settled = histories[group].settled.configuration
         guard !settled.isJoint else { return }
         for node in nodes where node.isUp && !settled.contains(node.id) && node.health == .good {
-            guard node.store.mirror[group].last > .zero, !node.replicas[group].isDamaged, !isWanted(node.id, group),
-                retired.union([node.number]).count <= damagesMax
+            guard node.store.mirror[group].last > .zero, !node.replicas[group].isDamaged, !isWanted(node.id, group)
             else { continue }
-            retired.insert(node.number)
             return recreate(node, group)
         }
     }
@@ -208,15 +206,16 @@ extension World {
         }
     }
 
-    /// An operator stops the process, removes what the replica stored, and starts it again.
+    /// An operator stops the process, removes what the replica stored, and starts it again at its floor.
     private func recreate(_ node: Node, _ group: Int) {
         trace("\(node.id)/\(group): starts anew")
         statistics.recreations += 1
         // What its earlier life confirmed was counted, if at all, before it left.
         node.confirmedBeforeDamage[group] = .zero
-        if let production = node.production { return recreateProduction(node, production, group) }
+        let floor = histories[group].forget(node.number)
+        if let production = node.production { return recreateProduction(node, production, group, floor: floor) }
         crash(node, isPowerLoss: false, fate: .kept)
-        node.store.recreate(group)
+        node.store.recreate(group, floor: floor)
         start(node)
     }
 }

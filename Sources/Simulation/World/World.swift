@@ -34,9 +34,6 @@ package final class World {
     var nextOperation: UInt64 = 1
     var directives: Core.Directives = []
     var carriedOut: Core.Directives = []
-    /// Nodes whose replica was deleted and may come back: like lost disks, fewer than half of any set of voters that is
-    /// still in a log.
-    var retired: Set<Int> = []
     /// Whether the first block on the way to the fate of a partition was drawn; see `healLinks`.
     var isPartitioned = false
 
@@ -96,6 +93,7 @@ package final class World {
         queue.add(.operation, at: plan.operationInterval)
         while statistics.events < plan.events, violation == nil { step() }
         if violation == nil { finish() }
+        for node in nodes { node.production?.leave() }
         trace("end: \(violation.map(\.text) ?? "all rules held"), digest \(String(digest, radix: 16))")
         statistics.time = now
         return Outcome(violation: violation, digest: digest, statistics: statistics, trace: [])

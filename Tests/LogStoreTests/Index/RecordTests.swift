@@ -28,6 +28,7 @@ import Testing
         meta.isAmnesiac = true
         meta.isDamaged = true
         meta.floor = JoinFloor(term: Term(8), index: LogIndex(9))
+        meta.chain = 0xC0FF_EE00
         return meta
     }
 
@@ -63,7 +64,7 @@ import Testing
     @Test func groupMeta() {
         check(GroupMeta())
         check(Self.fullMeta)
-        for field in 0..<6 {
+        for field in 0..<7 {
             var meta = Self.fullMeta
             switch field {
             case 0: meta.cut = nil
@@ -71,6 +72,7 @@ import Testing
             case 2: meta.label = nil
             case 3: meta.isAmnesiac = false
             case 4: meta.floor = nil
+            case 5: meta.chain = nil
             default: meta.isDamaged = false
             }
             check(meta)
@@ -120,7 +122,7 @@ import Testing
         pointer[3] = 1
         #expect(throws: RecordDamage.self) { try EntryPointer(decoding: pointer.span.bytes) }
         var meta = GroupMeta().encoded
-        meta[1] = 64
+        meta[1] = 128
         #expect(throws: RecordDamage.self) { try GroupMeta(decoding: meta.span.bytes) }
         var long = GroupMeta().encoded
         long[34] = 0xFF

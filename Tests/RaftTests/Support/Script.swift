@@ -61,7 +61,7 @@ struct Script {
 ///     persist N [COUNT] | persist-late N (appends are reported later) | report N [COUNT]
 ///     fetch N | crash N [keep=C] | restart N | tear N ENTRIES | compact N INDEX
 ///     wipe N (an empty disk, and it knows) | recreate N [floor=INDEX/TERM] (an empty disk, as if new)
-///     corrupt N INDEX | repair N
+///     corrupt N INDEX | repair N | lose N ENTRIES (the last ones of a stopped node's disk)
 ///     release (what was held back comes)
 ///     isolate N | heal | stabilize | wait N...
 ///     quiet COMMAND...                     runs a command without its transcript
@@ -119,6 +119,7 @@ final class Interpreter {
         case "wipe": wipe(id)
         case "recreate": startEmpty(id, .sound, floor: arguments.position("floor"))
         case "tear": cluster.tear(id, entries: arguments.count(1, else: 0))
+        case "lose": cluster.node(id).disk.entries.removeLast(arguments.count(1, else: 1))
         case "repair": repair(id)
         case "corrupt": corrupt(id, from: LogIndex(rawValue: UInt64(arguments.count(1, else: 0))))
         default: try request(arguments, of: id)

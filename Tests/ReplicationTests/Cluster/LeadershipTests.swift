@@ -127,6 +127,43 @@ import Testing
         try cluster.produce(5, to: leader)
     }
 
+    /// The log that a replica of a former group of one is sent says that it was alone once.
+    ///
+    /// It waits for its floor.
+    @Test func aGroupOfOneMovesAwayAndBack() throws {
+        let cluster = try TestCluster(2, founders: 1, seed: 26)
+        cluster.hostSettings.raft.messageBytesMax = 500
+        try cluster.startAll()
+        let ids = cluster.nodes.map(\.id)
+        let first = try cluster.leader()
+        #expect(!first.log.isReplicated)
+        try cluster.produce(20, to: first)
+        try cluster.change(first, to: Raft.Configuration(voters: [ids[0]], learners: [ids[1]]))
+        #expect(first.log.isReplicated)
+        try cluster.produce(20, to: first)
+        try cluster.change(first, to: Raft.Configuration(voters: ids))
+        try cluster.change(first, to: Raft.Configuration(voters: [ids[1]]))
+        let second = try cluster.leader(among: [ids[1]])
+        try cluster.run("the second to be alone") { !second.log.isReplicated }
+        let departure = try #require(second.log.configurations.last)
+        try cluster.recreateReplica(
+            cluster.nodes[0], floor: JoinFloor(term: second.group.term, index: departure.index))
+        try cluster.change(second, to: Raft.Configuration(voters: [ids[1]], learners: [ids[0]]))
+        let third = try #require(cluster.nodes[0].replica)
+        var wasAlone = false
+        try cluster.run("the first to catch up") {
+            #expect(third.group.role == .follower && third.log.isReplicated)
+            wasAlone = wasAlone || third.group.configuration.voters == [ids[0]]
+            return third.log.lastIndex == second.log.lastIndex
+        }
+        #expect(wasAlone)
+        try cluster.change(second, to: Raft.Configuration(voters: ids))
+        try cluster.change(second, to: Raft.Configuration(voters: [ids[0]]))
+        let last = try cluster.leader(among: [ids[0]])
+        try cluster.run("the first to be alone") { !last.log.isReplicated }
+        try cluster.produce(5, to: last)
+    }
+
     /// What 100 groups cost that have nothing to do: a heartbeat and its answer for each follower, and no core is entered
     /// for followers.
     @Test func idleGroupsCostLittle() throws {
