@@ -4,7 +4,7 @@
 # make test    everything CI checks: style, unit tests, and real Kafka clients against the built broker
 # make simulate   clusters under faults, on a model of the store and on the store itself; make mutations plants bugs
 # make faults  real brokers under real faults (root), see Tests/Faults; make faults-planted plants bugs
-# make bench   the end-to-end benchmark suite; writes Benchmarks/results/
+# make bench   the end-to-end benchmark suite, and make bench-cluster three brokers; they write Benchmarks/results/
 
 SWIFT_FLAGS ?=
 DATA ?= goulette-data
@@ -12,7 +12,7 @@ ARGS ?=
 SOAK_SECONDS ?= 40
 BIN = .build/release
 
-.PHONY: run build test unit integration lint simulate mutations faults faults-planted bench clean
+.PHONY: run build test unit integration lint simulate mutations faults faults-planted bench bench-cluster clean
 
 run: build
 	exec $(BIN)/goulette start --data $(DATA) $(ARGS)
@@ -60,6 +60,10 @@ integration: build
 bench: build
 	tools/setup --tests
 	.venv/bin/python Benchmarks/end_to_end.py $(ARGS)
+
+bench-cluster: build
+	tools/setup --tests
+	.venv/bin/python Benchmarks/cluster.py $(ARGS)
 
 clean:
 	rm -rf .build .venv

@@ -179,7 +179,7 @@ class Suite:
             time.sleep(3)
             self.warm_up(broker.address, partitions, size, count, acks, payload)
             time.sleep(1.5)
-            subprocess.run(["sync"], check=True)
+            subprocess.run(["sync", "-f", self.work], check=True)
             stored = sum(f.stat().st_blocks * 512 for f in self.data_files())
             cpu, disk, syncs = broker.cpu_seconds(), device_bytes_written(self.work), broker.metric("goulette_store_flushes_total")
             row = run_json(self.loadclient, "produce", broker.address, "t", partitions, size, count, acks, payload)
@@ -187,7 +187,7 @@ class Suite:
             row["fsyncs"] = broker.metric("goulette_store_flushes_total") - syncs
             row["peak"] = broker.memory()
             time.sleep(1.5)
-        subprocess.run(["sync"], check=True)
+        subprocess.run(["sync", "-f", self.work], check=True)
         row["written"] = device_bytes_written(self.work) - disk
         row["stored"] = sum(f.stat().st_blocks * 512 for f in self.data_files()) - stored
         return row
@@ -229,7 +229,7 @@ class Suite:
             run_json(self.loadclient, "produce", broker.address, "t", partitions, size, count, -1, "random")
             if cold:
                 broker.__exit__()
-                subprocess.run(["sync"], check=True)
+                subprocess.run(["sync", "-f", self.work], check=True)
                 pathlib.Path("/proc/sys/vm/drop_caches").write_text("1\n") if os.geteuid() == 0 else None
                 broker.__enter__()
             cpu = broker.cpu_seconds()

@@ -9,6 +9,7 @@
  *   loadclient latency BROKERS TOPIC SIZE COUNT ACKS
  *
  * PAYLOAD is random (incompressible), json (log lines) or pattern (as compressible as can be).
+ * PARTITIONS is how many take turns, 64 records each; 0 gives each record one of 100,000 keys, and the key its partition.
  */
 #include <errno.h>
 #include <librdkafka/rdkafka.h>
@@ -152,8 +153,11 @@ static int produce(char **a, int extra, char **pairs) {
     double begin = now(), cpu = cpu_seconds();
     while (sent < count) {
         if (at + size > POOL_BYTES) at = (size_t)(next_random() % 4096);
-        if (rd_kafka_produce(topic, (int32_t)(sent / 64 % partitions), RD_KAFKA_MSG_F_COPY, pool + at, size, NULL, 0,
-                             NULL)) {
+        int32_t partition = partitions ? (int32_t)(sent / 64 % partitions) : RD_KAFKA_PARTITION_UA;
+        char key[16];
+        int key_size = partitions ? 0 : snprintf(key, sizeof key, "key-%05d", (int)(next_random() % 100000));
+        if (rd_kafka_produce(topic, partition, RD_KAFKA_MSG_F_COPY, pool + at, size, key_size ? key : NULL,
+                             (size_t)key_size, NULL)) {
             rd_kafka_poll(client, 1);
             continue;
         }

@@ -30,6 +30,8 @@ public struct StoreMetrics: Sendable {
     public let tailHits: Counter
     /// Reads that needed the reader threads.
     public let coldReads: Counter
+    /// Bytes that the reader threads read from segments.
+    public let readBytes: Counter
     /// Frames that were found in the read cache.
     public let readCacheHits: Counter
     /// Bytes of payload before frame compression.
@@ -75,6 +77,7 @@ public struct StoreMetrics: Sendable {
         let reads = "Reads, by where the bytes were found."
         tailHits = counter("reads_total", reads, ["source": "memory"])
         coldReads = counter("reads_total", reads, ["source": "disk"])
+        readBytes = counter("read_bytes_total", "Bytes read from segments.")
         readCacheHits = counter("read_cache_hits_total", "Frames that a disk read found in the read cache.")
         codecBytesIn = counter("codec_input_bytes_total", "Payload bytes given to frame compression.")
         codecBytesOut = counter("codec_output_bytes_total", "Payload bytes after frame compression.")

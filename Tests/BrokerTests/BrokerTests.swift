@@ -27,6 +27,21 @@ import Testing
         }
     }
 
+    /// A start after a clean stop reads nothing of the logs, with idempotent producers or without.
+    @Test func aCleanStartReadsNoRecords() async throws {
+        let first = try await BrokerHarness.start()
+        _ = try await first.createTopic("a")
+        for _ in 0..<10 { _ = try await first.produce(["x"], to: "a") }
+        try await first.stop()
+        let second = try await BrokerHarness.start(in: first.directory)
+        #expect(second.store.metrics.readBytes.value == 0)
+        let answer = try await second.fetch("a", from: 0)
+        #expect(try second.values(answer).count == 10)
+        #expect(second.store.metrics.readBytes.value > 0)
+        try await second.stop()
+        try FileManager.default.removeItem(at: first.directory)
+    }
+
     @Test func fetchReturnsTheBatchThatHoldsTheOffset() async throws {
         try await BrokerHarness.withBroker { broker in
             _ = try await broker.createTopic("a")

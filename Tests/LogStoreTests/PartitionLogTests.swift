@@ -311,6 +311,39 @@ import Testing
         #expect(copy.lastChecksum == source.lastChecksum)
     }
 
+    /// However far into a sealed segment a follower or a replay is, reading on costs what is read.
+    @Test(arguments: [32, 3000]) func readingEntriesOfASealedSegmentSeeks(bytes: Int) throws {
+        let fixture = try LogFixture { $0.compressionLevel = 0 }
+        let log = try fixture.log()
+        try log.append(LogFixture.draft(log, kind: .noop))
+        try fixture.append(1_000_000 / bytes / 10, records: 10, bytes: bytes)
+        log.roll()
+        try fixture.append(1)
+        try fixture.settle(log)
+        _ = log.evictTail(through: log.lastIndex)
+        fixture.checkpoint()
+        let before = fixture.store.metrics.readBytes.value
+        var next = log.firstIndex
+        while next <= log.lastIndex {
+            var answer: Result<[StoredEntry], StoreError>?
+            log.readEntries(from: next, through: log.lastIndex, maxBytes: 64 << 10) { answer = $0 }
+            try fixture.loop.turn { answer != nil }
+            let entries = try answer!.get()
+            #expect(entries.first?.index == next)
+            next = try #require(entries.last).index.next
+        }
+        #expect(fixture.store.metrics.readBytes.value - before < 3 * UInt64(log.sizeBytes))
+        let half = fixture.store.metrics.readBytes.value
+        var replayed: [Offset] = []
+        var done: Result<Void, StoreError>?
+        let start = Offset(log.logEndOffset.rawValue * 9 / 10)
+        log.replay(from: start, each: { entry, _ in replayed.append(entry.baseOffset) }) { done = $0 }
+        try fixture.loop.turn { done != nil }
+        try done!.get()
+        #expect(replayed.first.map { $0 <= start && start - $0 < 10 } == true)
+        #expect(fixture.store.metrics.readBytes.value - half < UInt64(log.sizeBytes) / 2)
+    }
+
     @Test func compressesWhatCompresses() throws {
         let fixture = try LogFixture()
         let log = try fixture.log()

@@ -54,15 +54,23 @@ extension Partition {
         replica.whenIdle { [weak self] in self?.replica.noteCompaction() }
     }
 
-    /// Records between two snapshots of the producer state: what a restart replays at most, besides one frame.
+    /// Records after which maintenance stores the producer state again.
     static let producerSnapshotRecords: Int64 = 100_000
+    /// Committed bytes after which it is stored without waiting for maintenance: what a restart reads at most.
+    static let producerSnapshotBytes = 256 << 20
 
     /// Stores the producer state when it can stand for enough of the log to be worth a write; always at a clean stop.
+    ///
+    /// A state without producers is stored too: it says that what is before it need not be read again.
     package func snapshotProducers(always: Bool = false) {
-        guard failure == nil, rebuild == nil, producers.count > 0 || producerSnapshotOffset > .zero else { return }
-        guard highWatermark - producerSnapshotOffset >= (always ? 1 : Self.producerSnapshotRecords) else { return }
+        guard failure == nil, rebuild == nil else { return }
+        let records = highWatermark - producerSnapshotOffset
+        guard records >= (always ? 1 : Self.producerSnapshotRecords)
+            || records > 0 && committedSinceSnapshot >= Self.producerSnapshotBytes
+        else { return }
         log.saveProducerSnapshot(producers.encodeSnapshot(upTo: highWatermark), at: highWatermark)
         producerSnapshotOffset = highWatermark
+        committedSinceSnapshot = 0
     }
 }
 

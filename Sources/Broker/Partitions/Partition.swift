@@ -81,6 +81,8 @@ package final class Partition {
     package var onSettled: ((StoreError?) -> Void)?
     /// The offset that the stored snapshot of producer state stands at.
     var producerSnapshotOffset: Offset
+    /// Bytes committed since then, or since the partition was opened.
+    var committedSinceSnapshot = 0
 
     let environment: PartitionEnvironment
     let metrics: TopicMetrics
@@ -233,6 +235,8 @@ extension Partition: ReplicaObserver {
             environment.metrics.commitLatency.record(nanoseconds: latency)
             acknowledge(frame)
         }
+        committedSinceSnapshot += committedBytes
+        if committedSinceSnapshot >= Self.producerSnapshotBytes { snapshotProducers() }
         if !trims.isEmpty { applyTrims(upTo: index) }
         precondition(highWatermark <= endOffset, "\(handle.group): high watermark \(highWatermark) past \(endOffset)")
         publish()

@@ -26,6 +26,8 @@ struct FrameCursor {
     private(set) var position: Int
     /// Where reading ends.
     let end: Int
+    /// How much was read from the file.
+    private(set) var bytesRead = 0
     private var chunk = ByteBuffer()
     private var chunkStart = 0
     private let chunkBytes: Int
@@ -75,7 +77,7 @@ struct FrameCursor {
         let wanted = min(max(count, chunkBytes), end - position)
         var fresh = ByteBuffer()
         fresh.reserveCapacity(wanted)
-        _ = try file.read(wanted, at: position, into: &fresh)
+        bytesRead += try file.read(wanted, at: position, into: &fresh)
         chunk = fresh
         chunkStart = position
     }

@@ -78,8 +78,8 @@ extension PartitionLog {
         // Enough for any one read: a reader goes on with the next call.
         return segments[first...].prefix(8).enumerated().map { number, info in
             SegmentRange(
-                segment: info.segment, baseOffset: info.baseOffset, start: number == 0 ? start(info) : 0,
-                end: appliedEnd(of: info))
+                segment: info.segment, baseOffset: info.baseOffset, endOffset: info.endOffset,
+                start: number == 0 ? start(info) : 0, end: appliedEnd(of: info))
         }
     }
 
@@ -156,7 +156,9 @@ extension PartitionLog {
         guard timestamp <= maxTimestamp else { return later { completion(.success(nil)) } }
         let start = meta.logStartOffset
         let ranges = segments.filter { $0.maxTimestamp >= timestamp && $0.endOffset > start }.map {
-            SegmentRange(segment: $0.segment, baseOffset: $0.baseOffset, start: 0, end: appliedEnd(of: $0))
+            SegmentRange(
+                segment: $0.segment, baseOffset: $0.baseOffset, endOffset: $0.endOffset, start: 0,
+                end: appliedEnd(of: $0))
         }
         let (searched, cuts) = (progress.applied, progress.generation)
         submit(ranges, .timestamp(timestamp, from: start, upTo: end)) { [weak self] outcome in

@@ -22,8 +22,7 @@ extension PartitionLog {
         guard let info = segments.first(where: { $0.endOffset > offset }), !isClosed else {
             return later { completion(.success(())) }
         }
-        let after = info.sparse.partitioningIndex { $0.offset > offset }
-        let start = after == 0 ? info.segment.base : info.sparse[after - 1].index
+        let start = index(before: offset, in: info)
         let unpacker = try? ZstdDecompressor()
         replay(from: start, through: lastIndex, completion: completion) { entry in
             guard entry.kind == .data, entry.endOffset > offset else { return true }
@@ -39,6 +38,18 @@ extension PartitionLog {
             body(entry, raw)
             return true
         }
+    }
+
+    /// The index of an entry at or before the one that holds `offset`, and not far before it.
+    ///
+    /// - Cost: one lookup in the index database when the segment is sealed. Without an answer it is the segment's first.
+    private func index(before offset: Offset, in info: SegmentInfo) -> LogIndex {
+        let after = info.sparse.partitioningIndex { $0.offset > offset }
+        if after > 0 { return info.sparse[after - 1].index }
+        guard info.isSealed, let found = try? core.index.offsetIndexFloor(of: id, offset: offset),
+            found.at.segment == info.segment.base
+        else { return info.segment.base }
+        return found.index
     }
 
     private func replay(

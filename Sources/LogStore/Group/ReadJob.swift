@@ -11,6 +11,8 @@ struct SegmentRange: Sendable {
     let segment: Segment
     /// The index and the offset of its first entry.
     let baseOffset: Offset
+    /// The offset after its last record.
+    let endOffset: Offset
     /// A position at or before what is looked for, at a frame's start.
     var start: Int
     /// The position behind the last frame that is on disk.

@@ -225,6 +225,7 @@ final class PeerConnection: ChannelInboundHandler {
             }
         }
         output.write(messages[...])
+        shared.metrics.messages.increment(by: messages.count)
         flush(countedBytes: countedBytes)
         setTimer()
     }

@@ -34,6 +34,8 @@ struct PeerMetrics: Sendable {
     let changedVectors: Counter
     /// Vectors that came and referred to one that was not there.
     let unknownVectors: Counter
+    /// Raft's messages that were sent, without heartbeats.
+    let messages: Counter
     private let sent: [Counter]
     private let received: [Counter]
     private let outbox: [Gauge]
@@ -70,6 +72,8 @@ struct PeerMetrics: Sendable {
         changedVectors = vectors("changes")
         unknownVectors = registry.counter(
             "goulette_peer_heartbeat_resets_total", help: "Vectors of heartbeats that could not be completed.")
+        messages = registry.counter(
+            "goulette_peer_messages_total", help: "Messages sent to other brokers, heartbeats not counted.")
         sent = byLane {
             registry.counter("goulette_peer_sent_bytes_total", help: "Bytes sent to other brokers.", labels: $0)
         }
