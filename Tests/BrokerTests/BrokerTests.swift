@@ -4,9 +4,11 @@
 // A broker end to end without sockets: topics, produce, fetch, duplicates, groups, and all of it again after a restart.
 
 import KafkaProtocol
+import LogStore
 import Model
 import NIOCore
 import Records
+import Telemetry
 import Testing
 
 @testable import Broker
@@ -33,13 +35,12 @@ import Testing
         _ = try await first.createTopic("a")
         for _ in 0..<10 { _ = try await first.produce(["x"], to: "a") }
         try await first.stop()
-        let second = try await BrokerHarness.start(in: first.directory)
+        let second = try await BrokerHarness.start(in: first.scratch)
         #expect(second.store.metrics.readBytes.value == 0)
         let answer = try await second.fetch("a", from: 0)
         #expect(try second.values(answer).count == 10)
         #expect(second.store.metrics.readBytes.value > 0)
         try await second.stop()
-        try FileManager.default.removeItem(at: first.directory)
     }
 
     @Test func fetchReturnsTheBatchThatHoldsTheOffset() async throws {

@@ -17,8 +17,8 @@ package enum FileMode: Sendable, Hashable {
     case readWrite
     /// For writing around the page cache, each write durable when it returns; made when it does not exist.
     case direct
-    /// For writing around the page cache, durable after ``File/flush()``; it must exist. Memory and positions should be
-    /// multiples of ``AlignedBuffer/alignment``.
+    /// For reading and writing around the page cache, durable after ``File/flush()``; it must exist. Memory and positions
+    /// of writes should be multiples of ``AlignedBuffer/alignment``; reads find their own, and want an empty buffer.
     case unbuffered
 }
 

@@ -30,7 +30,7 @@ package struct PosixFileSystem: FileSystem {
             return PosixFile(try descriptor("open", path, Self.create), path, isDurable: false)
         case .unbuffered:
             if let file = try? descriptor("open", path, O_RDWR | O_CLOEXEC | Self.direct) {
-                return PosixFile(file, path, isDurable: false)
+                return PosixFile(file, path, isDurable: false, isDirect: true)
             }
             return try open(path, .update)
         }
@@ -133,16 +133,41 @@ private final class PosixFile: File {
     let path: String
     let writesAreDurable: Bool
     private let file: CInt
+    private let isDirect: Bool
 
-    init(_ file: CInt, _ path: String, isDurable: Bool) {
+    init(_ file: CInt, _ path: String, isDurable: Bool, isDirect: Bool = false) {
         self.file = file
         self.path = path
+        self.isDirect = isDirect
         writesAreDurable = isDurable
     }
 
     deinit { _ = close(file) }
 
     func read(_ count: Int, at position: Int, into buffer: inout ByteBuffer) throws(StoreError) -> Int {
+        guard isDirect else { return try readBytes(count, at: position, into: &buffer) }
+        return try readBlocks(count, at: position, into: &buffer)
+    }
+
+    /// Reads whole blocks into memory that is aligned as they are, and leaves what was asked for of them readable.
+    private func readBlocks(_ count: Int, at position: Int, into buffer: inout ByteBuffer) throws(StoreError) -> Int {
+        precondition(buffer.readableBytes == 0, "a read of blocks needs an empty buffer")
+        let block = AlignedBuffer.alignment
+        let lead = position % block
+        let wanted = (lead + count + block - 1) / block * block
+        buffer.clear(minimumCapacity: wanted + block)
+        // Only the address is looked at.
+        let gap = unsafe buffer.withUnsafeMutableWritableBytes { unsafe -Int(bitPattern: $0.baseAddress) & (block - 1) }
+        buffer.moveWriterIndex(forwardBy: gap)
+        buffer.moveReaderIndex(forwardBy: gap)
+        let found = try readBytes(wanted, at: position - lead, into: &buffer)
+        buffer.moveReaderIndex(forwardBy: min(lead, found))
+        let readable = min(count, buffer.readableBytes)
+        buffer.moveWriterIndex(to: buffer.readerIndex + readable)
+        return readable
+    }
+
+    private func readBytes(_ count: Int, at position: Int, into buffer: inout ByteBuffer) throws(StoreError) -> Int {
         var done = 0
         var code: CInt = 0
         // The buffer offers at least `count` writable bytes for the duration of the closure.
@@ -151,9 +176,12 @@ private final class PosixFile: File {
                 let step = unsafe pread(
                     file, space.baseAddress?.advanced(by: done), count - done, off_t(position + done))
                 if step < 0 && errno == EINTR { continue }
+                if step < 0 && errno == EINVAL && stopDirect() { continue }
                 if step < 0 { code = errno }
                 if step <= 0 { break }
                 done += step
+                // Around the page cache only the end of the file ends inside a block.
+                if isDirect && step % AlignedBuffer.alignment != 0 { break }
             }
             return done
         }

@@ -56,8 +56,10 @@ final class SegmentFiles: Sendable {
     /// The file of `segment` for reading.
     func reading(_ segment: Segment) throws(StoreError) -> any File { try file(segment.path, .update) }
 
-    /// The file of `segment`, which must exist, for writing whole blocks around the page cache.
+    /// The file of `segment`, which must exist, for reading, and for writing whole blocks, around the page cache.
     func unbuffered(_ segment: Segment) throws(StoreError) -> any File {
+        // Both are kept and closed together.
+        _ = try reading(segment)
         if let open = state.withLock({ $0.open[segment.path]?.unbuffered }) { return open }
         let file = try system.open(segment.path, .unbuffered)
         state.withLock { $0.open[segment.path]?.unbuffered = file }

@@ -77,10 +77,15 @@ extension PartitionLog {
         let first = segments.partitioningIndex(where: holds)
         // Enough for any one read: a reader goes on with the next call.
         return segments[first...].prefix(8).enumerated().map { number, info in
-            SegmentRange(
-                segment: info.segment, baseOffset: info.baseOffset, endOffset: info.endOffset,
-                start: number == 0 ? start(info) : 0, end: appliedEnd(of: info))
+            range(of: info, from: number == 0 ? start(info) : 0)
         }
+    }
+
+    private func range(of info: SegmentInfo, from start: Int) -> SegmentRange {
+        let frames = max(1, info.lastIndex.next - info.segment.base)
+        return SegmentRange(
+            segment: info.segment, baseOffset: info.baseOffset, endOffset: info.endOffset, start: start,
+            end: appliedEnd(of: info), isLong: info.end / frames >= core.settings.unbufferedBytesMin)
     }
 
     /// The position up to which a segment's frames are in its file.
@@ -156,9 +161,7 @@ extension PartitionLog {
         guard timestamp <= maxTimestamp else { return later { completion(.success(nil)) } }
         let start = meta.logStartOffset
         let ranges = segments.filter { $0.maxTimestamp >= timestamp && $0.endOffset > start }.map {
-            SegmentRange(
-                segment: $0.segment, baseOffset: $0.baseOffset, endOffset: $0.endOffset, start: 0,
-                end: appliedEnd(of: $0))
+            range(of: $0, from: 0)
         }
         let (searched, cuts) = (progress.applied, progress.generation)
         submit(ranges, .timestamp(timestamp, from: start, upTo: end)) { [weak self] outcome in

@@ -17,6 +17,8 @@ struct SegmentRange: Sendable {
     var start: Int
     /// The position behind the last frame that is on disk.
     let end: Int
+    /// Whether its frames are long: such were written around the page cache, and are read around it.
+    let isLong: Bool
 }
 
 /// A read.

@@ -51,7 +51,19 @@ struct ReaderThread {
             deliveries.add(.read(ticket: job.ticket, answer(job, handle.id)), for: handle)
         }
         deliveries.send()
+        for job in jobs { readAhead(job) }
         return true
+    }
+
+    /// Reads on after a sequential read while its answer is on the way, so that the next one finds it in memory.
+    ///
+    /// The kernel does this for files in the page cache. What fails here fails again when it is asked for.
+    private func readAhead(_ job: ReadJob) {
+        guard case .batches(let from, let upTo, let bytesMax) = job.query, let group = job.handle?.id,
+            job.ranges.contains(where: \.isLong), core.readCache.isSequential(group, at: from)
+        else { return }
+        _ = try? batches(
+            job.ranges, group, from: from, upTo: upTo, bytesMax: bytesMax + Self.chunkBytesMax, isAhead: true)
     }
 
     /// Answers one job.
@@ -84,14 +96,14 @@ struct ReaderThread {
     // MARK: Batches
 
     private func batches(
-        _ ranges: [SegmentRange], _ group: GroupID, from: Offset, upTo: Offset, bytesMax: Int
+        _ ranges: [SegmentRange], _ group: GroupID, from: Offset, upTo: Offset, bytesMax: Int, isAhead: Bool = false
     ) throws(StoreError) -> ReadResult {
         var collector = BatchCollector(from: from, upTo: upTo, bytesMax: bytesMax)
         // What a sequential consumer reads next may be there already; then its end tells where to go on.
         var next = from
         var resume: DecodedFrame?
         while !collector.isFull, next < upTo, let frame = core.readCache.frame(group, at: next) {
-            core.metrics.readCacheHits.increment()
+            if !isAhead { core.metrics.readCacheHits.increment() }
             collector.add(frame.payload, base: frame.header.baseOffset, frameEnd: frame.header.endOffset)
             next = frame.header.endOffset
             resume = frame
@@ -171,7 +183,7 @@ struct ReaderThread {
         var low = range.baseOffset
         var high = range.endOffset
         while low < high {
-            let middle = low + (high - low) / 2
+            let middle = low + Int(high - low) / 2
             let floor = try indexed { () throws(IndexError) in
                 try core.index.offsetIndexFloor(of: group, offset: middle)
             }
@@ -216,6 +228,9 @@ struct ReaderThread {
 
     // MARK: Frames
 
+    /// What is read at once: with the gap before and the blocks around it no more than a mebibyte.
+    private static let chunkBytesMax = (1 << 20) - 3 * AlignedBuffer.alignment
+
     /// Passes the frames of a range to `body` until it returns false.
     ///
     /// A frame that fails its checksums is damage: all of the range was durable.
@@ -224,8 +239,8 @@ struct ReaderThread {
         _ body: (FrameHeader, ByteBuffer, _ position: Int) throws(StoreError) -> Bool
     ) throws(StoreError) {
         guard range.start < range.end else { return }
-        let file = try core.files.reading(range.segment)
-        let chunk = min(max(bytesMax, 64 << 10), 1 << 20)
+        let file = range.isLong ? try core.files.unbuffered(range.segment) : try core.files.reading(range.segment)
+        let chunk = min(max(bytesMax, 64 << 10), Self.chunkBytesMax)
         var cursor = FrameCursor(file, from: range.start, upTo: range.end, chunkBytes: chunk)
         defer { core.metrics.readBytes.increment(by: cursor.bytesRead) }
         var last: FrameHeader?

@@ -35,6 +35,8 @@ final class ReadCache: Sendable {
 
     private struct State: Sendable {
         var entries: [Key: Entry] = [:]
+        /// Where frames end that are held.
+        var ends: Set<Key> = []
         var bytes = 0
         var uses: UInt64 = 0
     }
@@ -57,6 +59,12 @@ final class ReadCache: Sendable {
         }
     }
 
+    /// Whether a read at `offset` goes on where another one ended, and its own frame is held by now.
+    func isSequential(_ group: GroupID, at offset: Offset) -> Bool {
+        let key = Key(group: group, offset: offset)
+        return state.withLock { $0.entries[key] != nil && $0.ends.contains(key) }
+    }
+
     /// Keeps `frames`, which must hold records, and drops what was not used for longest.
     func keep(_ frames: [DecodedFrame]) {
         state.withLock { state in
@@ -64,6 +72,8 @@ final class ReadCache: Sendable {
                 let key = Key(group: frame.header.group, offset: frame.header.baseOffset)
                 state.uses += 1
                 let old = state.entries.updateValue(Entry(frame: frame, used: state.uses), forKey: key)
+                if let old { state.ends.remove(Self.end(old.frame)) }
+                state.ends.insert(Self.end(frame))
                 state.bytes += Self.cost(frame) - (old.map { Self.cost($0.frame) } ?? 0)
             }
             if state.bytes > budget { Self.shrink(&state, to: budget - budget / 4) }
@@ -74,20 +84,28 @@ final class ReadCache: Sendable {
     func drop(_ group: GroupID, from index: LogIndex = .zero) {
         state.withLock { state in
             for (key, entry) in state.entries where key.group == group && entry.frame.header.index >= index {
-                state.entries.removeValue(forKey: key)
-                state.bytes -= Self.cost(entry.frame)
+                Self.remove(key, entry, &state)
             }
         }
     }
 
     private static func cost(_ frame: DecodedFrame) -> Int { frame.payload.readableBytes + 256 }
 
+    private static func end(_ frame: DecodedFrame) -> Key {
+        Key(group: frame.header.group, offset: frame.header.endOffset)
+    }
+
+    private static func remove(_ key: Key, _ entry: Entry, _ state: inout State) {
+        state.entries.removeValue(forKey: key)
+        state.ends.remove(end(entry.frame))
+        state.bytes -= cost(entry.frame)
+    }
+
     /// Makes room for many reads at once, so that sorting is rare.
     private static func shrink(_ state: inout State, to target: Int) {
         for (key, entry) in state.entries.sorted(by: { $0.value.used < $1.value.used }) {
             guard state.bytes > max(0, target) else { return }
-            state.entries.removeValue(forKey: key)
-            state.bytes -= cost(entry.frame)
+            remove(key, entry, &state)
         }
     }
 }
