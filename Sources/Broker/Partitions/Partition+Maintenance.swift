@@ -65,8 +65,9 @@ extension Partition {
     package func snapshotProducers(always: Bool = false) {
         guard failure == nil, rebuild == nil else { return }
         let records = highWatermark - producerSnapshotOffset
-        guard records >= (always ? 1 : Self.producerSnapshotRecords)
-            || records > 0 && committedSinceSnapshot >= Self.producerSnapshotBytes
+        guard
+            records >= (always ? 1 : Self.producerSnapshotRecords)
+                || records > 0 && committedSinceSnapshot >= Self.producerSnapshotBytes
         else { return }
         log.saveProducerSnapshot(producers.encodeSnapshot(upTo: highWatermark), at: highWatermark)
         producerSnapshotOffset = highWatermark
