@@ -157,7 +157,7 @@ private final class PosixFile: File {
         let wanted = (lead + count + block - 1) / block * block
         buffer.clear(minimumCapacity: wanted + block)
         // Only the address is looked at.
-        let gap = unsafe buffer.withUnsafeMutableWritableBytes { unsafe -Int(bitPattern: $0.baseAddress) & (block - 1) }
+        let gap = unsafe buffer.withUnsafeMutableWritableBytes { -Int(bitPattern: $0.baseAddress) & (block - 1) }
         buffer.moveWriterIndex(forwardBy: gap)
         buffer.moveReaderIndex(forwardBy: gap)
         let found = try readBytes(wanted, at: position - lead, into: &buffer)
