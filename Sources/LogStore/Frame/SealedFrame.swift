@@ -24,6 +24,8 @@ final class SealedFrame: Sendable {
     let isIndexed: Bool
     /// The largest timestamp of the group up to and including this frame.
     let maxTimestampSoFar: Int64
+    /// The largest timestamp of the segment up to and including this frame.
+    let segmentMaxTimestamp: Int64
     /// Whether it is the first of its term.
     let startsTerm: Bool
     /// The group's facts, when this frame changes them.
@@ -31,7 +33,8 @@ final class SealedFrame: Sendable {
 
     init(
         handle: GroupHandle?, generation: Int, segment: Segment?, position: UInt32, header: FrameHeader,
-        payload: ByteBuffer, isIndexed: Bool, maxTimestampSoFar: Int64, startsTerm: Bool, meta: GroupMeta?
+        payload: ByteBuffer, isIndexed: Bool, maxTimestampSoFar: Int64, segmentMaxTimestamp: Int64 = -1,
+        startsTerm: Bool, meta: GroupMeta?
     ) {
         self.handle = handle
         self.generation = generation
@@ -41,6 +44,7 @@ final class SealedFrame: Sendable {
         self.payload = payload
         self.isIndexed = isIndexed
         self.maxTimestampSoFar = maxTimestampSoFar
+        self.segmentMaxTimestamp = segmentMaxTimestamp
         self.startsTerm = startsTerm
         self.meta = meta
     }
@@ -79,7 +83,10 @@ extension IndexBatch {
         if let meta = frame.meta { putGroupMeta(meta, of: group) }
         guard frame.isIndexed, let segment = frame.segment else { return }
         let place = SegmentPosition(segment: segment.base, position: frame.position)
-        putOffsetIndex(OffsetIndexEntry(offset: header.baseOffset, index: header.index, at: place), of: group)
+        putOffsetIndex(
+            OffsetIndexEntry(
+                offset: header.baseOffset, index: header.index, at: place,
+                segmentMaxTimestamp: frame.segmentMaxTimestamp), of: group)
         guard frame.maxTimestampSoFar >= 0 else { return }
         putTimeIndex(
             TimeIndexEntry(

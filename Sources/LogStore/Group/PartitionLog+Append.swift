@@ -103,7 +103,8 @@ extension PartitionLog {
                 SealedFrame(
                     handle: handle, generation: progress.generation, segment: segments[active].segment,
                     position: UInt32(position), header: header, payload: stored, isIndexed: isIndexed,
-                    maxTimestampSoFar: maxTimestamp, startsTerm: entry.startsTerm, meta: entry.meta)))
+                    maxTimestampSoFar: maxTimestamp, segmentMaxTimestamp: segments[active].maxTimestamp,
+                    startsTerm: entry.startsTerm, meta: entry.meta)))
         onSealed?()
     }
 
@@ -129,7 +130,9 @@ extension PartitionLog {
         segments[active].maxTimestamp = max(segments[active].maxTimestamp, header.maxTimestamp)
         if isIndexed {
             segments[active].sparse.append(
-                SparseEntry(index: header.index, offset: header.baseOffset, position: UInt32(position)))
+                SparseEntry(
+                    index: header.index, offset: header.baseOffset, position: UInt32(position),
+                    maxTimestamp: segments[active].maxTimestamp))
         }
         return isIndexed
     }

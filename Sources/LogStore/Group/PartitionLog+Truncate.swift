@@ -80,23 +80,20 @@ extension PartitionLog {
         segments[number].lastIndex = last.index
         segments[number].lastTerm = last.term
         segments[number].endOffset = last.endOffset
-        if segments[number].sparse.isEmpty { segments[number].sparse = try sparseEntries(of: segments[number]) }
+        if segments[number].sparse.isEmpty { segments[number].sparse = try core.sparseEntries(of: segments[number]) }
         segments[number].sparse.removeAll { $0.index > last.index }
+        segments[number].maxTimestamp = try newestTimestamp(of: segments[number])
     }
 
-    /// The sparse entries of a segment that was sealed, from the index database.
-    private func sparseEntries(of info: SegmentInfo) throws(StoreError) -> [SparseEntry] {
-        var entries: [SparseEntry] = []
-        let base = info.segment.base
-        try indexed { () throws(IndexError) in
-            try core.index.forEachOffsetIndexEntry(of: id, from: info.baseOffset) { entry in
-                guard entry.at.segment == base else { return entry.at.segment < base }
-                entries.append(
-                    SparseEntry(index: entry.index, offset: entry.offset, position: entry.at.position))
-                return true
-            }
+    /// The newest timestamp of what a segment that is cut keeps; from memory, or read while the loop waits.
+    private func newestTimestamp(of info: SegmentInfo) throws(StoreError) -> Int64 {
+        var newest: Int64 = -1
+        var stored = info.end
+        for frame in tail where frame.header.index >= info.segment.base && frame.header.index <= info.lastIndex {
+            newest = max(newest, frame.header.maxTimestamp)
+            stored = min(stored, Int(frame.position))
         }
-        return entries
+        return max(newest, try info.newestTimestamp(before: stored, in: try core.files.reading(info.segment)))
     }
 
     /// Takes up a closed segment again, because the leader's next entry belongs into it.
@@ -107,7 +104,7 @@ extension PartitionLog {
         let number = segments.count - 1
         let info = segments[number]
         segments[number].isSealed = false
-        segments[number].sparse = try sparseEntries(of: info)
+        segments[number].sparse = try core.sparseEntries(of: info)
         let marker = CutMarker(
             from: index, at: SegmentPosition(segment: info.segment.base, position: UInt32(info.end)),
             number: UInt64(progress.generation))

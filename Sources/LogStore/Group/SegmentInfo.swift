@@ -10,6 +10,8 @@ struct SparseEntry: Sendable, Hashable {
     var index: LogIndex
     var offset: Offset
     var position: UInt32
+    /// The newest timestamp of its segment up to and including it; nil when the index does not say.
+    var maxTimestamp: Int64?
 }
 
 /// One segment as its log sees it.
@@ -46,6 +48,27 @@ struct SegmentInfo: Sendable {
         return after == 0 ? 0 : Int(sparse[after - 1].position)
     }
 
+    /// The newest timestamp of the frames before `position`, or of all up to the last of ``sparse`` if that is further.
+    ///
+    /// - Cost: reads what is behind the last sparse entry; everything where no entry says what is before it.
+    func newestTimestamp(
+        before position: Int, in file: @autoclosure () throws(StoreError) -> any File
+    ) throws(StoreError) -> Int64 {
+        let known = sparse.last { $0.maxTimestamp != nil }
+        var newest = known?.maxTimestamp ?? -1
+        let start = Int(known?.position ?? 0)
+        guard start < position else { return newest }
+        var cursor = FrameCursor(try file(), from: start, upTo: position)
+        while true {
+            switch try cursor.peek() {
+            case .frame(let header, _), .damagedPayload(let header):
+                newest = max(newest, header.maxTimestamp)
+                cursor.skip(header)
+            case .noHeader, .end: return newest
+            }
+        }
+    }
+
     /// Whether the frame at `position` gets an entry in the sparse indices: the first of a segment, and each one that
     /// touches a new stretch of ``SparseEntry`` distance.
     ///
@@ -56,6 +79,25 @@ struct SegmentInfo: Sendable {
 
     /// 32 KiB: a search reads at most so much in vain.
     private static let distanceBits = 15
+}
+
+extension StoreCore {
+    /// The sparse entries of a segment, from the index database.
+    func sparseEntries(of info: SegmentInfo) throws(StoreError) -> [SparseEntry] {
+        var entries: [SparseEntry] = []
+        let base = info.segment.base
+        try indexed { () throws(IndexError) in
+            try index.forEachOffsetIndexEntry(of: info.segment.group, from: info.baseOffset) { entry in
+                guard entry.at.segment == base else { return entry.at.segment < base }
+                entries.append(
+                    SparseEntry(
+                        index: entry.index, offset: entry.offset, position: entry.at.position,
+                        maxTimestamp: entry.segmentMaxTimestamp))
+                return true
+            }
+        }
+        return entries
+    }
 }
 
 extension RandomAccessCollection where Index == Int {

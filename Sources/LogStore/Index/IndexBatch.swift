@@ -86,7 +86,8 @@ public struct IndexBatch: ~Copyable {
 
     /// Makes a frame findable by offset.
     public mutating func putOffsetIndex(_ entry: OffsetIndexEntry, of group: GroupID) {
-        let value = FrameReference(index: entry.index, at: entry.at)
+        let value = FrameReference(
+            index: entry.index, at: entry.at, segmentMaxTimestamp: entry.segmentMaxTimestamp)
         put(value, at: KeySpace.key(group, entry.offset).span, in: .offsetIndex)
     }
 

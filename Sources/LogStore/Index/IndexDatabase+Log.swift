@@ -99,7 +99,9 @@ extension IndexDatabase {
     private static func offsetEntry(_ key: RawSpan, _ value: RawSpan) throws(RecordDamage) -> OffsetIndexEntry {
         guard let offset = KeySpace.number(of: key) else { throw .malformedKey }
         let frame = try FrameReference(decoding: value)
-        return OffsetIndexEntry(offset: Offset(Int64(bitPattern: offset)), index: frame.index, at: frame.at)
+        return OffsetIndexEntry(
+            offset: Offset(Int64(bitPattern: offset)), index: frame.index, at: frame.at,
+            segmentMaxTimestamp: frame.segmentMaxTimestamp)
     }
 
     private static func timeEntry(_ key: RawSpan, _ value: RawSpan) throws(RecordDamage) -> TimeIndexEntry {

@@ -15,12 +15,16 @@ public struct OffsetIndexEntry: Hashable, Sendable {
     public var index: LogIndex
     /// Where the frame begins.
     public var at: SegmentPosition
+    /// The largest timestamp of its segment up to and including the frame, -1 when there is none; nil in an entry of
+    /// version 1.
+    public var segmentMaxTimestamp: Int64?
 
     /// An entry.
-    public init(offset: Offset, index: LogIndex, at: SegmentPosition) {
+    public init(offset: Offset, index: LogIndex, at: SegmentPosition, segmentMaxTimestamp: Int64? = nil) {
         self.offset = offset
         self.index = index
         self.at = at
+        self.segmentMaxTimestamp = segmentMaxTimestamp
     }
 }
 
@@ -45,27 +49,35 @@ public struct TimeIndexEntry: Hashable, Sendable {
 }
 
 /// The value of an `offset_index` or `time_index` record.
+///
+/// Version 1 is without the timestamp.
 struct FrameReference: StoredValue, Hashable {
-    static let version: UInt8 = 1
+    static let version: UInt8 = 2
     var index: LogIndex
     var at: SegmentPosition
+    /// The largest timestamp of the segment up to and including the frame; in the `offset_index`.
+    var segmentMaxTimestamp: Int64?
 
-    init(index: LogIndex, at: SegmentPosition) {
+    init(index: LogIndex, at: SegmentPosition, segmentMaxTimestamp: Int64? = nil) {
         self.index = index
         self.at = at
+        self.segmentMaxTimestamp = segmentMaxTimestamp
     }
 
     func encode(into writer: inout RecordWriter) {
-        writer.integer(Self.version)
+        writer.integer(segmentMaxTimestamp == nil ? 1 : Self.version)
         writer.integer(index.rawValue)
         at.encode(into: &writer)
+        if let segmentMaxTimestamp { writer.integer(segmentMaxTimestamp) }
     }
 
     init(decoding bytes: RawSpan) throws(RecordDamage) {
         var reader = RecordReader()
-        try reader.version(of: Self.self, from: bytes)
+        let version = try reader.integer(UInt8.self, from: bytes)
+        guard (1...Self.version).contains(version) else { throw .unknownVersion(version) }
         index = LogIndex(rawValue: try reader.integer(from: bytes))
         at = try SegmentPosition(&reader, from: bytes)
+        segmentMaxTimestamp = version == 1 ? nil : try reader.integer(from: bytes)
         try reader.finish(bytes)
     }
 }

@@ -200,41 +200,16 @@ struct GroupRecovery: ~Copyable {
         group.segments[last].lastIndex = closed.lastIndex
         group.segments[last].lastTerm = closed.lastTerm
         group.segments[last].endOffset = closed.nextOffset
-        group.segments[last].sparse = try sparse(of: group.segments[last])
-        try rescanTimestamps(last)
-    }
-
-    /// The last frames behind the sparse index say what the newest timestamp is.
-    private mutating func rescanTimestamps(_ number: Int) throws(StoreError) {
-        let info = group.segments[number]
-        let file = try core.files.reading(info.segment)
-        var cursor = FrameCursor(file, from: info.floor(index: info.lastIndex), upTo: info.end)
-        var newest = group.maxTimestamp
-        while case .frame(let header, _) = try cursor.peek() {
-            newest = max(newest, header.maxTimestamp)
-            cursor.skip(header)
-        }
-        group.maxTimestamp = newest
-        group.segments[number].maxTimestamp = newest
+        group.segments[last].sparse = try core.sparseEntries(of: group.segments[last])
+        let info = group.segments[last]
+        let newest = try info.newestTimestamp(before: info.end, in: try core.files.reading(info.segment))
+        group.segments[last].maxTimestamp = newest
+        group.maxTimestamp = max(group.maxTimestamp, newest)
     }
 
     private func lastIndexedTimestamp() throws(StoreError) -> Int64 {
         let last = try indexed { () throws(IndexError) in try core.index.timeIndexFloor(of: id, before: .max) }
         return last?.maxTimestampSoFar ?? -1
-    }
-
-    private func sparse(of info: SegmentInfo) throws(StoreError) -> [SparseEntry] {
-        var entries: [SparseEntry] = []
-        try indexed { () throws(IndexError) in
-            try core.index.forEachOffsetIndexEntry(of: id, from: info.baseOffset) { entry in
-                if entry.at.segment == info.segment.base {
-                    entries.append(
-                        SparseEntry(index: entry.index, offset: entry.offset, position: entry.at.position))
-                }
-                return entry.at.segment <= info.segment.base
-            }
-        }
-        return entries
     }
 
     // MARK: The scan
@@ -321,17 +296,21 @@ struct GroupRecovery: ~Copyable {
         // A segment that was taken for sealed is read like any other: the footer stops the scan at its end.
         info.lastIndex = info.segment.base.previous
         info.end = 0
-        let entries = try sparse(of: info)
+        info.maxTimestamp = -1
+        let entries = try core.sparseEntries(of: info)
         guard let entry = entries.last(where: { $0.index <= from }), entry.index > info.segment.base else {
             if group.segments.isEmpty { tip.nextOffset = info.baseOffset }
             return 0
         }
-        info.sparse = entries.filter { $0.index < entry.index }
         info.lastIndex = entry.index.previous
         let term = knownTerms.last { $0.firstIndex <= entry.index }?.term ?? tip.term
         tip = LogTip(nextIndex: entry.index, term: min(term, tip.term), nextOffset: entry.offset, checksum: nil)
-        info.maxTimestamp = group.maxTimestamp
-        return Int(entry.position)
+        let position = Int(entry.position)
+        info.sparse = entries.filter { $0.index <= entry.index }
+        info.maxTimestamp = try info.newestTimestamp(before: position, in: try core.files.reading(info.segment))
+        // The scan finds it again.
+        info.sparse.removeLast()
+        return position
     }
 
     /// Takes a frame that belongs to the log; indexes what is new.
@@ -346,7 +325,9 @@ struct GroupRecovery: ~Copyable {
         let isIndexed = SegmentInfo.isIndexed(position: frame.position, frameBytes: header.frameBytes)
         if isIndexed {
             info.sparse.append(
-                SparseEntry(index: header.index, offset: header.baseOffset, position: UInt32(frame.position)))
+                SparseEntry(
+                    index: header.index, offset: header.baseOffset, position: UInt32(frame.position),
+                    maxTimestamp: info.maxTimestamp))
         }
         let startsTerm = header.term > (knownTerms.last?.term ?? .zero)
         if startsTerm {
@@ -383,7 +364,9 @@ struct GroupRecovery: ~Copyable {
             of: id)
         if startsTerm, let start = knownTerms.last { batch.putTermStart(start, of: id) }
         guard isIndexed, try !isFindable(header) else { return }
-        batch.putOffsetIndex(OffsetIndexEntry(offset: header.baseOffset, index: header.index, at: at), of: id)
+        batch.putOffsetIndex(
+            OffsetIndexEntry(
+                offset: header.baseOffset, index: header.index, at: at, segmentMaxTimestamp: info.maxTimestamp), of: id)
         guard group.maxTimestamp >= 0 else { return }
         batch.putTimeIndex(
             TimeIndexEntry(

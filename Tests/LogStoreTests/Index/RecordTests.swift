@@ -81,6 +81,7 @@ import Testing
 
     @Test func indexRecords() {
         check(FrameReference(index: LogIndex(1), at: Self.position))
+        check(FrameReference(index: LogIndex(1), at: Self.position, segmentMaxTimestamp: 7))
         let snapshot = ProducerSnapshot(offset: Offset(1), index: LogIndex(2), bytes: [1, 2])
         check(ProducerSnapshotValue(snapshot), isOpen: true, minimum: 9)
         let manifest = SnapshotManifest(index: LogIndex(1), term: Term(2), bytes: [3])
@@ -106,6 +107,8 @@ import Testing
         #expect(pointer.encoded == head + position + rest)
         let reference = FrameReference(index: LogIndex(1), at: Self.position)
         #expect(reference.encoded == [1, 0, 0, 0, 0, 0, 0, 0, 1] + position)
+        let timed = FrameReference(index: LogIndex(1), at: Self.position, segmentMaxTimestamp: 7)
+        #expect(timed.encoded == [2, 0, 0, 0, 0, 0, 0, 0, 1] + position + [0, 0, 0, 0, 0, 0, 0, 7])
         let inline = EntryPointer(term: Term(9), kind: 4, content: .inline([8]))
         #expect(inline.encoded == [1, 1, 4, 0, 0, 0, 0, 0, 0, 0, 0, 9, 8])
         #expect(GroupMeta().encoded.count == 38)
