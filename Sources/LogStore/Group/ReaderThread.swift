@@ -27,7 +27,7 @@ struct ReaderThread {
         while true {
             queue.take(into: &jobs)
             if jobs.isEmpty { _ = queue.wait(milliseconds: nil) }
-            guard work(on: jobs) else { return }
+            guard work(on: jobs, of: queue) else { return }
         }
     }
 
@@ -35,12 +35,12 @@ struct ReaderThread {
     func step(_ queue: Mailbox<ReadJob>) -> Bool {
         var jobs: [ReadJob] = []
         queue.take(into: &jobs)
-        _ = work(on: jobs)
+        _ = work(on: jobs, of: queue)
         return !jobs.isEmpty
     }
 
-    /// Returns false when the thread is to end.
-    private func work(on jobs: [ReadJob]) -> Bool {
+    /// Answers `jobs`, then reads ahead as long as nothing waits in `queue`; returns false when the thread is to end.
+    func work(on jobs: [ReadJob], of queue: Mailbox<ReadJob>) -> Bool {
         var deliveries = Deliveries()
         for job in jobs {
             guard let handle = job.handle else {
@@ -51,7 +51,7 @@ struct ReaderThread {
             deliveries.add(.read(ticket: job.ticket, answer(job, handle.id)), for: handle)
         }
         deliveries.send()
-        for job in jobs { readAhead(job) }
+        for job in jobs where queue.isEmpty { readAhead(job) }
         return true
     }
 
