@@ -8,6 +8,9 @@
 //
 // A client's later commands repeat the options of its last join, unless they say otherwise.
 //
+//     joined a b      a group without a delay, in which these have joined one after the other, in version 3 or with the
+//                     options that are given; nothing of it is printed
+//     stable a        the same, and each has an assignment: x, y and so on
 //     set delay=0 max=2                      settings, before the first join
 //     join a v=5 p=range:x,rr:y session=10000 rebalance=30000 instance=i type=consumer id=- gen=1
 //     sync a assign=a:x,b:y gen=1            heartbeat a gen=1            commit a gen=1
@@ -49,6 +52,7 @@ struct GroupScriptRunner {
         let options = names.first.flatMap { joinOptions[$0] }?.merging(given) ?? given
         if words[0] == "join" { joinOptions[names[0]] = options.lasting }
         switch words[0] {
+        case "joined", "stable": begin(Array(names), given, assigned: words[0] == "stable")
         case "set": configure(options)
         case "join": join(names[0], options)
         case "sync": sync(names[0], options)
@@ -74,6 +78,20 @@ struct GroupScriptRunner {
         if let delay = options.int("delay") { settings.initialRebalanceDelayMilliseconds = Int64(delay) }
         if let max = options.int("max") { settings.membersMax = max }
         group = GroupInstance(id: "g", settings: settings, now: now)
+    }
+
+    private mutating func begin(_ clients: [String], _ given: Options, assigned: Bool) {
+        let options = given.text.isEmpty ? "v=3" : given.text
+        _ = run("set delay=0")
+        for (place, client) in clients.enumerated() {
+            _ = run("join \(client) \(options)")
+            for earlier in clients[..<place] { _ = run("join \(earlier)") }
+        }
+        if assigned, let leader = clients.first {
+            for client in clients.dropFirst() { _ = run("sync \(client)") }
+            _ = run("sync \(leader) assign=" + zip(clients, "xyz").map { "\($0):\($1)" }.joined(separator: ","))
+        }
+        output = []
     }
 
     private mutating func join(_ client: String, _ options: Options) {
@@ -292,6 +310,9 @@ struct GroupScriptRunner {
             for key in ["id", "gen", "type"] { lasting.values[key] = nil }
             return lasting
         }
+
+        /// As they are written.
+        var text: String { values.map { "\($0)=\($1)" }.sorted().joined(separator: " ") }
 
         subscript(key: String) -> String? { values[key] }
         func int(_ key: String) -> Int? { values[key].flatMap { Int($0) } }

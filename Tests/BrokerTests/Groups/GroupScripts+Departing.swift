@@ -31,17 +31,7 @@ extension GroupScript {
         GroupScript(
             "a member that leaves rebalances the others",
             """
-            set delay=0
-            join a v=3
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok a.1 gen=1 range leader=a.1 [a.1:a]
-            join b v=3
-              PreparingRebalance gen=1
-            join a
-              CompletingRebalance gen=2
-              join a: ok a.1 gen=2 range leader=a.1 [a.1:a b.1:b]
-              join b: ok b.1 gen=2 range leader=a.1
+            joined a b
             sync a assign=a:x,b:y
               store gen=2 [a.1:x b.1:y]
               Stable gen=2
@@ -61,11 +51,7 @@ extension GroupScript {
         GroupScript(
             "several members leave at once and each gets its own answer",
             """
-            set delay=0
-            join a v=3
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok a.1 gen=1 range leader=a.1 [a.1:a]
+            joined a
             join b v=3
               PreparingRebalance gen=1
             join c v=3
@@ -96,15 +82,7 @@ extension GroupScript {
         GroupScript(
             "a parked member that is removed is answered",
             """
-            set delay=0
-            join a v=3
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok a.1 gen=1 range leader=a.1 [a.1:a]
-            sync a assign=a:x
-              store gen=1 [a.1:x]
-              Stable gen=1
-              sync a: ok [x]
+            stable a
             join b v=3
               PreparingRebalance gen=1
             join a
@@ -121,17 +99,7 @@ extension GroupScript {
         GroupScript(
             "the last one missing leaves and the rebalance ends",
             """
-            set delay=0
-            join a v=3
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok a.1 gen=1 range leader=a.1 [a.1:a]
-            join b v=3
-              PreparingRebalance gen=1
-            join a
-              CompletingRebalance gen=2
-              join a: ok a.1 gen=2 range leader=a.1 [a.1:a b.1:b]
-              join b: ok b.1 gen=2 range leader=a.1
+            joined a b
             sync a assign=a:x,b:y
               store gen=2 [a.1:x b.1:y]
               Stable gen=2
@@ -149,15 +117,7 @@ extension GroupScript {
         GroupScript(
             "a lost connection before the id was told removes the member",
             """
-            set delay=0
-            join a v=3
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok a.1 gen=1 range leader=a.1 [a.1:a]
-            sync a assign=a:x
-              store gen=1 [a.1:x]
-              Stable gen=1
-              sync a: ok [x]
+            stable a
             join b v=3
               PreparingRebalance gen=1
             join a
@@ -184,15 +144,7 @@ extension GroupScript {
         GroupScript(
             "a lost connection of a member that knows its id starts its session",
             """
-            set delay=0
-            join a v=3
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok a.1 gen=1 range leader=a.1 [a.1:a]
-            sync a assign=a:x
-              store gen=1 [a.1:x]
-              Stable gen=1
-              sync a: ok [x]
+            stable a
             join b
               join b: memberIDRequired b.1
             join b
@@ -208,17 +160,7 @@ extension GroupScript {
         GroupScript(
             "a lost sync connection leaves the member its session",
             """
-            set delay=0
-            join a v=3
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok a.1 gen=1 range leader=a.1 [a.1:a]
-            join b v=3
-              PreparingRebalance gen=1
-            join a
-              CompletingRebalance gen=2
-              join a: ok a.1 gen=2 range leader=a.1 [a.1:a b.1:b]
-              join b: ok b.1 gen=2 range leader=a.1
+            joined a b
             sync b
             gone sync b
             sync a assign=a:x,b:y
@@ -231,17 +173,7 @@ extension GroupScript {
         GroupScript(
             "another broker carries on with what was stored",
             """
-            set delay=0
-            join a v=3
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok a.1 gen=1 range leader=a.1 [a.1:a]
-            join b v=3
-              PreparingRebalance gen=1
-            join a
-              CompletingRebalance gen=2
-              join a: ok a.1 gen=2 range leader=a.1 [a.1:a b.1:b]
-              join b: ok b.1 gen=2 range leader=a.1
+            joined a b
             sync a assign=a:x,b:y
               store gen=2 [a.1:x b.1:y]
               Stable gen=2
@@ -291,15 +223,7 @@ extension GroupScript {
         GroupScript(
             "a failover in a rebalance falls back to the last stored generation",
             """
-            set delay=0
-            join a v=3
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok a.1 gen=1 range leader=a.1 [a.1:a]
-            sync a assign=a:x
-              store gen=1 [a.1:x]
-              Stable gen=1
-              sync a: ok [x]
+            stable a
             join b v=3
               PreparingRebalance gen=1
             join a
@@ -324,15 +248,7 @@ extension GroupScript {
         GroupScript(
             "members that are not heard from after a failover expire",
             """
-            set delay=0
-            join a v=3
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok a.1 gen=1 range leader=a.1 [a.1:a]
-            sync a assign=a:x
-              store gen=1 [a.1:x]
-              Stable gen=1
-              sync a: ok [x]
+            stable a
             restart
               Stable gen=1
             wait 10000
@@ -344,17 +260,7 @@ extension GroupScript {
         GroupScript(
             "losing leadership releases every parked request",
             """
-            set delay=0
-            join a v=3
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok a.1 gen=1 range leader=a.1 [a.1:a]
-            join b v=3
-              PreparingRebalance gen=1
-            join a
-              CompletingRebalance gen=2
-              join a: ok a.1 gen=2 range leader=a.1 [a.1:a b.1:b]
-              join b: ok b.1 gen=2 range leader=a.1
+            joined a b
             sync b
             resign
               sync b: notCoordinator
@@ -362,15 +268,7 @@ extension GroupScript {
         GroupScript(
             "a join parked at the time of losing leadership is released",
             """
-            set delay=0
-            join a v=3
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok a.1 gen=1 range leader=a.1 [a.1:a]
-            sync a assign=a:x
-              store gen=1 [a.1:x]
-              Stable gen=1
-              sync a: ok [x]
+            stable a
             join b v=3
               PreparingRebalance gen=1
             resign

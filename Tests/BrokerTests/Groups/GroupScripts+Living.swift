@@ -65,15 +65,7 @@ extension GroupScript {
         GroupScript(
             "heartbeats keep a member alive",
             """
-            set delay=0
-            join a v=3
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok a.1 gen=1 range leader=a.1 [a.1:a]
-            sync a assign=a:x
-              store gen=1 [a.1:x]
-              Stable gen=1
-              sync a: ok [x]
+            stable a
             wait 9000
             heartbeat a
               ok
@@ -89,15 +81,7 @@ extension GroupScript {
         GroupScript(
             "commits keep a member alive",
             """
-            set delay=0
-            join a v=3
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok a.1 gen=1 range leader=a.1 [a.1:a]
-            sync a assign=a:x
-              store gen=1 [a.1:x]
-              Stable gen=1
-              sync a: ok [x]
+            stable a
             wait 9000
             commit a
               ok
@@ -226,11 +210,7 @@ extension GroupScript {
         GroupScript(
             "who may commit",
             """
-            set delay=0
-            join a v=3
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok a.1 gen=1 range leader=a.1 [a.1:a]
+            joined a
             commit a
               rebalanceInProgress
             sync a assign=a:x

@@ -57,17 +57,7 @@ extension GroupScript {
         GroupScript(
             "an unchanged follower rejoins a stable group without a rebalance",
             """
-            set delay=0
-            join a v=3
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok a.1 gen=1 range leader=a.1 [a.1:a]
-            join b v=3
-              PreparingRebalance gen=1
-            join a
-              CompletingRebalance gen=2
-              join a: ok a.1 gen=2 range leader=a.1 [a.1:a b.1:b]
-              join b: ok b.1 gen=2 range leader=a.1
+            joined a b
             sync a assign=a:x,b:y
               store gen=2 [a.1:x b.1:y]
               Stable gen=2
@@ -84,17 +74,7 @@ extension GroupScript {
         GroupScript(
             "a follower with new metadata rebalances",
             """
-            set delay=0
-            join a v=3
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok a.1 gen=1 range leader=a.1 [a.1:a]
-            join b v=3
-              PreparingRebalance gen=1
-            join a
-              CompletingRebalance gen=2
-              join a: ok a.1 gen=2 range leader=a.1 [a.1:a b.1:b]
-              join b: ok b.1 gen=2 range leader=a.1
+            joined a b
             sync a assign=a:x,b:y
               store gen=2 [a.1:x b.1:y]
               Stable gen=2
@@ -113,15 +93,7 @@ extension GroupScript {
         GroupScript(
             "the leader rejoining a stable group rebalances",
             """
-            set delay=0
-            join a v=3
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok a.1 gen=1 range leader=a.1 [a.1:a]
-            sync a assign=a:x
-              store gen=1 [a.1:x]
-              Stable gen=1
-              sync a: ok [x]
+            stable a
             join a
               PreparingRebalance gen=1
               CompletingRebalance gen=2
@@ -211,15 +183,7 @@ extension GroupScript {
         GroupScript(
             "a reserved id holds up a rebalance until it is used",
             """
-            set delay=0
-            join a v=3
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok a.1 gen=1 range leader=a.1 [a.1:a]
-            sync a assign=a:x
-              store gen=1 [a.1:x]
-              Stable gen=1
-              sync a: ok [x]
+            stable a
             join b
               join b: memberIDRequired b.1
             join a
@@ -232,15 +196,7 @@ extension GroupScript {
         GroupScript(
             "a reserved id that lapses lets the rebalance go on",
             """
-            set delay=0
-            join a v=3
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok a.1 gen=1 range leader=a.1 [a.1:a]
-            sync a assign=a:x
-              store gen=1 [a.1:x]
-              Stable gen=1
-              sync a: ok [x]
+            stable a
             join b session=6000
               join b: memberIDRequired b.1
             join a
@@ -252,15 +208,7 @@ extension GroupScript {
         GroupScript(
             "a reserved id that leaves lets the rebalance go on",
             """
-            set delay=0
-            join a v=3
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok a.1 gen=1 range leader=a.1 [a.1:a]
-            sync a assign=a:x
-              store gen=1 [a.1:x]
-              Stable gen=1
-              sync a: ok [x]
+            stable a
             join b
               join b: memberIDRequired b.1
             join a
@@ -273,15 +221,7 @@ extension GroupScript {
         GroupScript(
             "a second join of the same member replaces the parked one",
             """
-            set delay=0
-            join a v=3
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok a.1 gen=1 range leader=a.1 [a.1:a]
-            sync a assign=a:x
-              store gen=1 [a.1:x]
-              Stable gen=1
-              sync a: ok [x]
+            stable a
             join b v=3
               PreparingRebalance gen=1
             join b id=b-00000000-0000-4000-8000-000000000002

@@ -17,11 +17,7 @@ extension GroupScript {
         GroupScript(
             "a restart within the session moves nothing",
             """
-            set delay=0
-            join a instance=i
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok i.1 gen=1 range leader=i.1 [i.1:a]
+            joined a instance=i
             join b v=3
               PreparingRebalance gen=1
             join a instance=i
@@ -67,15 +63,7 @@ extension GroupScript {
         GroupScript(
             "a restarted leader below version 9 is told the old leader id",
             """
-            set delay=0
-            join a instance=i
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok i.1 gen=1 range leader=i.1 [i.1:a]
-            sync a instance=i assign=a:x
-              store gen=1 [i.1:x]
-              Stable gen=1
-              sync a: ok [x]
+            stable a instance=i
             join a id=- instance=i
               removed i.1: replaced
               store gen=1 [i.2:x]
@@ -90,15 +78,7 @@ extension GroupScript {
         GroupScript(
             "a restarted leader of version 9 skips the assignment",
             """
-            set delay=0
-            join a instance=i
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok i.1 gen=1 range leader=i.1 [i.1:a]
-            sync a instance=i assign=a:x
-              store gen=1 [i.1:x]
-              Stable gen=1
-              sync a: ok [x]
+            stable a instance=i
             join a id=- instance=i v=9
               removed i.1: replaced
               store gen=1 [i.2:x]
@@ -109,15 +89,7 @@ extension GroupScript {
         GroupScript(
             "the new id is stored before it is told",
             """
-            set delay=0
-            join a instance=i
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok i.1 gen=1 range leader=i.1 [i.1:a]
-            sync a instance=i assign=a:x
-              store gen=1 [i.1:x]
-              Stable gen=1
-              sync a: ok [x]
+            stable a instance=i
             hold
             join a id=- instance=i
               removed i.1: replaced
@@ -128,15 +100,7 @@ extension GroupScript {
         GroupScript(
             "a replacement that cannot be stored is refused",
             """
-            set delay=0
-            join a instance=i
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok i.1 gen=1 range leader=i.1 [i.1:a]
-            sync a instance=i assign=a:x
-              store gen=1 [i.1:x]
-              Stable gen=1
-              sync a: ok [x]
+            stable a instance=i
             hold
             join a id=- instance=i
               removed i.1: replaced
@@ -147,15 +111,7 @@ extension GroupScript {
         GroupScript(
             "of two replacements at once the later wins",
             """
-            set delay=0
-            join a instance=i
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok i.1 gen=1 range leader=i.1 [i.1:a]
-            sync a instance=i assign=a:x
-              store gen=1 [i.1:x]
-              Stable gen=1
-              sync a: ok [x]
+            stable a instance=i
             hold
             join b id=- instance=i
               removed i.1: replaced
@@ -172,15 +128,7 @@ extension GroupScript {
         GroupScript(
             "the replaced process is fenced",
             """
-            set delay=0
-            join a instance=i
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok i.1 gen=1 range leader=i.1 [i.1:a]
-            sync a instance=i assign=a:x
-              store gen=1 [i.1:x]
-              Stable gen=1
-              sync a: ok [x]
+            stable a instance=i
             join b id=- instance=i
               removed i.1: replaced
               store gen=1 [i.2:x]
@@ -199,11 +147,7 @@ extension GroupScript {
         GroupScript(
             "an unknown instance is refused",
             """
-            set delay=0
-            join a instance=i
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok i.1 gen=1 range leader=i.1 [i.1:a]
+            joined a instance=i
             heartbeat a instance=j
               unknownMemberID
             join a instance=j
@@ -232,11 +176,7 @@ extension GroupScript {
         GroupScript(
             "a replacement in the sync phase rebalances",
             """
-            set delay=0
-            join a instance=i
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok i.1 gen=1 range leader=i.1 [i.1:a]
+            joined a instance=i
             join b v=3
               PreparingRebalance gen=1
             join a instance=i
@@ -256,15 +196,7 @@ extension GroupScript {
         GroupScript(
             "a replacement in the join phase takes the place of the parked join",
             """
-            set delay=0
-            join a v=3
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok a.1 gen=1 range leader=a.1 [a.1:a]
-            sync a assign=a:x
-              store gen=1 [a.1:x]
-              Stable gen=1
-              sync a: ok [x]
+            stable a
             join b instance=i
               PreparingRebalance gen=1
             join c id=- instance=i
@@ -344,15 +276,7 @@ extension GroupScript {
         GroupScript(
             "a static member may leave by its instance id",
             """
-            set delay=0
-            join a instance=i
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok i.1 gen=1 range leader=i.1 [i.1:a]
-            sync a instance=i assign=a:x
-              store gen=1 [i.1:x]
-              Stable gen=1
-              sync a: ok [x]
+            stable a instance=i
             leave instance=i
               ok
               removed i.1: left
@@ -363,15 +287,7 @@ extension GroupScript {
         GroupScript(
             "static members come back after a failover",
             """
-            set delay=0
-            join a instance=i
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok i.1 gen=1 range leader=i.1 [i.1:a]
-            sync a instance=i assign=a:x
-              store gen=1 [i.1:x]
-              Stable gen=1
-              sync a: ok [x]
+            stable a instance=i
             restart
               Stable gen=1
             join a id=- instance=i
@@ -401,15 +317,7 @@ extension GroupScript {
         GroupScript(
             "a lost connection of a static member does not remove it",
             """
-            set delay=0
-            join a v=3
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok a.1 gen=1 range leader=a.1 [a.1:a]
-            sync a assign=a:x
-              store gen=1 [a.1:x]
-              Stable gen=1
-              sync a: ok [x]
+            stable a
             join b instance=i
               PreparingRebalance gen=1
             gone join b

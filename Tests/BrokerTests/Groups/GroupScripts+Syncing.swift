@@ -136,26 +136,14 @@ extension GroupScript {
         GroupScript(
             "sync after stable answers at once",
             """
-            set delay=0
-            join a v=3
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok a.1 gen=1 range leader=a.1 [a.1:a]
-            sync a assign=a:x
-              store gen=1 [a.1:x]
-              Stable gen=1
-              sync a: ok [x]
+            stable a
             sync a
               sync a: ok [x]
             """),
         GroupScript(
             "sync errors",
             """
-            set delay=0
-            join a v=3
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok a.1 gen=1 range leader=a.1 [a.1:a]
+            joined a
             sync nobody id=x gen=1
               sync nobody: unknownMemberID
             sync a gen=0
@@ -178,17 +166,7 @@ extension GroupScript {
         GroupScript(
             "unchanged members rejoin in the sync phase with the same result",
             """
-            set delay=0
-            join a v=3
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok a.1 gen=1 range leader=a.1 [a.1:a]
-            join b v=3
-              PreparingRebalance gen=1
-            join a
-              CompletingRebalance gen=2
-              join a: ok a.1 gen=2 range leader=a.1 [a.1:a b.1:b]
-              join b: ok b.1 gen=2 range leader=a.1
+            joined a b
             join a
               join a: ok a.1 gen=2 range leader=a.1 [a.1:a b.1:b]
             join b
@@ -203,17 +181,7 @@ extension GroupScript {
         GroupScript(
             "changed metadata in the sync phase rebalances and releases parked syncs",
             """
-            set delay=0
-            join a v=3
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok a.1 gen=1 range leader=a.1 [a.1:a]
-            join b v=3
-              PreparingRebalance gen=1
-            join a
-              CompletingRebalance gen=2
-              join a: ok a.1 gen=2 range leader=a.1 [a.1:a b.1:b]
-              join b: ok b.1 gen=2 range leader=a.1
+            joined a b
             sync b
             join a p=range:other
               sync b: rebalanceInProgress
@@ -226,15 +194,7 @@ extension GroupScript {
         GroupScript(
             "a new member in the sync phase rebalances",
             """
-            set delay=0
-            join a v=3
-              PreparingRebalance gen=0
-              CompletingRebalance gen=1
-              join a: ok a.1 gen=1 range leader=a.1 [a.1:a]
-            sync a assign=a:x
-              store gen=1 [a.1:x]
-              Stable gen=1
-              sync a: ok [x]
+            stable a
             join b v=3
               PreparingRebalance gen=1
             join a
