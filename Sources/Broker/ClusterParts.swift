@@ -39,15 +39,10 @@ package struct ClusterParts: Sendable {
         self.know = know
     }
 
-    /// Founders that vote on the controller and on the coordinator; the others only learn.
-    package static let votersMax = 5
-
-    /// The first members of the broker's own groups, the same on every founder; none on a broker that is taken in later.
+    /// The first members of the broker's own groups.
     package var configuration: Raft.Configuration {
-        let ordered = founders.sorted()
-        guard !ordered.isEmpty else { return .empty }
-        return Raft.Configuration(
-            voters: Array(ordered.prefix(Self.votersMax)), learners: Array(ordered.dropFirst(Self.votersMax)))
+        let first = QuorumPlan.first(of: founders)
+        return Raft.Configuration(voters: first.voters, learners: first.learners)
     }
 }
 

@@ -46,13 +46,7 @@ extension KafkaClient {
         return try await retrying { client throws(ClientError) in
             let response = try await client.callController(request)
             try Self.check(response.errorCode, response.errorMessage, "reassign partitions", "the cluster")
-            return response.topics.flatMap { topic in
-                topic.partitions.map {
-                    PartitionOutcome(
-                        partition: TopicPartition(topic: topic.name, partition: PartitionIndex(rawValue: $0.index)),
-                        errorCode: $0.errorCode, message: $0.errorMessage)
-                }
-            }
+            return Self.outcomes(response.topics)
         }
     }
 
@@ -90,12 +84,16 @@ extension KafkaClient {
         return try await retrying { client throws(ClientError) in
             let response = try await client.callController(request)
             try Self.check(response.errorCode, nil, "elect leaders", "the cluster")
-            return response.topics.flatMap { topic in
-                topic.partitions.map {
-                    PartitionOutcome(
-                        partition: TopicPartition(topic: topic.name, partition: PartitionIndex(rawValue: $0.index)),
-                        errorCode: $0.errorCode, message: $0.errorMessage)
-                }
+            return Self.outcomes(response.topics)
+        }
+    }
+
+    private static func outcomes(_ topics: [TopicPartitions<PartitionExplainedError>]) -> [PartitionOutcome] {
+        topics.flatMap { topic in
+            topic.partitions.map {
+                PartitionOutcome(
+                    partition: TopicPartition(topic: topic.name, partition: PartitionIndex(rawValue: $0.index)),
+                    errorCode: $0.errorCode, message: $0.errorMessage)
             }
         }
     }

@@ -53,28 +53,6 @@ public enum ConfigSource: Int8, Sendable, CaseIterable {
     case group = 8
 }
 
-/// The type of a configuration value.
-public enum ConfigType: Int8, Sendable, CaseIterable {
-    /// `true` or `false`.
-    case boolean = 1
-    /// Any text.
-    case string = 2
-    /// A 32-bit number.
-    case int = 3
-    /// A 16-bit number.
-    case short = 4
-    /// A 64-bit number.
-    case long = 5
-    /// A number with a fraction.
-    case double = 6
-    /// Texts separated by commas.
-    case list = 7
-    /// The name of a class.
-    case `class` = 8
-    /// A secret, never sent.
-    case password = 9
-}
-
 /// What IncrementalAlterConfigs does to one key.
 public enum ConfigOperation: Int8, Sendable, CaseIterable {
     /// Replaces the value.

@@ -59,9 +59,6 @@ struct FrameDecoder: Sendable {
     /// The bytes that the begun request lacks.
     private var rest: Int? { partial == nil ? announced : missing }
 
-    /// Bytes held for a request that is not complete.
-    var partialBytes: Int { partial?.readableBytes ?? 0 }
-
     /// The next request in what was kept and `chunk`, without its size; nil when `chunk` is used up.
     mutating func next(from chunk: inout ByteBuffer) throws(FrameError) -> ByteBuffer? {
         if partial != nil { return continuePartial(from: &chunk) }

@@ -6,7 +6,6 @@
 public import KafkaProtocol
 public import Model
 public import NIOCore
-import Synchronization
 
 /// The listener a client came through; Metadata and FindCoordinator answer with its address.
 public struct ListenerAddress: Hashable, Sendable {
@@ -25,20 +24,6 @@ public struct ListenerAddress: Hashable, Sendable {
     }
 }
 
-/// The name and version a client's library gives itself in ApiVersions.
-public struct ClientSoftware: Hashable, Sendable {
-    /// As in `librdkafka`.
-    public let name: String
-    /// As in `2.3.0`.
-    public let version: String
-
-    /// Makes a value from what the client sent.
-    public init(name: String, version: String) {
-        self.name = name
-        self.version = version
-    }
-}
-
 /// What all requests of one connection share; one object per connection.
 public final class RequestContext: Sendable {
     /// Unique while the process runs.
@@ -49,7 +34,6 @@ public final class RequestContext: Sendable {
     public let peerAddress: String
     /// The loop the connection lives on, where the handler is called and replies cost least.
     public let eventLoop: any EventLoop
-    private let software = Mutex<ClientSoftware?>(nil)
 
     /// Makes a context; the server does, and tests of handlers.
     public init(connectionID: UInt64, listener: ListenerAddress, peerAddress: String, eventLoop: any EventLoop) {
@@ -57,12 +41,6 @@ public final class RequestContext: Sendable {
         self.listener = listener
         self.peerAddress = peerAddress
         self.eventLoop = eventLoop
-    }
-
-    /// What the client said about itself; set by whoever handles ApiVersions.
-    public var clientSoftware: ClientSoftware? {
-        get { software.withLock { $0 } }
-        set { software.withLock { $0 = newValue } }
     }
 }
 

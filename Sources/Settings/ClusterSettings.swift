@@ -38,12 +38,6 @@ extension BrokerSettings {
         public var recoveryRate: ByteCount?
         /// Key `cluster.placement`.
         public var placement: PlacementPolicy
-
-        /// The brokers that vote in the controller's and the coordinator's group when the cluster is formed.
-        public var firstVoters: [NodeID] { peers.prefix(Self.firstVotersMax).map(\.id) }
-
-        /// How many of ``peers`` vote; the others learn.
-        public static let firstVotersMax = 5
     }
 
     /// The keys `cluster.discovery…`.

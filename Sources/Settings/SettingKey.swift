@@ -42,10 +42,6 @@ public struct SettingDefinition: Sendable {
     public var section: String { String(name.prefix { $0 != "." }) }
     /// The part after the dot.
     public var key: String { String(name.drop { $0 != "." }.dropFirst()) }
-    /// The environment variable that sets it.
-    public var environmentName: String {
-        "GOULETTE_" + section.uppercased() + "__" + key.uppercased()
-    }
 }
 
 /// A key with the Swift type of its value.

@@ -49,19 +49,8 @@ final class LogLevels: Sendable {
     }
 
     func set(_ level: Logger.Level, for name: String) {
-        change { $0[name] = level }
-    }
-
-    /// Removes the level of `name`; the default level stays.
-    func reset(_ name: String) {
-        change { if !name.isEmpty { $0[name] = nil } }
-    }
-
-    var configured: [String: Logger.Level] { state.withLock { $0.configured } }
-
-    private func change(_ body: (inout [String: Logger.Level]) -> Void) {
         state.withLock { state in
-            body(&state.configured)
+            state.configured[name] = level
             for (name, cell) in state.cells { cell.level = state.level(of: name) }
         }
     }

@@ -23,7 +23,7 @@ enum LogLineStyle: Equatable, Sendable {
     }
 
     private static func json(_ line: LogLine, at time: WallTime, node: String?) -> String {
-        var text = "{\"ts\":\"" + Timestamp.text(time) + "\",\"level\":\"" + line.level.rawValue + "\",\"logger\":"
+        var text = "{\"ts\":\"" + time.rfc3339 + "\",\"level\":\"" + line.level.rawValue + "\",\"logger\":"
         JSONText.append(line.logger, to: &text)
         text += ",\"msg\":"
         JSONText.append(line.message, to: &text)
@@ -43,7 +43,7 @@ enum LogLineStyle: Equatable, Sendable {
     private static func text(_ line: LogLine, at time: WallTime, coloured: Bool) -> String {
         let name = line.level.rawValue.uppercased()
         let level = name + String(repeating: " ", count: max(0, 8 - name.count))
-        var text = Timestamp.text(time) + " "
+        var text = time.rfc3339 + " "
         text += coloured ? colour(line.level) + level + "\u{1B}[0m" : level
         text += " " + line.logger + "  " + plain(line.message)
         for (name, value) in line.fields { text += " " + name + "=" + plain(value) }

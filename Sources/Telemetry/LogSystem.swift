@@ -69,14 +69,8 @@ public final class LogSystem: Sendable {
     /// Sets the level of `name` and of all loggers below it that have no level of their own; an empty name means all.
     public func setLevel(_ level: Logger.Level, for name: String = "") { levels.set(level, for: name) }
 
-    /// Takes back what ``setLevel(_:for:)`` set for `name`.
-    public func resetLevel(for name: String) { levels.reset(name) }
-
     /// The level that a logger named `name` has now.
     public func level(of name: String) -> Logger.Level { levels.cell(for: name).level }
-
-    /// The levels that were set, by name; the empty name is the default.
-    public var configuredLevels: [String: Logger.Level] { levels.configured }
 
     /// Registers how many lines were written by level, and how many were suppressed.
     public func register(in registry: MetricRegistry) {

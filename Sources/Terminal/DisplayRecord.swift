@@ -50,7 +50,7 @@ public struct DisplayRecord: Sendable {
         var members: [(String, JSONValue)] = [
             ("topic", .string(topic)), ("partition", .integer(partition.rawValue)),
             ("offset", .integer(offset.rawValue)),
-            ("timestamp", .string(CivilTime(timestamp).rfc3339)),
+            ("timestamp", .string(timestamp.rfc3339)),
             ("timestampMilliseconds", .integer(timestamp.milliseconds)),
         ]
         Self.append("key", "keyEncoding", key, to: &members)

@@ -88,6 +88,6 @@ public struct OffsetSpec: Equatable, Sendable {
             guard text.utf8.count <= 10 else { return WallTime(milliseconds: number) }
             return WallTime(milliseconds: number * 1000)
         }
-        return CivilTime(parsing: String(text)).map { WallTime(milliseconds: $0.milliseconds) }
+        return WallTime(rfc3339: String(text))
     }
 }

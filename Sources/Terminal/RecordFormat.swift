@@ -90,7 +90,7 @@ public struct RecordFormat: Sendable {
         switch style {
         case .decimal: output += String(number).utf8
         case .hex: output += String(UInt64(bitPattern: number), radix: 16).utf8
-        case .rfc3339: output += CivilTime(WallTime(milliseconds: number)).rfc3339.utf8
+        case .rfc3339: output += WallTime(milliseconds: number).rfc3339.utf8
         case .binary(let byteCount, let bigEndian):
             for place in 0..<byteCount {
                 let shift = UInt64(8 * (bigEndian ? byteCount - 1 - place : place))

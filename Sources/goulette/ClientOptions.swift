@@ -82,16 +82,23 @@ struct ConnectionOptions: ParsableArguments {
 enum OutputFormat: String, ExpressibleByArgument {
     case text
     case json
+    case yaml
 }
 
 /// How to print.
 struct OutputOptions: ParsableArguments {
-    @Option(name: .shortAndLong, help: "How to print: text or json.")
+    @Option(name: .shortAndLong, help: "How to print: text, json or yaml.")
     var output = OutputFormat.text
 
-    /// Prints `text` or `json`, whichever was asked for.
+    /// Prints `text`, or the document that says the same, in the form that was asked for.
     func print(text: @autoclosure () -> String, json: @autoclosure () -> JSONValue) throws {
-        try FileOutput.standardOutput.write(output == .json ? json().indented + "\n" : text())
+        let form =
+            switch output {
+            case .text: text()
+            case .json: json().indented + "\n"
+            case .yaml: json().yaml
+            }
+        try FileOutput.standardOutput.write(form)
     }
 }
 

@@ -65,10 +65,9 @@ struct TopicDescribeCommand: AsyncParsableCommand {
         facts.add("topic", TableCell(topic.name))
         facts.add("partitions", .number(topic.partitions.count))
         facts.add("replicas", .number(topic.partitions.map(\.replicas.count).max() ?? 0))
-        var table = Table([
-            .init("partition", .right), .init("leader", .right), .init("epoch", .right), .init("replicas"),
-            .init("in-sync"), .init("start", .right), .init("end", .right), .init("records", .right),
-        ])
+        var table = Table(
+            [.init("partition", .right)] + ClusterMetadata.Partition.columns
+                + [.init("start", .right), .init("end", .right), .init("records", .right)])
         for partition in topic.partitions { table.add(row(partition, description)) }
         var text = facts.text(palette: connection.palette) + "\n" + table.text(palette: connection.palette)
         if !description.settings.isEmpty {
@@ -88,15 +87,11 @@ struct TopicDescribeCommand: AsyncParsableCommand {
     private func row(_ partition: ClusterMetadata.Partition, _ description: Description) -> [TableCell] {
         let key = TopicPartition(topic: description.topic.name, partition: partition.index)
         let (start, end) = (description.starts[key] ?? nil, description.ends[key] ?? nil)
-        let isLagging = partition.inSync.count < partition.replicas.count
-        return [
-            .number(partition.index.rawValue),
-            partition.leader.map { .number($0.rawValue) } ?? TableCell("none", state: .failed),
-            .number(partition.leaderEpoch), .list(partition.replicas.map(\.rawValue)),
-            TableCell(TableCell.list(partition.inSync.map(\.rawValue)).text, state: isLagging ? .degraded : nil),
-            start.map { .number($0.rawValue) } ?? "-", end.map { .number($0.rawValue) } ?? "-",
-            start.flatMap { start in end.map { .number($0 - start) } } ?? "-",
-        ]
+        var cells = [TableCell.number(partition.index.rawValue)] + partition.cells
+        cells.append(start.map { .number($0.rawValue) } ?? "-")
+        cells.append(end.map { .number($0.rawValue) } ?? "-")
+        cells.append(start.flatMap { start in end.map { .number($0 - start) } } ?? "-")
+        return cells
     }
 
     private func json(_ description: Description) -> JSONValue {
@@ -106,14 +101,10 @@ struct TopicDescribeCommand: AsyncParsableCommand {
             func offset(_ offsets: [TopicPartition: Offset?]) -> JSONValue {
                 (offsets[key] ?? nil).map { .integer($0.rawValue) } ?? .null
             }
-            return .object([
-                ("partition", .integer(partition.index.rawValue)),
-                ("leader", partition.leader.map { .integer($0.rawValue) } ?? .null),
-                ("leaderEpoch", .integer(partition.leaderEpoch)),
-                ("replicas", .array(partition.replicas.map { .integer($0.rawValue) })),
-                ("inSync", .array(partition.inSync.map { .integer($0.rawValue) })),
-                ("startOffset", offset(description.starts)), ("endOffset", offset(description.ends)),
-            ])
+            return .object(
+                partition.members + [
+                    ("startOffset", offset(description.starts)), ("endOffset", offset(description.ends)),
+                ])
         }
         let settings = description.settings.map { entry -> JSONValue in
             .object([

@@ -208,3 +208,29 @@ def test_the_configuration_is_read_again(tmp_path, new_broker):
     line = reload_and_read_log("nothing was changed")
     assert "20.yaml:4" in line and "log.level" in line
     assert retention("old") == "2000000"
+
+
+def test_what_would_be_read_is_explained(tmp_path):
+    config = tmp_path / "goulette.yaml"
+    config.write_text("node:\n  rack: a\n")
+    (tmp_path / "rack").write_text("b\n")
+    answer = subprocess.run(
+        [GOULETTE, "config", "explain", "node.rack", "--config", config, "-o", "json"], capture_output=True, text=True,
+        timeout=20, env={**os.environ, "GOULETTE_NODE__RACK_FILE": str(tmp_path / "rack")})
+    assert answer.returncode == 0, answer.stderr
+    (key,) = json.loads(answer.stdout)
+    assert key["value"] == "b" and [layer["value"] for layer in key["layers"]] == ["", "a", "b"]
+    assert key["layers"][1]["from"].endswith("goulette.yaml:2")
+    sample = subprocess.run([GOULETTE, "config", "sample"], capture_output=True, text=True, timeout=20)
+    assert sample.returncode == 0 and "#directory:" in sample.stdout
+
+
+def test_what_lies_on_disk(broker):
+    fill(broker, "stored")
+    (replica,) = json.loads(broker.cli("log", "dirs", "stored", "-o", "json").stdout)
+    assert replica["partition"] == 0 and replica["bytes"] > 100_000 and replica["directory"] == str(broker.data)
+    assert "stored/0" in broker.cli("log", "dirs").stdout
+    assert broker.cli("log", "dirs", "stored", "-o", "yaml").stdout.startswith("- topic: stored\n  partition: 0\n")
+    quorum = json.loads(broker.cli("cluster", "quorum", "-o", "json").stdout)
+    assert quorum["leader"] == 1 and [member["broker"] for member in quorum["members"]] == [1]
+    assert quorum["committed"] >= 1

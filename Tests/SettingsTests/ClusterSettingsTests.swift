@@ -36,7 +36,7 @@ import Testing
         #expect(cluster.peerAdvertised == cluster.peerListen)
         #expect(!cluster.joins)
         #expect(cluster.discovery.kind == .static)
-        #expect(cluster.firstVoters == [1, 2, 3].map { NodeID(rawValue: $0) })
+        #expect(cluster.peers.map(\.id.rawValue) == [1, 2, 3])
         #expect(cluster.tls == nil)
         #expect(cluster.electionTimeout == .seconds(1))
         #expect(cluster.replicaReplacementGrace == .seconds(1800))
@@ -49,11 +49,6 @@ import Testing
             files: [], environment: ["GOULETTE_CLUSTER__PEERS": "1@a:1, 2@[::1]:2,3@c:3"])
         let addresses = try #require(settings.typed().cluster).peers.map { $0.address?.description }
         #expect(addresses == ["a:1", "[::1]:2", "c:3"])
-    }
-
-    @Test func theFirstFiveVote() throws {
-        let list = (1...7).map { "\($0)@h\($0):1" }.joined(separator: ", ")
-        #expect(try cluster("cluster:\n  peers: \"\(list)\"\n").firstVoters.map(\.rawValue) == [1, 2, 3, 4, 5])
     }
 
     @Test func listenAndAdvertisedAddressesMayDiffer() throws {

@@ -70,11 +70,6 @@ private final class Lines: Sendable {
         raft.warning("no")
         journal.debug("still")
         #expect(lines.take().count == 1)
-        log.resetLevel(for: "goulette.store")
-        journal.warning("no")
-        #expect(lines.take().isEmpty)
-        #expect(log.level(of: "goulette.store.journal") == .error)
-        #expect(log.configuredLevels == ["": .error])
     }
 
     @Test func levelOfACopyWins() {
@@ -103,13 +98,5 @@ private final class Lines: Sendable {
         logger.info("later")
         #expect(lines.take().first?.hasSuffix("same suppressed=3\n") == true)
         #expect(registry.prometheusText().contains("goulette_log_messages_suppressed_total 6\n"))
-    }
-
-    @Test(arguments: [
-        (0, "1970-01-01T00:00:00.000Z"), (951_782_400_000, "2000-02-29T00:00:00.000Z"),
-        (1_735_689_599_999, "2024-12-31T23:59:59.999Z"), (-1, "1969-12-31T23:59:59.999Z"),
-        (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
-    ]) func timestamps(_ milliseconds: Int64, _ text: String) {
-        #expect(Timestamp.text(WallTime(milliseconds: milliseconds)) == text)
     }
 }

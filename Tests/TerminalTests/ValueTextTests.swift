@@ -32,40 +32,6 @@ import Testing
         #expect(Humanised.milliseconds(parsing: text) == milliseconds)
     }
 
-    @Test(
-        arguments: [
-            (0, "1970-01-01T00:00:00.000Z"), (951_782_399_999, "2000-02-28T23:59:59.999Z"),
-            (951_782_400_000, "2000-02-29T00:00:00.000Z"), (1_767_225_600_250, "2026-01-01T00:00:00.250Z"),
-            (-1, "1969-12-31T23:59:59.999Z"), (-62_135_596_800_000, "0001-01-01T00:00:00.000Z"),
-        ] as [(Int64, String)])
-    func timesRoundTrip(_ milliseconds: Int64, _ text: String) {
-        #expect(CivilTime(WallTime(milliseconds: milliseconds)).rfc3339 == text)
-        #expect(CivilTime(parsing: text)?.milliseconds == milliseconds)
-    }
-
-    @Test func everyDayOfFourCenturiesRoundTrips() {
-        for day in stride(from: -150_000, through: 150_000, by: 1) {
-            let time = WallTime(milliseconds: Int64(day) * 86_400_000 + 43_200_000)
-            guard CivilTime(parsing: CivilTime(time).rfc3339)?.milliseconds != time.milliseconds else { continue }
-            Issue.record("day \(day) does not round trip")
-            return
-        }
-    }
-
-    @Test(
-        arguments: [
-            ("2026-01-31", 1_769_817_600_000), ("2026-01-31T01:00:00+01:00", 1_769_817_600_000),
-            ("2026-01-30T23:30-00:30", 1_769_817_600_000), ("2026-01-31 00:00:00.5", 1_769_817_600_500),
-        ] as [(String, Int64)])
-    func otherFormsOfTimesAreRead(_ text: String, _ milliseconds: Int64) {
-        #expect(CivilTime(parsing: text)?.milliseconds == milliseconds)
-    }
-
-    @Test(arguments: ["", "2026", "2026-02-29", "2026-13-01", "2026-01-31T24:00", "2026-01-31T", "2026-01-31Z", "x"])
-    func nonsenseIsNotATime(_ text: String) {
-        #expect(CivilTime(parsing: text) == nil)
-    }
-
     @Test(arguments: [
         ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="),
         ("foobar", "Zm9vYmFy"),
@@ -83,6 +49,41 @@ import Testing
             value.line
                 == #"{"z":1,"a":[null,true,1.5,-0.125,null],"text":"a\"\\\n\u0001é","empty":[]}"#)
         #expect(JSONValue.object([("a", .array([.integer(1)]))]).indented == "{\n  \"a\": [\n    1\n  ]\n}")
+    }
+
+    @Test func documentsAreYAMLToo() {
+        let value = JSONValue.object([
+            ("name", .string("orders")), ("replicas", .array([.integer(1), .string("a,b")])), ("empty", .array([])),
+            (
+                "partitions",
+                .array([
+                    .object([("index", .integer(0)), ("leader", .null), ("at", .object([("x", .number(1.5))]))]),
+                    .array([.boolean(true)]), .object([]), .object([("deep", .array([.object([("a", .integer(1))])]))]),
+                ])
+            ),
+            ("no", .string("no")), ("number", .string("12")), ("odd", .string("a: \"b\"\n#c")),
+        ])
+        #expect(
+            value.yaml == """
+                name: orders
+                replicas: [1, "a,b"]
+                empty: []
+                partitions:
+                  - index: 0
+                    leader: null
+                    at:
+                      x: 1.5
+                  - [true]
+                  - {}
+                  - deep:
+                      - a: 1
+                "no": "no"
+                number: "12"
+                odd: "a: \\"b\\"\\n#c"
+
+                """)
+        #expect(JSONValue.array([.string("a"), .object([("b", .null)])]).yaml == "- a\n- b: null\n")
+        #expect(JSONValue.array([]).yaml == "[]\n" && JSONValue.string("x").yaml == "x\n")
     }
 
     @Test func failuresAreThreeLinesAndCausesWithVerbose() {

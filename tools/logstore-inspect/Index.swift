@@ -76,7 +76,7 @@ struct Index: ParsableCommand {
             }
         case .times:
             try reader.timeIndex(of: group) { entry in
-                let time = CivilTime(WallTime(milliseconds: entry.maxTimestampSoFar)).rfc3339
+                let time = WallTime(milliseconds: entry.maxTimestampSoFar).rfc3339
                 return show(
                     row("time", time.spaced(short: false), entry.offset, entry.index, entry.at, entry.maxTimestampSoFar)
                 )

@@ -98,7 +98,7 @@ struct OverviewPage {
     private var state: (text: String, colour: StateColour) {
         if let user { return ("open, by process \(user)", .healthy) }
         guard let closed = meta.cleanShutdown else { return ("not closed", .degraded) }
-        return ("closed \(CivilTime(closed.closedAt).rfc3339.spaced(short: false))", .healthy)
+        return ("closed \(closed.closedAt.rfc3339.spaced(short: false))", .healthy)
     }
 
     func text(_ palette: Palette) -> String {
@@ -109,7 +109,7 @@ struct OverviewPage {
         list.add("format", TableCell("\(identity.formatVersion)"))
         list.add("node", TableCell("\(identity.nodeID)"))
         if !identity.clusterID.isEmpty { list.add("cluster", TableCell(identity.clusterID)) }
-        list.add("created", TableCell(CivilTime(identity.createdAt).rfc3339.spaced(short: false)))
+        list.add("created", TableCell(identity.createdAt.rfc3339.spaced(short: false)))
         list.add("partitions", TableCell("\(Humanised.count(partitions)) of \(Humanised.count(topics.count)) topics"))
         list.add("state machines", TableCell("\(stateMachines)"))
         list.add("highest term", TableCell("\(termMax)"))

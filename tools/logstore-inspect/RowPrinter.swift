@@ -56,7 +56,7 @@ struct RowCell {
     /// A time in milliseconds; nothing when it is negative.
     static func time(_ key: String, _ milliseconds: Int64, short: Bool = false) -> RowCell {
         guard milliseconds >= 0 else { return RowCell(key, .null, "-") }
-        let text = CivilTime(WallTime(milliseconds: milliseconds)).rfc3339
+        let text = WallTime(milliseconds: milliseconds).rfc3339
         return RowCell(key, .integer(milliseconds), text.spaced(short: short))
     }
 

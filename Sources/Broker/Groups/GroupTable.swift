@@ -37,11 +37,6 @@ struct GroupTable: Sendable {
     /// When `timerFired` wants to be called.
     var nextDeadline: Instant? { deadlines.earliest }
 
-    /// How many requests wait for an answer.
-    ///
-    /// Cost: one walk over the live groups.
-    var parkedCount: Int { live.values.reduce(0) { $0 + $1.parked.count } }
-
     // MARK: Members
 
     /// A JoinGroup request; answered by a `completeJoin` for `waiter`.

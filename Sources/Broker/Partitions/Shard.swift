@@ -39,7 +39,6 @@ package final class Shard {
     private var news: [LeaderChange] = []
     private var openFrames: [Partition] = []
     private var isClosingScheduled = false
-    private var nextWake: Instant?
 
     package init(
         number: Int, loop: any EventLoop, clock: Clock, image: ClusterImage, settings: CurrentSettings,

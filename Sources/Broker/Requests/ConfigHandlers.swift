@@ -30,13 +30,13 @@ extension Broker {
         _ resource: DescribeConfigsRequest.Resource, _ request: DescribeConfigsRequest, _ shard: Shard
     ) throws(AdminRefusal) -> [DescribeConfigsResponse.Config] {
         let configs: [DescribeConfigsResponse.Config]
-        switch resource.resourceType {
-        case ConfigResourceType.topic:
+        switch ConfigResourceType(rawValue: resource.resourceType) {
+        case .topic:
             guard let topic = shard.image.topics[resource.resourceName] else {
                 throw AdminRefusal(.unknownTopicOrPartition, "Topic \(resource.resourceName) does not exist")
             }
             configs = topicConfigs(topic, request, defaults: shard.settings.typed.topicDefaults)
-        case ConfigResourceType.broker:
+        case .broker:
             try checkBroker(resource.resourceName)
             configs = brokerConfigs(request, shard.settings.resolved)
         default:
@@ -57,21 +57,18 @@ extension Broker {
         _ topic: TopicImage, _ request: DescribeConfigsRequest, defaults: TopicConfiguration
     ) -> [DescribeConfigsResponse.Config] {
         let overrides = topic.record.configuration
-        return TopicConfigurationCatalogue.effective(overrides: overrides, defaults: defaults).map {
-            entry in
+        return TopicConfigurationCatalogue.effective(overrides: overrides, defaults: defaults).map { entry in
             let definition = entry.definition
-            var synonyms: [DescribeConfigsResponse.Synonym] = []
-            if request.includeSynonyms {
-                if entry.isOverride {
-                    synonyms.append(.init(name: definition.name, value: entry.value, source: ConfigSource.topic))
-                }
-                let name = definition.brokerName ?? definition.name
-                synonyms.append(.init(name: name, value: definition.defaultText, source: ConfigSource.default))
-            }
+            let ownValue = DescribeConfigsResponse.Synonym(
+                name: definition.name, value: entry.value, source: ConfigSource.topic.rawValue)
+            let defaultValue = DescribeConfigsResponse.Synonym(
+                name: definition.brokerName ?? definition.name, value: definition.defaultText,
+                source: ConfigSource.defaultValue.rawValue)
+            let synonyms = entry.isOverride ? [ownValue, defaultValue] : [defaultValue]
             return DescribeConfigsResponse.Config(
                 name: definition.name, value: entry.value, isReadOnly: false,
-                source: entry.isOverride ? ConfigSource.topic : ConfigSource.default, isSensitive: false,
-                synonyms: synonyms, type: definition.type.rawValue,
+                source: ConfigSource(isOverride: entry.isOverride).rawValue, isSensitive: false,
+                synonyms: request.includeSynonyms ? synonyms : [], type: definition.type.rawValue,
                 documentation: request.includeDocumentation ? definition.doc : nil)
         }
     }
@@ -80,7 +77,7 @@ extension Broker {
         _ request: DescribeConfigsRequest, _ settings: ResolvedSettings
     ) -> [DescribeConfigsResponse.Config] {
         BrokerConfigurationNames.entries(of: settings).map { entry in
-            let source = entry.isDefault ? ConfigSource.default : ConfigSource.staticBroker
+            let source = (entry.isDefault ? ConfigSource.defaultValue : .staticBroker).rawValue
             let synonym = DescribeConfigsResponse.Synonym(name: entry.name, value: entry.value, source: source)
             return DescribeConfigsResponse.Config(
                 name: entry.name, value: entry.value, isReadOnly: true, source: source, isSensitive: false,
@@ -133,7 +130,7 @@ extension Broker {
         _ type: Int8, _ name: String, _ changes: [ConfigChange], replacing: Bool, _ validateOnly: Bool,
         then: @escaping @Sendable (AdminRefusal?) -> Void
     ) {
-        guard type == ConfigResourceType.topic else {
+        guard type == ConfigResourceType.topic.rawValue else {
             return then(AdminRefusal(.invalidRequest, "Only topics can be configured while the broker runs"))
         }
         guard Self.repeated(changes.map(\.name)).isEmpty else {
@@ -156,16 +153,9 @@ extension Broker {
 
 /// One change of one configuration.
 struct ConfigChange: Sendable {
-    enum Operation: Int8, Sendable {
-        case set = 0
-        case delete = 1
-        case append = 2
-        case subtract = 3
-    }
-
     var name: String
     /// Nil for a number that means nothing.
-    var operation: Operation?
+    var operation: ConfigOperation?
     var value: String?
 
     /// The configuration after `changes`; values are checked by the controller.
@@ -205,4 +195,9 @@ struct ConfigChange: Sendable {
         let kept = old.filter { !items.contains($0) }
         return (adding ? kept + items : kept).joined(separator: ",")
     }
+}
+
+extension ConfigSource {
+    /// Of a topic's configuration.
+    init(isOverride: Bool) { self = isOverride ? .topic : .defaultValue }
 }

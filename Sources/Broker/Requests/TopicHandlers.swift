@@ -59,7 +59,7 @@ extension Broker {
         TopicConfigurationCatalogue.effective(overrides: overrides, defaults: defaults).map {
             .init(
                 name: $0.definition.name, value: $0.value, isReadOnly: false,
-                source: $0.isOverride ? ConfigSource.topic : ConfigSource.default, isSensitive: false)
+                source: ConfigSource(isOverride: $0.isOverride).rawValue, isSensitive: false)
         }
     }
 
@@ -104,17 +104,4 @@ extension Broker {
         var seen = Set<String>()
         return Set(names.filter { !seen.insert($0).inserted })
     }
-}
-
-/// Where a configuration's value comes from, as Kafka numbers it.
-enum ConfigSource {
-    static let topic: Int8 = 1
-    static let staticBroker: Int8 = 4
-    static let `default`: Int8 = 5
-}
-
-/// What a configuration belongs to, as Kafka numbers it.
-enum ConfigResourceType {
-    static let topic: Int8 = 2
-    static let broker: Int8 = 4
 }

@@ -30,7 +30,7 @@ extension BrokerView {
         .object([
             ("id", .integer(id)), ("address", .string(address)), ("peerAddress", .string(peerAddress)),
             ("rack", .optional(rack)), ("state", .string(state)), ("drain", .optional(drain)),
-            ("since", .string(CivilTime(WallTime(milliseconds: since)).rfc3339)), ("replicas", .integer(replicas)),
+            ("since", .string(WallTime(milliseconds: since).rfc3339)), ("replicas", .integer(replicas)),
             ("leaders", .integer(leaders)), ("controller", .boolean(isController)),
         ])
     }
@@ -77,7 +77,7 @@ extension BrokerCommand {
             var facts = FactList()
             facts.add("broker", .number(broker.id))
             facts.add("state", broker.stateCell)
-            facts.add("since", TableCell(CivilTime(WallTime(milliseconds: broker.since)).rfc3339))
+            facts.add("since", TableCell(WallTime(milliseconds: broker.since).rfc3339))
             facts.add("address", TableCell(broker.address))
             facts.add("peers", TableCell(broker.peerAddress))
             facts.add("rack", TableCell(broker.rack ?? "-"))
@@ -138,45 +138,22 @@ struct OrderOptions: ParsableArguments {
         try await connection.withAdmin(what) { client in
             let broker: BrokerView = try await client.post("/v1/brokers/\(id)/\(order.rawValue)")
             guard !noWait else { return try FileOutput.standardOutput.write("broker \(id): \(broker.state)\n") }
-            try await wait(client, order, total: left(broker), limit: limit, left: left)
-        }
-    }
-
-    private func wait(
-        _ client: AdminClient, _ order: BrokerOrder, total: Int, limit: Int64,
-        left: @Sendable (BrokerView) -> Int
-    ) async throws {
-        let clock = Clock.system
-        let began = clock.now()
-        let output = FileOutput.standardError
-        var progress = ProgressLine(isTerminal: output.isTerminal, columns: output.columns, startedAt: began)
-        while true {
-            let brokers: [BrokerView] = try await client.get("/v1/brokers")
-            let broker = brokers.first { $0.id == id }
-            let rest = broker.map(left) ?? 0
-            // A broker that was removed is not in the list any more.
-            let isDone = order == .decommission ? broker == nil : rest == 0
-            if isDone {
-                try output.write(progress.clear())
-                return try FileOutput.standardOutput.write("broker \(id): \(order.past)\n")
-            }
-            let now = clock.now()
-            let elapsed = now.nanoseconds(since: began)
-            if let line = progress.update(
-                now: now,
-                text: {
-                    let share = ProgressLine.estimate(done: max(0, total - rest), total: total, elapsed: elapsed)
-                    return "broker \(id): \(rest) of \(total) left, \(share)"
+            _ = try await WorkProgress(total: left(broker), limitMilliseconds: limit).follow(
+                { "broker \(id): \($0) of \(left(broker)) left, \($1)" },
+                late: { rest in
+                    Failure(
+                        "broker \(id) is not \(order.past) yet", place: "\(rest) of \(left(broker)) left",
+                        advice: "it goes on; look with: goulette broker describe \(id)", exitCode: .tryAgain)
+                },
+                pause: { await client.pause(milliseconds: $0) },
+                left: {
+                    let brokers: [BrokerView] = try await client.get("/v1/brokers")
+                    // A broker that was removed is not in the list any more.
+                    guard let broker = brokers.first(where: { $0.id == id }) else { return nil }
+                    let rest = left(broker)
+                    return order == .decommission || rest > 0 ? rest : nil
                 })
-            {
-                try output.write(line)
-            }
-            guard now.milliseconds(since: began) < limit else {
-                throw Failure(
-                    "broker \(id) is not \(order.past) yet", place: "\(rest) of \(total) left",
-                    advice: "it goes on; look with: goulette broker describe \(id)", exitCode: .tryAgain)
-            }
-            await client.pause(milliseconds: 250)
+            try FileOutput.standardOutput.write("broker \(id): \(order.past)\n")
         }
     }
 }

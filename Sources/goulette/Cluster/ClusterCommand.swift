@@ -13,7 +13,7 @@ import Terminal
 struct ClusterCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cluster", abstract: "Show the cluster, its health and what was done to it.",
-        subcommands: [Info.self, Health.self, Operations.self])
+        subcommands: [Info.self, Health.self, Quorum.self, Operations.self])
 }
 
 extension ClusterCommand {
@@ -118,6 +118,45 @@ extension ClusterCommand {
         }
     }
 
+    struct Quorum: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Show the brokers that keep the cluster's metadata, and how far each has it.")
+
+        @OptionGroup var output: OutputOptions
+        @OptionGroup var connection: ConnectionOptions
+
+        func run() async throws {
+            let quorum = try await connection.withClient("cannot describe the quorum") { try await $0.metadataQuorum() }
+            var facts = FactList()
+            facts.add("leader", .number(quorum.leader.rawValue))
+            facts.add("epoch", .number(quorum.epoch))
+            facts.add("committed", .number(quorum.committed))
+            var table = Table([.init("broker", .right), .init("role"), .init("end", .right), .init("behind", .right)])
+            for member in quorum.members {
+                table.add([
+                    .number(member.id.rawValue), TableCell(member.isVoter ? "voter" : "learner"),
+                    .number(member.endOffset), .number(max(0, quorum.committed - member.endOffset)),
+                ])
+            }
+            try output.print(
+                text: facts.text(palette: connection.palette) + "\n" + table.text(palette: connection.palette),
+                json: Self.document(quorum))
+        }
+
+        private static func document(_ quorum: MetadataQuorum) -> JSONValue {
+            let members = quorum.members.map { member in
+                JSONValue.object([
+                    ("broker", .integer(member.id.rawValue)), ("voter", .boolean(member.isVoter)),
+                    ("endOffset", .integer(member.endOffset)),
+                ])
+            }
+            return .object([
+                ("leader", .integer(quorum.leader.rawValue)), ("epoch", .integer(quorum.epoch)),
+                ("committed", .integer(quorum.committed)), ("members", .array(members)),
+            ])
+        }
+    }
+
     struct Operations: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "List what was done to the cluster, by whom and when.")
@@ -138,7 +177,7 @@ extension ClusterCommand {
             var table = Table([.init("number", .right), .init("time"), .init("actor"), .init("kind"), .init("detail")])
             for operation in operations {
                 table.add([
-                    .number(operation.id), TableCell(CivilTime(WallTime(milliseconds: operation.time)).rfc3339),
+                    .number(operation.id), TableCell(WallTime(milliseconds: operation.time).rfc3339),
                     TableCell(operation.actor), TableCell(operation.kind), TableCell(operation.detail),
                 ])
             }
@@ -148,7 +187,7 @@ extension ClusterCommand {
                     operations.map {
                         .object([
                             ("id", .integer(Int64(clamping: $0.id))),
-                            ("time", .string(CivilTime(WallTime(milliseconds: $0.time)).rfc3339)),
+                            ("time", .string(WallTime(milliseconds: $0.time).rfc3339)),
                             ("timeMilliseconds", .integer($0.time)), ("actor", .string($0.actor)),
                             ("kind", .string($0.kind)), ("detail", .string($0.detail)),
                         ])

@@ -67,15 +67,12 @@ extension PartitionCommand {
             let metadata = try await connection.withClient("cannot list partitions") {
                 try await $0.metadata(topics: topics.isEmpty ? nil : topics)
             }
-            var table = Table([
-                .init("partition"), .init("leader", .right), .init("epoch", .right), .init("replicas"),
-                .init("in-sync"),
-            ])
+            var table = Table([.init("partition")] + ClusterMetadata.Partition.columns)
             var documents: [JSONValue] = []
             for topic in metadata.topics.values.sorted(by: { $0.name < $1.name }) {
                 for partition in topic.partitions where isWanted(partition) {
-                    table.add(row(topic.name, partition))
-                    documents.append(json(topic.name, partition))
+                    table.add([TableCell("\(topic.name)/\(partition.index)")] + partition.cells)
+                    documents.append(.object([("topic", .string(topic.name))] + partition.members))
                 }
             }
             try output.print(text: table.text(palette: connection.palette), json: .array(documents))
@@ -84,26 +81,6 @@ extension PartitionCommand {
         private func isWanted(_ partition: ClusterMetadata.Partition) -> Bool {
             if underReplicated, partition.inSync.count >= partition.replicas.count { return false }
             return broker.map { id in partition.replicas.contains { $0.rawValue == id } } ?? true
-        }
-
-        private func row(_ topic: String, _ partition: ClusterMetadata.Partition) -> [TableCell] {
-            let isLagging = partition.inSync.count < partition.replicas.count
-            return [
-                TableCell("\(topic)/\(partition.index)"),
-                partition.leader.map { .number($0.rawValue) } ?? TableCell("none", state: .failed),
-                .number(partition.leaderEpoch), .list(partition.replicas.map(\.rawValue)),
-                TableCell(TableCell.list(partition.inSync.map(\.rawValue)).text, state: isLagging ? .degraded : nil),
-            ]
-        }
-
-        private func json(_ topic: String, _ partition: ClusterMetadata.Partition) -> JSONValue {
-            .object([
-                ("topic", .string(topic)), ("partition", .integer(partition.index.rawValue)),
-                ("leader", partition.leader.map { .integer($0.rawValue) } ?? .null),
-                ("leaderEpoch", .integer(partition.leaderEpoch)),
-                ("replicas", .array(partition.replicas.map { .integer($0.rawValue) })),
-                ("inSync", .array(partition.inSync.map { .integer($0.rawValue) })),
-            ])
         }
     }
 

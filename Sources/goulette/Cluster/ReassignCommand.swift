@@ -131,31 +131,20 @@ struct ReassignmentWait: ParsableArguments {
             throw ValidationError("'\(waitAtMost)' is not a time, such as 30s or 10m")
         }
         guard !noWait else { return }
-        let clock = Clock.system
-        let began = clock.now()
-        let output = FileOutput.standardError
-        var progress = ProgressLine(isTerminal: output.isTerminal, columns: output.columns, startedAt: began)
         let names = Set(plan.moves.map(\.partition))
-        while true {
-            let left = try await client.reassignments().count { names.contains($0.partition) }
-            let now = clock.now()
-            if left == 0 {
-                try output.write(progress.clear())
-                let elapsed = Humanised.duration(nanoseconds: now.nanoseconds(since: began))
-                return try FileOutput.standardOutput.write("\(names.count) partitions moved in \(elapsed)\n")
-            }
-            let line = progress.update(now: now) {
-                let share = ProgressLine.estimate(
-                    done: names.count - left, total: names.count, elapsed: now.nanoseconds(since: began))
-                return "\(left) of \(names.count) partitions left, \(share)"
-            }
-            if let line { try output.write(line) }
-            guard now.milliseconds(since: began) < limit else {
-                throw Failure(
+        let elapsed = try await WorkProgress(total: names.count, limitMilliseconds: limit).follow(
+            { "\($0) of \(names.count) partitions left, \($1)" },
+            late: { left in
+                Failure(
                     "the moves are not done yet", place: "\(left) of \(names.count) partitions left",
                     advice: "they go on; look with: goulette partition reassign status", exitCode: .tryAgain)
-            }
-            await client.pause(milliseconds: 250)
-        }
+            },
+            pause: { await client.pause(milliseconds: $0) },
+            left: {
+                let left = try await client.reassignments().count { names.contains($0.partition) }
+                return left > 0 ? left : nil
+            })
+        let time = Humanised.duration(nanoseconds: elapsed)
+        try FileOutput.standardOutput.write("\(names.count) partitions moved in \(time)\n")
     }
 }

@@ -12,16 +12,13 @@ import UnixSignals
 ///
 /// A configuration with a problem changes nothing.
 final class SettingsReload: Sendable {
-    private let read: @Sendable () throws(SettingsError) -> ResolvedSettings
+    private let source: SettingsSource
     private let logger: Logger
     /// What the broker runs with.
     private let current: Mutex<ResolvedSettings>
 
-    init(
-        _ current: ResolvedSettings, logger: Logger,
-        read: @escaping @Sendable () throws(SettingsError) -> ResolvedSettings
-    ) {
-        self.read = read
+    init(_ current: ResolvedSettings, logger: Logger, source: SettingsSource) {
+        self.source = source
         self.logger = logger
         self.current = Mutex(current)
     }
@@ -34,7 +31,7 @@ final class SettingsReload: Sendable {
     private func reload(_ adopt: (ResolvedSettings) -> Void) {
         do throws(SettingsError) {
             let before = current.withLock { $0 }
-            let wanted = try read()
+            let wanted = try source.read()
             let adopted = try before.adopting(wanted)
             current.withLock { $0 = adopted }
             adopt(adopted)

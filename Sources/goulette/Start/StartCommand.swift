@@ -4,7 +4,6 @@
 // `goulette start`: settings, log, broker; then waits for the end of the process.
 
 import ArgumentParser
-import Foundation
 import LogStore
 import Logging
 import Model
@@ -47,8 +46,8 @@ struct StartCommand: AsyncParsableCommand {
     var check = false
 
     func run() async throws {
-        let read = reader
-        let resolved = try Self.settings(read)
+        let source = source
+        let resolved = try source.load()
         let settings = resolved.typed()
         if check { return try FileOutput.standardOutput.write("The configuration is valid.\n") }
         let logs = LogSystem(
@@ -57,7 +56,7 @@ struct StartCommand: AsyncParsableCommand {
         logs.bootstrap()
         let service = BrokerService(
             settings: settings, resolved: resolved, logs: logs,
-            reload: SettingsReload(resolved, logger: logs.logger("goulette.settings"), read: read))
+            reload: SettingsReload(resolved, logger: logs.logger("goulette.settings"), source: source))
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
                 services: [.init(service: service, successTerminationBehavior: .gracefullyShutdownGroup)],
@@ -69,29 +68,13 @@ struct StartCommand: AsyncParsableCommand {
         }
     }
 
-    /// Reads the settings from all their places, also when a signal asks for that.
-    private var reader: @Sendable () throws(SettingsError) -> ResolvedSettings {
-        var options: [(key: String, value: String)] = []
-        if let data { options.append(("storage.directory", data)) }
-        if let listen { options.append(("listeners.kafka", listen)) }
-        if let advertise { options.append(("listeners.advertised", advertise)) }
-        if let admin { options.append(("admin.listen", admin)) }
-        return { [config, options] () throws(SettingsError) in
-            try SettingsLoader.load(
-                path: config, environment: ProcessInfo.processInfo.environment, commandLine: options)
-        }
-    }
-
-    private static func settings(
-        _ read: () throws(SettingsError) -> ResolvedSettings
-    ) throws -> ResolvedSettings {
-        do throws(SettingsError) {
-            return try read()
-        } catch {
-            throw Failure(
-                "The configuration is wrong", place: "\(error)",
-                advice: "Correct it; docs/reference/configuration.md lists every key.", exitCode: .badConfiguration)
-        }
+    private var source: SettingsSource {
+        var source = SettingsSource(config: config)
+        if let data { source.options.append(("storage.directory", data)) }
+        if let listen { source.options.append(("listeners.kafka", listen)) }
+        if let advertise { source.options.append(("listeners.advertised", advertise)) }
+        if let admin { source.options.append(("admin.listen", admin)) }
+        return source
     }
 }
 

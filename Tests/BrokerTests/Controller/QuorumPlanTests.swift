@@ -25,6 +25,13 @@ import Testing
         #expect(QuorumPlan.members(of: .controller, current: current, brokers: [:], replaceable: []) == nil)
     }
 
+    @Test func theFirstFiveFoundersVote() {
+        let founders = [7, 3, 1, 6, 2, 5, 4].map(ClusterScript.node)
+        #expect(QuorumPlan.first(of: founders).voters.map(\.rawValue) == [1, 2, 3, 4, 5])
+        #expect(QuorumPlan.first(of: founders).learners.map(\.rawValue) == [6, 7])
+        #expect(QuorumPlan.first(of: []) == GroupMembership(voters: []))
+    }
+
     @Test func foundersThatAreNotThereYetKeepTheirVotes() {
         let script = ClusterScript(brokers: 1)
         #expect(members(script, [1, 2, 3]) == [[1, 2, 3], []])

@@ -13,6 +13,13 @@ package struct QuorumPlan: Sendable {
     /// The most voters there are.
     package static let votersMax = 5
 
+    /// The members that a cluster begins with, the same on every founder; none on a broker that is taken in later.
+    package static func first(of founders: [NodeID]) -> GroupMembership {
+        let ordered = founders.sorted()
+        return GroupMembership(
+            voters: Array(ordered.prefix(votersMax)), learners: Array(ordered.dropFirst(votersMax)))
+    }
+
     /// The members that `group` should have; nil when nothing better than the present ones can be had.
     ///
     /// `replaceable` are the brokers that have failed for longer than the grace period.

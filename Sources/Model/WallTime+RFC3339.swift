@@ -1,22 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// CivilTime.swift
-// RFC 3339 times in UTC, printed and read without a calendar library.
+// WallTime+RFC3339.swift
+// RFC 3339 times in UTC, printed and read without a calendar library and its locks.
 
-public import Model
-
-/// A date and time of day in UTC, in the proleptic Gregorian calendar.
-///
-/// The conversions between days and dates count years from March, so that the leap day is the last day of a year.
-public struct CivilTime: Equatable, Sendable {
-    /// Milliseconds since 1970-01-01T00:00:00Z.
-    public let milliseconds: Int64
-
-    /// Wraps a time.
-    public init(_ time: WallTime) { milliseconds = time.milliseconds }
-
+/// The conversions between days and dates, in the proleptic Gregorian calendar, count years from March, so that the leap
+/// day is the last day of a year; an era is the 400 years, 146097 days, after which the calendar repeats.
+extension WallTime {
     /// Reads `2026-01-31` or `2026-01-31T12:00:00Z`, with optional fraction and offset (`.250+01:00`); nil otherwise.
-    public init?(parsing text: String) {
+    public init?(rfc3339 text: String) {
         var scanner = DigitScanner(text)
         guard let year = scanner.number(4), scanner.skip("-"), let month = scanner.number(2), scanner.skip("-"),
             let day = scanner.number(2), (1...12).contains(month), (1...Self.days(in: month, of: year)).contains(day)
@@ -27,10 +18,10 @@ public struct CivilTime: Equatable, Sendable {
             time += clock
         }
         guard scanner.isAtEnd else { return nil }
-        milliseconds = Int64(time)
+        self.init(milliseconds: Int64(time))
     }
 
-    /// The time as RFC 3339 with milliseconds, in UTC: `2026-01-31T12:00:00.250Z`.
+    /// The time with milliseconds, in UTC: `2026-01-31T12:00:00.250Z`.
     public var rfc3339: String {
         let (days, rest) = Self.floorDivide(Int(milliseconds), by: 86_400_000)
         let (year, month, day) = Self.date(days: days)
