@@ -140,11 +140,15 @@ final class BrokerConnection: ChannelInboundHandler {
     }
 
     /// Looks at the deadlines now and then while anything waits, so that requests need no timer of their own.
+    ///
+    /// A deadline counts when it had passed an interval ago: a process that stood still first reads the answers that came
+    /// in the meantime.
     private func armOverdueCheck() {
         guard overdueCheck == nil, let context, pending.count > 0 else { return }
+        let armedAt = NIODeadline.now().uptimeNanoseconds
         overdueCheck = context.eventLoop.assumeIsolated().scheduleTask(in: Self.overdueCheckInterval) {
             self.overdueCheck = nil
-            if self.pending.isOverdue(nowNanoseconds: NIODeadline.now().uptimeNanoseconds) { self.close(.timedOut) }
+            if self.pending.isOverdue(nowNanoseconds: armedAt) { self.close(.timedOut) }
             self.armOverdueCheck()
         }
     }

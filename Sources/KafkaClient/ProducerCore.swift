@@ -266,19 +266,20 @@ public final class ProducerCore {
         }
     }
 
-    /// Wakes when the oldest open batch has lingered, when a retry is due, or to look for batches that are too old.
+    /// Wakes when an open batch has lingered, when a retry is due, or to look for batches that are too old.
+    ///
+    /// What was due before now waits for an answer: that of a request in its way, or of a metadata refresh.
     private func armWakeUp(now: Instant) {
-        var next: Instant?
+        var times: [Instant] = []
         for queue in queues {
+            let resumesAt = queue.resumesAt ?? now
             if let since = queue.openSince {
-                next = earlier(next, since.advanced(byMilliseconds: settings.lingerMilliseconds))
+                times.append(max(resumesAt, since.advanced(byMilliseconds: settings.lingerMilliseconds)))
             }
-            if queue.isWaiting { next = earlier(next, max(queue.resumesAt ?? now, now.advanced(byMilliseconds: 100))) }
+            if queue.isWaiting { times.append(max(resumesAt, now.advanced(byMilliseconds: 100))) }
         }
-        if let next, next > now { wake(at: next) }
+        if let next = times.filter({ $0 > now }).min() { wake(at: next) }
     }
-
-    private func earlier(_ a: Instant?, _ b: Instant) -> Instant { a.map { min($0, b) } ?? b }
 
     private func wake(at instant: Instant) {
         if let wakeUp {

@@ -88,6 +88,15 @@ struct LoadOptions: ParsableArguments {
         return settings
     }
 
+    /// The settings of a producer whose records are checked: a batch that has to be repeated is written once.
+    ///
+    /// Without acknowledgement by all, brokers do not promise that.
+    var checkedProducerSettings: ProducerSettings {
+        var settings = producerSettings
+        settings.isIdempotent = settings.isIdempotent || acks == .all
+        return settings
+    }
+
     /// The duration in nanoseconds, when there is one.
     var durationNanoseconds: UInt64? {
         duration.flatMap(Humanised.milliseconds).map { UInt64($0) * 1_000_000 }

@@ -17,7 +17,7 @@ struct BenchEndToEndCommand: AsyncParsableCommand {
         discussion: """
             One client writes at a fixed rate (--rate, 1000 by default), another reads. Latency counts from the \
             instant a record was due to the instant the reader has it, so stalls count in full. Every record is \
-            checked: once, and in order.
+            checked: once, and in order; with --acks all the producer is idempotent, so that a retry is no duplicate.
             """)
 
     @OptionGroup var load: LoadOptions
@@ -45,6 +45,7 @@ struct BenchEndToEndCommand: AsyncParsableCommand {
             throw ValidationError("e2e needs values of at least \(BenchLoad.stampBytes) bytes.")
         }
         guard load.acks != .none else { throw ValidationError("e2e needs acknowledgements.") }
+        if let problem = load.checkedProducerSettings.problem { throw ValidationError(problem) }
     }
 
     func run() async throws {
@@ -63,7 +64,7 @@ struct BenchEndToEndCommand: AsyncParsableCommand {
         let run = UInt64.random(in: .min ... .max)
         let box = ReadingBox(run: run)
         let consumer = try await startReading(reader, partitions, box)
-        let worker = try await BenchWorker(writer, plan: plan(run), settings: load.producerSettings)
+        let worker = try await BenchWorker(writer, plan: plan(run), settings: load.checkedProducerSettings)
         let before = ProcessUsage.current
         let started = Clock.system.now()
         var progress = BenchProgress(isQuiet: load.json)

@@ -39,7 +39,10 @@ struct BenchProduceCommand: AsyncParsableCommand {
             throw ValidationError("--verify needs values of at least \(BenchLoad.stampBytes) bytes.")
         }
         if verify, load.acks == .none { throw ValidationError("--verify needs acknowledgements.") }
+        if let problem = producerSettings.problem { throw ValidationError(problem) }
     }
+
+    private var producerSettings: ProducerSettings { verify ? load.checkedProducerSettings : load.producerSettings }
 
     private var total: Int? { count ?? (load.duration == nil ? 1_000_000 : nil) }
 
@@ -61,7 +64,7 @@ struct BenchProduceCommand: AsyncParsableCommand {
         var workers: [BenchWorker] = []
         for (number, client) in clients.enumerated() {
             workers.append(
-                try await BenchWorker(client, plan: plan(number, run: run), settings: load.producerSettings))
+                try await BenchWorker(client, plan: plan(number, run: run), settings: producerSettings))
         }
         let before = ProcessUsage.current
         let started = Clock.system.now()

@@ -31,8 +31,10 @@ extension LogCommand {
 
         func run() async throws {
             let replicas = try await connection.withClient("cannot list replicas on disk") { client in
+                let metadata = try await client.metadata()
+                try checkNames(metadata)
                 var found: [StoredReplica] = []
-                for one in try await client.metadata().brokers where broker.map({ $0 == one.id.rawValue }) ?? true {
+                for one in metadata.brokers where broker.map({ $0 == one.id.rawValue }) ?? true {
                     found += try await client.storedReplicas(on: one.id)
                 }
                 return found.filter { topics.isEmpty || topics.contains($0.partition.topic) }
@@ -50,6 +52,19 @@ extension LogCommand {
                 ])
             }
             try output.print(text: table.text(palette: connection.palette), json: .array(replicas.map(Self.document)))
+        }
+
+        /// An empty list would say that nothing lies there.
+        private func checkNames(_ metadata: ClusterMetadata) throws(ClientError) {
+            if let broker, !metadata.brokers.contains(where: { $0.id.rawValue == broker }) {
+                throw ClientError(
+                    .invalidArgument, attempted: "describe directories", place: "broker \(broker)",
+                    detail: "is not in the cluster, or not running")
+            }
+            for name in topics where metadata.topics[name] == nil {
+                throw ClientError(
+                    refused: .unknownTopicOrPartition, attempted: "describe directories", place: "topic \(name)")
+            }
         }
 
         private static func document(_ replica: StoredReplica) -> JSONValue {

@@ -230,6 +230,8 @@ def test_what_lies_on_disk(broker):
     (replica,) = json.loads(broker.cli("log", "dirs", "stored", "-o", "json").stdout)
     assert replica["partition"] == 0 and replica["bytes"] > 100_000 and replica["directory"] == str(broker.data)
     assert "stored/0" in broker.cli("log", "dirs").stdout
+    assert "UNKNOWN_TOPIC_OR_PARTITION" in broker.cli("log", "dirs", "absent").stderr
+    assert "broker 9" in broker.cli("log", "dirs", "--broker", "9").stderr
     assert broker.cli("log", "dirs", "stored", "-o", "yaml").stdout.startswith("- topic: stored\n  partition: 0\n")
     quorum = json.loads(broker.cli("cluster", "quorum", "-o", "json").stdout)
     assert quorum["leader"] == 1 and [member["broker"] for member in quorum["members"]] == [1]

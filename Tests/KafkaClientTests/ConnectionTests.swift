@@ -157,6 +157,30 @@ import Testing
         }
     }
 
+    /// As after SIGSTOP and SIGCONT: what came in while the client stood still is read before deadlines count.
+    @Test func answersThatCameWhileTheClientStoodStillAreRead() async throws {
+        let standsStill = Mutex<(@Sendable () -> Void)?>(nil)
+        try await withScriptedServer(
+            { header, _ in
+                if header.key == .apiVersions { return .answer(ApiVersionsResponse.served()) }
+                standsStill.withLock { $0 }?()
+                return .answer(Self.noTopics)
+            },
+            configure: { $0.requestTimeoutMilliseconds = 60 }
+        ) { server, client in
+            standsStill.withLock {
+                $0 = {
+                    client.eventLoop.execute {
+                        let late = NIODeadline.now() + .milliseconds(200)
+                        while NIODeadline.now() < late {}
+                    }
+                }
+            }
+            _ = try await client.metadata()
+            #expect(server.count(.apiVersions) == 1 && server.count(.metadata) == 1)
+        }
+    }
+
     @Test func aLostConnectionIsMadeAgain() async throws {
         let attempts = Mutex(0)
         try await withScriptedServer({ header, _ in

@@ -98,6 +98,19 @@ import Testing
         }
     }
 
+    /// The first batch is refused while a record waits behind it, and nothing is sent afterwards that would wake the producer.
+    @Test func theLastBatchIsRepeatedThoughNothingFollows() async throws {
+        try await withMiniBroker { broker, _, client in
+            broker.state.withLock { $0.produceErrors = [.notEnoughReplicas, .notEnoughReplicas] }
+            let reports = Reports()
+            let producer = try await producer(client, reports) { $0.inFlightMax = 1 }
+            for number in 0..<2 { try await producer.send(records(number..<number + 1)) }
+            await producer.flush()
+            #expect(try broker.values(0) == ["0", "1"])
+            #expect(reports.written == 2)
+        }
+    }
+
     @Test func aLostConnectionLosesNothing() async throws {
         let produced = Mutex(0)
         try await withMiniBroker(
