@@ -6,7 +6,7 @@ import threading
 
 from sandbox import Tool, compiled, run
 
-DISK_BYTES = 640 << 20
+DISK_BYTES = 1 << 30
 
 
 class Disk:

@@ -204,9 +204,11 @@ class Nemesis:
         for member in members:
             if not member.is_running():
                 continue
+            was_ready = member.ready()
             code = member.stop(90)
             self.note("rolling", [member.number], code=code)
-            if code != 0:
+            # Early in its start a process ends by the signal itself.
+            if code != 0 and (was_ready or code != -signal.SIGTERM):
                 self.defects.append(f"broker {member.number} ended with {code} when it was asked to stop")
             member.launch()
             self.stop.wait(event["lasting"])
@@ -233,13 +235,12 @@ class Nemesis:
     def full(self, event, members):
         member = members[0]
         leave = (event["draw"] % 80) << 20
-        member.disk.fill(leave)
         self.note("full", [member.number], lasting=event["lasting"] + 3, leave=leave)
-        member.excused = "its disk was full" if leave < 16 << 20 else None
-        self.stop.wait(event["lasting"] + 3)
-        member.disk.unfill()
-        member.note_exit()
-        member.excused = None
+        # A follower takes what its leader has, also below its reserve, down to where the store stops.
+        with member.excused("its disk was full"):
+            member.disk.fill(leave)
+            self.stop.wait(event["lasting"] + 3)
+            member.disk.unfill()
 
     def slow(self, event, members):
         microseconds = 500 + event["draw"] % 20000
@@ -253,14 +254,12 @@ class Nemesis:
         member = members[0]
         what = "writes" if event["kind"] == "write-errors" else "reads"
         rate = (1000, 100000, 1000000)[event["draw"] % 3]
-        member.excused = "its disk failed"
-        member.disk.errors(**{what: rate})
         self.note(event["kind"], [member.number], lasting=event["lasting"], rate=rate)
-        self.wait(event)
-        # The file system is as unsure as the broker by now: it is mounted anew, under a new process.
-        member.note_exit()
-        member.kill()
-        member.excused = None
+        with member.excused("its disk failed"):
+            member.disk.errors(**{what: rate})
+            self.wait(event)
+            # The file system is as unsure as the broker by now: it is mounted anew, under a new process.
+            member.kill()
         member.disk.remount()
         member.launch()
 
@@ -280,12 +279,10 @@ class Nemesis:
             flipped.append([str(path.relative_to(member.data)), at, bit])
         self.note("flip", [member.number], flipped=flipped)
         self.wait(event)
-        member.excused = "its data is damaged"
-        member.launch()
-        # It stays damaged until an operator puts another disk in.
-        self.stop.wait(event["lasting"] + 5)
-        member.note_exit()
-        member.excused = None
+        with member.excused("its data is damaged"):
+            member.launch()
+            # It stays damaged until an operator puts another disk in.
+            self.stop.wait(event["lasting"] + 5)
         self.replace(member)
         self.note("replace", [member.number])
 

@@ -18,7 +18,7 @@ from brokers import GOULETTE, INSPECT, Cluster, Member  # noqa: E402, F401
 from disks import Disk  # noqa: E402
 from network import Network, address, namespace  # noqa: E402
 
-MIB = 1 << 20
+BACKTRACE_SECONDS = 40
 
 
 class Node(Member):
@@ -29,12 +29,13 @@ class Node(Member):
         self.port, self.admin_port, self.peer_port = 9092, 9600, 9192
         # Short stacks: a full one takes half a minute, in which the broker seems to live.
         self.environment = {
-            "SWIFT_BACKTRACE": "enable=yes,threads=crashed,images=none,registers=none,limit=24,color=no"}
+            "SWIFT_BACKTRACE": "enable=yes,threads=crashed,images=none,registers=none,limit=24,color=no,"
+                               "symbolicate=fast"}
         self.disk = Disk(work, work / f"disk-{number}")
         self.data = self.disk.place / "data"
         self.intended = False  # whether it should be running
         self.exits = []  # exits nobody asked for
-        self.excused = None  # why an exit is no surprise
+        self.excuses = []  # (from, to or None, why an exit then is no surprise)
 
     @property
     def address(self):
@@ -75,7 +76,19 @@ class Node(Member):
         """Remembers when the broker ended by itself."""
         if self.intended and self.process and self.process.poll() is not None:
             self.intended = False
-            self.exits.append({"code": self.process.returncode, "at": time.monotonic(), "excuse": self.excused})
+            self.exits.append({"code": self.process.returncode, "at": time.monotonic(), "excuse": self.excuse()})
+
+    def excuse(self):
+        """Why it may have ended; a crash is only seen when its stack was printed."""
+        moment = time.monotonic() - BACKTRACE_SECONDS
+        return next((why for _, end, why in self.excuses if end is None or end > moment), None)
+
+    @contextlib.contextmanager
+    def excused(self, why):
+        self.excuses.append((time.monotonic(), None, why))
+        yield
+        self.note_exit()
+        self.excuses[-1] = (self.excuses[-1][0], time.monotonic(), why)
 
     def get(self, path, timeout=5):
         try:

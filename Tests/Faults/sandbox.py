@@ -44,7 +44,7 @@ def prepare():
     work = pathlib.Path(os.environ[INSIDE])
     # Somebody who ends the run wants its clean-up, not only the kernel's.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    run("mount", "-t", "tmpfs", "-o", "size=8g", "tmpfs", str(work))
+    run("mount", "-t", "tmpfs", "-o", "size=12g", "tmpfs", str(work))
     pathlib.Path("/run/netns").mkdir(exist_ok=True)
     run("mount", "-t", "tmpfs", "tmpfs", "/run/netns")
     run("ip", "link", "set", "lo", "up")

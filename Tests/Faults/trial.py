@@ -129,8 +129,7 @@ class Trial:
             else:
                 member.launch()
         took = {}
-        took["ready"] = readback.wait_until(
-            lambda: all(m.is_running() and m.ready() for m in self.cluster.members), HEALTHY_WITHIN)
+        took["ready"] = readback.wait_until(self.all_ready, HEALTHY_WITHIN)
         took["healthy"] = readback.wait_until(self.cluster.healthy, HEALTHY_WITHIN)
         took["in sync"] = readback.wait_until(self.all_in_sync, HEALTHY_WITHIN)
         if None not in took.values():
@@ -140,6 +139,14 @@ class Trial:
                 self.violations["liveness"].append(
                     f"not {what} {HEALTHY_WITHIN} s after the last fault: {self.state()}")
         self.report["healing"] = took
+
+    def all_ready(self):
+        """Starts those again that a fault had still ended; ends without an excuse are violations."""
+        for member in self.cluster.members:
+            member.note_exit()
+            if not member.is_running() and len(member.exits) < 20:
+                member.launch()
+        return all(member.is_running() and member.ready() for member in self.cluster.members)
 
     def all_in_sync(self):
         try:
