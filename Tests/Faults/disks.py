@@ -7,6 +7,8 @@ import threading
 from sandbox import Tool, compiled, run
 
 DISK_BYTES = 1 << 30
+"""Room for the records of five minutes and for the topics that are made meanwhile, whose segments are preallocated: only the
+fault called full fills a disk."""
 
 
 class Disk:

@@ -69,6 +69,7 @@ class Nemesis:
         """Returns when the schedule's time is over. Seconds in which the machine let nothing run are not counted."""
         last = self.began
         while self.clock() < self.schedule.seconds:
+            # The schedule is a matter of time, and how long a pause really took tells what the machine stole.
             time.sleep(0.1)
             moment = time.monotonic()
             if moment > last + 5:
@@ -204,11 +205,11 @@ class Nemesis:
         for member in members:
             if not member.is_running():
                 continue
-            was_ready = member.ready()
+            hears = member.hears_signals()
             code = member.stop(90)
             self.note("rolling", [member.number], code=code)
-            # Early in its start a process ends by the signal itself.
-            if code != 0 and (was_ready or code != -signal.SIGTERM):
+            # In the first moments of a process, before its own code runs, the system ends it by the signal.
+            if code != 0 and (hears or code != -signal.SIGTERM):
                 self.defects.append(f"broker {member.number} ended with {code} when it was asked to stop")
             member.launch()
             self.stop.wait(event["lasting"])
@@ -236,7 +237,8 @@ class Nemesis:
         member = members[0]
         leave = (event["draw"] % 80) << 20
         self.note("full", [member.number], lasting=event["lasting"] + 3, leave=leave)
-        # A follower takes what its leader has, also below its reserve, down to where the store stops.
+        # A follower takes what its leader has, also below its reserve, and preallocates its segments: whatever is left now
+        # may be gone in seconds, and then its store stops. What it had acknowledged must be there all the same.
         with member.excused("its disk was full"):
             member.disk.fill(leave)
             self.stop.wait(event["lasting"] + 3)

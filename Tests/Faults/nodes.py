@@ -19,6 +19,9 @@ from disks import Disk  # noqa: E402
 from network import Network, address, namespace  # noqa: E402
 
 BACKTRACE_SECONDS = 40
+"""A crash is seen when its stack was printed; that takes half a minute on a busy machine."""
+ENDING_SECONDS = 10
+"""A broker that ends in order, because its store failed, first closes what still can be closed."""
 
 
 class Node(Member):
@@ -35,7 +38,8 @@ class Node(Member):
         self.data = self.disk.place / "data"
         self.intended = False  # whether it should be running
         self.exits = []  # exits nobody asked for
-        self.excuses = []  # (from, to or None, why an exit then is no surprise)
+        self.excuses = []  # [until when or None, why an exit of a process that ran before then is no surprise]
+        self.launched, self.log_began = 0.0, 0
 
     @property
     def address(self):
@@ -57,7 +61,16 @@ class Node(Member):
     def launch(self):
         self.note_exit()
         self.intended = True
+        self.launched = time.monotonic()
+        self.log_began = self.log_bytes()
         return super().launch()
+
+    def log_bytes(self):
+        return self.log_path.stat().st_size if self.log_path.exists() else 0
+
+    def hears_signals(self):
+        """Whether this process has said anything yet: it does so only once it ends in order when it is asked to."""
+        return self.log_bytes() > self.log_began
 
     def kill(self):
         self.note_exit()
@@ -76,19 +89,25 @@ class Node(Member):
         """Remembers when the broker ended by itself."""
         if self.intended and self.process and self.process.poll() is not None:
             self.intended = False
-            self.exits.append({"code": self.process.returncode, "at": time.monotonic(), "excuse": self.excuse()})
+            code = self.process.returncode
+            self.exits.append({"code": code, "at": time.monotonic(), "excuse": self.excuse(code)})
 
-    def excuse(self):
-        """Why it may have ended; a crash is only seen when its stack was printed."""
-        moment = time.monotonic() - BACKTRACE_SECONDS
-        return next((why for _, end, why in self.excuses if end is None or end > moment), None)
+    def excuse(self, code):
+        """Why this process may have ended now: a fault lasts, or was over only after the process had begun, a moment ago.
+
+        A process that began after the fault has no excuse, nor has one that lived on for longer than ending takes."""
+        moment = time.monotonic() - (BACKTRACE_SECONDS if code < 0 else ENDING_SECONDS)
+        return next((why for end, why in self.excuses if end is None or end > max(moment, self.launched)), None)
 
     @contextlib.contextmanager
     def excused(self, why):
-        self.excuses.append((time.monotonic(), None, why))
-        yield
-        self.note_exit()
-        self.excuses[-1] = (self.excuses[-1][0], time.monotonic(), why)
+        excuse = [None, why]
+        self.excuses.append(excuse)
+        try:
+            yield
+            self.note_exit()
+        finally:
+            excuse[0] = time.monotonic()
 
     def get(self, path, timeout=5):
         try:

@@ -106,6 +106,7 @@ class Trial:
             except subprocess.TimeoutExpired:
                 # Where it hangs goes to its standard error.
                 client.send_signal(signal.SIGUSR1)
+                # It says nothing when it is done, and ends only by what follows.
                 time.sleep(1)
                 client.kill()
                 client.wait()
@@ -144,6 +145,7 @@ class Trial:
         """Starts those again that a fault had still ended; ends without an excuse are violations."""
         for member in self.cluster.members:
             member.note_exit()
+            # A broker that ends at once each time is started again only so often.
             if not member.is_running() and len(member.exits) < 20:
                 member.launch()
         return all(member.is_running() and member.ready() for member in self.cluster.members)
