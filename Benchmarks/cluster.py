@@ -24,7 +24,8 @@ import threading
 import time
 import urllib.request
 
-from end_to_end import HERE, ROOT, cell, run_json
+from end_to_end import HERE, ROOT, run_json
+from tables import tables
 
 sys.path += [str(ROOT / "Tests/Integration/cluster")]
 PORT_STRIDE = 100
@@ -76,7 +77,7 @@ class Member:
         while self.is_running():
             if time.monotonic() > deadline:
                 raise RuntimeError(f"broker {self.number} did not end")
-            time.sleep(0.005)
+            time.sleep(0.005)  # Somebody else's child: only /proc tells when it is gone; the deadline ends it.
 
     def is_running(self):
         if self.process is not None:
@@ -146,7 +147,7 @@ class DevCluster:
                              capture_output=True).returncode != 0:
             if time.monotonic() > deadline:
                 raise RuntimeError("the cluster did not become healthy")
-            time.sleep(0.1)
+            time.sleep(0.1)  # Another process: it is asked again until it is well, up to the deadline.
 
     def create(self, topic, partitions):
         """In portions, as a person with a script would: a request has a deadline."""
@@ -217,9 +218,10 @@ class Suite:
                 began = time.monotonic()
                 cluster.create("idle", partitions)
                 created = time.monotonic() - began
+                # What creation leaves to be done, such as the first checkpoints and retention, has come and gone by then.
                 time.sleep(15)
                 cpu, began = cluster.sum(Member.cpu_seconds), time.monotonic()
-                time.sleep(self.options.idle_seconds)
+                time.sleep(self.options.idle_seconds)  # This is what is measured: time in which nothing is asked.
                 busy = (cluster.sum(Member.cpu_seconds) - cpu) / (time.monotonic() - began) / len(cluster.members)
                 self.add({"kind": "idle, three replicas each", "partitions": partitions, "createdInSeconds": created,
                           "coresPerBroker": busy, "residentMiBPerBroker": cluster.sum(Member.memory) / 3 / 2**20})
@@ -249,7 +251,7 @@ class Suite:
         while not all(len(a) > b + 50 for a, b in zip(load.acknowledged, before)) or time.monotonic() < began + 4:
             if time.monotonic() > began + 60:
                 raise RuntimeError("a partition takes no writes\n" + "".join(cluster.lines[-30:]))
-            time.sleep(0.05)
+            time.sleep(0.05)  # The producer's thread counts; the limit above ends it.
         gap = load.longest_gap(began)
         victim.start()
         cluster.wait_healthy()
@@ -284,14 +286,7 @@ class Suite:
 def markdown(report):
     lines = ["# Cluster benchmark", "", f"{report['started']}, {report['cores']} cores, kernel {report['kernel']}, medians of "
              f"{report['runs']} runs; three brokers and the client share the machine.", ""]
-    kinds = {}
-    for row in report["rows"]:
-        kinds.setdefault(tuple(row), []).append(row)
-    for columns, rows in kinds.items():
-        lines += ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-        lines += ["| " + " | ".join(cell(row[c]) for c in columns) + " |" for row in rows]
-        lines.append("")
-    return "\n".join(lines)
+    return "\n".join(lines + tables(report["rows"]))
 
 
 def main():

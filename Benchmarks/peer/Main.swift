@@ -94,7 +94,10 @@ struct Pair: Sendable {
         pair.two.setPeers([NodeID(rawValue: 1): PeerAddress(host: "127.0.0.1", port: 1)])
         pair.one.setPeers([NodeID(rawValue: 2): PeerAddress(host: "127.0.0.1", port: port)])
         // Both lanes: what is sent before is dropped.
+        let limit = ContinuousClock.now + .seconds(30)
         while !registry.prometheusText().contains("goulette_peer_connections{direction=\"out\"} 2") {
+            precondition(ContinuousClock.now < limit, "the brokers did not connect")
+            // Only the metric tells that they have: it is asked again, up to the limit.
             try await Task.sleep(for: .milliseconds(10))
         }
         return pair

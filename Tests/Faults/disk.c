@@ -18,45 +18,30 @@
 // The end of standard input ends the disk.
 
 #define _GNU_SOURCE
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
 #include <poll.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <time.h>
-#include <unistd.h>
+
+static const char name[] = "disk";
+static void obey(char *line);
+#include "tool.h"
 
 enum { blockBytes = 4096, sectorBytes = 512, sectorsPerBlock = 8, maxWrite = 1 << 20 };
 
 struct block { uint8_t dirty; uint8_t bytes[blockBytes]; };
 
 static int image, device, isOff;
-static uint64_t size, randomState;
+static uint64_t size;
 static struct block **cache;     // by block number; absent ones are as in the image
 static uint64_t *cachedNumbers;  // blocks of the cache, in no order
 static uint64_t cachedCount;
 static uint64_t writeErrors, readErrors, slowness;
 static uint64_t reads, writes, flushes, failed, sectorsLost, sectorsKept;
 static uint8_t answerBytes[maxWrite + blockBytes];
-
-static void fail(const char *what) {
-    fprintf(stderr, "disk: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-static uint64_t draw(uint64_t below) {  // splitmix64
-    uint64_t z = (randomState += 0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    z ^= z >> 31;
-    return z % below;
-}
 
 static void readImage(uint8_t *bytes, uint64_t at, size_t length) {
     if (pread(image, bytes, length, at) != (ssize_t)length) fail("reading the image");
@@ -208,33 +193,18 @@ static void obey(char *line) {
         randomState = a;
         isOff = 1;
         empty((unsigned)b);
-        puts("ok");
     } else if (sscanf(line, "errors %llu %llu", &a, &b) == 2) {
         writeErrors = a, readErrors = b;
-        puts("ok");
     } else if (sscanf(line, "slow %llu", &a) == 1) {
         slowness = a;
-        puts("ok");
-    } else if (strncmp(line, "on", 2) == 0) {
+    } else if (strcmp(line, "on") == 0) {
         isOff = 0, writeErrors = readErrors = slowness = 0;
-        puts("ok");
-    } else if (strncmp(line, "counts", 6) == 0) {
-        printf("%llu %llu %llu %llu %llu %llu\n", (unsigned long long)reads, (unsigned long long)writes,
-               (unsigned long long)flushes, (unsigned long long)failed, (unsigned long long)sectorsLost,
-               (unsigned long long)sectorsKept);
+    } else if (strcmp(line, "counts") == 0) {
+        return sayCounts((uint64_t[]){ reads, writes, flushes, failed, sectorsLost, sectorsKept });
     } else {
-        puts("no such command");
+        return say("no such command");
     }
-    fflush(stdout);
-}
-
-/// Commands are asked for one at a time, so that a read is a line.
-static void readCommand(void) {
-    char line[256];
-    ssize_t length = read(0, line, sizeof line - 1);
-    if (length <= 0) exit(0);
-    line[length] = 0;
-    obey(line);
+    say("ok");
 }
 
 int main(int count, char **words) {
@@ -252,12 +222,11 @@ int main(int count, char **words) {
     char options[128];
     snprintf(options, sizeof options, "fd=%d,rootmode=100600,user_id=0,group_id=0,allow_other", device);
     if (mount("disk", words[3], "fuse", MS_NOSUID | MS_NODEV, options) < 0) fail(words[3]);
-    puts("ok");
-    fflush(stdout);
+    say("ok");
     struct pollfd polls[2] = { { device, POLLIN, 0 }, { 0, POLLIN, 0 } };
     for (;;) {
         if (poll(polls, 2, -1) < 0 && errno != EINTR) fail("poll");
         if (polls[0].revents) serve();
-        if (polls[1].revents) readCommand();
+        if (polls[1].revents) readCommands();
     }
 }

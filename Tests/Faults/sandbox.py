@@ -60,11 +60,12 @@ def run(*command, check=True):
 
 
 def compiled(name):
-    """The program made of NAME.c, beside its source's time in a directory for such things."""
+    """The program made of NAME.c, beside the time of its sources in a directory for such things."""
     source = HERE / f"{name}.c"
+    changed = max(file.stat().st_mtime_ns for file in (source, HERE / "tool.h"))
     place = pathlib.Path(tempfile.gettempdir()) / f"goulette-faults-{os.getuid()}"
     place.mkdir(mode=0o700, exist_ok=True)
-    program = place / f"{name}-{source.stat().st_mtime_ns}"
+    program = place / f"{name}-{changed}"
     if not program.exists():
         made = place / f"{name}.{os.getpid()}"
         run("gcc", "-O2", "-Wall", "-o", str(made), str(source))

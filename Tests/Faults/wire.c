@@ -15,19 +15,17 @@
 // The end of standard input ends the switch, and its devices with it.
 
 #define _GNU_SOURCE
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
 #include <poll.h>
 #include <sched.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
-#include <unistd.h>
+
+static const char name[] = "wire";
+static void obey(char *line);
+#include "tool.h"
 
 enum { maxPorts = 16, maxFrame = 65536, maxWaiting = 65536 };
 
@@ -38,26 +36,13 @@ static struct rule rules[maxPorts][maxPorts];
 static int devices[maxPorts], portCount;
 static struct frame waiting[maxWaiting];  // a heap, the next one first
 static int waitingCount;
-static uint64_t numbers, randomState;
+static uint64_t numbers;
 static uint64_t passed, wereCut, lost, delayed, doubled, damaged;
-
-static void fail(const char *what) {
-    fprintf(stderr, "wire: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
 
 static uint64_t now(void) {
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
     return (uint64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
-}
-
-static uint64_t draw(uint64_t below) {  // splitmix64
-    uint64_t z = (randomState += 0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    z ^= z >> 31;
-    return below ? z % below : z;
 }
 
 static int isBefore(const struct frame *a, const struct frame *b) {
@@ -148,34 +133,14 @@ static void obey(char *line) {
     if (sscanf(line, "set %d %d %d %u %u %u %u %u", &from, &to, &cut, &loss, &delay, &jitter, &twice, &damage) == 8
         && from >= 0 && from < portCount && to >= 0 && to < portCount) {
         rules[from][to] = (struct rule){ cut, loss, delay, jitter, twice, damage };
-        puts("ok");
-    } else if (strncmp(line, "heal", 4) == 0) {
+    } else if (strcmp(line, "heal") == 0) {
         memset(rules, 0, sizeof rules);
-        puts("ok");
-    } else if (strncmp(line, "counts", 6) == 0) {
-        printf("%llu %llu %llu %llu %llu %llu\n", (unsigned long long)passed, (unsigned long long)wereCut,
-               (unsigned long long)lost, (unsigned long long)delayed, (unsigned long long)doubled,
-               (unsigned long long)damaged);
+    } else if (strcmp(line, "counts") == 0) {
+        return sayCounts((uint64_t[]){ passed, wereCut, lost, delayed, doubled, damaged });
     } else {
-        puts("no such command");
+        return say("no such command");
     }
-    fflush(stdout);
-}
-
-/// Whole lines of what came; ends the process with the input.
-static void readCommands(void) {
-    static char text[4096];
-    static size_t length;
-    ssize_t more = read(0, text + length, sizeof text - 1 - length);
-    if (more <= 0) exit(0);
-    text[length += more] = 0;
-    char *end;
-    while ((end = strchr(text, '\n'))) {
-        *end = 0;
-        obey(text);
-        length -= end + 1 - text;
-        memmove(text, end + 1, length + 1);
-    }
+    say("ok");
 }
 
 int main(int count, char **words) {
@@ -191,8 +156,7 @@ int main(int count, char **words) {
         polls[port] = (struct pollfd){ devices[port], POLLIN, 0 };
     }
     polls[portCount] = (struct pollfd){ 0, POLLIN, 0 };
-    puts("ok");
-    fflush(stdout);
+    say("ok");
     for (;;) {
         struct timespec wait = { 3600, 0 };
         if (waitingCount) {

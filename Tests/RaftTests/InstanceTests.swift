@@ -55,6 +55,24 @@ private final class Bench {
         _ = receive(.voteResponse(Raft.VoteResponse(isPreVote: false, isGranted: true)), term: term)
         precondition(raft.isLeader)
     }
+
+    /// A follower has nothing of what the leader sent behind entry 3.
+    static let refusal = Message.Body.appendResponse(
+        Raft.AppendResponse(
+            appended: .zero, flushed: .zero, rejection: .init(previous: LogIndex(3), hint: .zero), isTrusted: true,
+            session: 0))
+
+    /// Broker 2 refuses in term 2; what the leader then asks its log for.
+    func refuse() -> Raft.EntriesRequest? {
+        var request: Raft.EntriesRequest?
+        let message = Message(
+            from: NodeID(rawValue: 2), to: NodeID(rawValue: 1), term: Term(2), body: Self.refusal)
+        _ = run { raft, directives in
+            raft.step(message, into: &directives)
+            for case .needEntries(let wanted) in directives { request = wanted }
+        }
+        return request
+    }
 }
 
 private func append(after previous: UInt64, _ previousTerm: UInt64, _ terms: [UInt64], commit: UInt64) -> Message.Body {
@@ -307,23 +325,10 @@ private func append(after previous: UInt64, _ previousTerm: UInt64, _ terms: [UI
         #expect(bench.raft.committedIndex == .zero)
     }
 
-    @Test func outdatedLoadsAreIgnored() {
+    @Test func outdatedLoadsAreIgnored() throws {
         let bench = Bench(terms: [1, 1, 1])
         bench.elect()
-        let rejection = Raft.AppendResponse.Rejection(previous: LogIndex(3), hint: .zero)
-        let refusal = Raft.AppendResponse(
-            appended: .zero, flushed: .zero, rejection: rejection, isTrusted: true, session: 0)
-        var request: Raft.EntriesRequest?
-        let message = Message(
-            from: NodeID(rawValue: 2), to: NodeID(rawValue: 1), term: Term(2), body: .appendResponse(refusal))
-        _ = bench.run { raft, directives in
-            raft.step(message, into: &directives)
-            for case .needEntries(let wanted) in directives { request = wanted }
-        }
-        guard let request else {
-            Issue.record("no load was asked for")
-            return
-        }
+        let request = try #require(bench.refuse())
         #expect(request.from == LogIndex(1) && request.through == LogIndex(3))
         #expect(bench.run { $0.entriesUnavailable(request, into: &$1) } == [])
         #expect(bench.run { $0.entriesLoaded(request, entries: [], into: &$1) } == [], "the request is closed")
@@ -334,23 +339,10 @@ private func append(after previous: UInt64, _ previousTerm: UInt64, _ terms: [UI
     }
 
     /// A load takes a while; when it is done, what it loaded may be compacted.
-    @Test func loadsOfWhatWasCompactedLeadToASnapshot() {
+    @Test func loadsOfWhatWasCompactedLeadToASnapshot() throws {
         let bench = Bench(terms: [1, 1, 1], committed: 3)
         bench.elect()
-        let rejection = Raft.AppendResponse.Rejection(previous: LogIndex(3), hint: .zero)
-        let refusal = Raft.AppendResponse(
-            appended: .zero, flushed: .zero, rejection: rejection, isTrusted: true, session: 0)
-        var request: Raft.EntriesRequest?
-        let message = Message(
-            from: NodeID(rawValue: 2), to: NodeID(rawValue: 1), term: Term(2), body: .appendResponse(refusal))
-        _ = bench.run { raft, directives in
-            raft.step(message, into: &directives)
-            for case .needEntries(let wanted) in directives { request = wanted }
-        }
-        guard let request else {
-            Issue.record("no load was asked for")
-            return
-        }
+        let request = try #require(bench.refuse())
         bench.raft.compacted(through: LogIndex(2))
         let entries = (1...3).map { Entry(index: LogIndex($0), term: Term(1), byteCount: 1, body: .data("e")) }
         #expect(
@@ -361,10 +353,7 @@ private func append(after previous: UInt64, _ previousTerm: UInt64, _ terms: [UI
         let bench = Bench(terms: [1, 1, 1], committed: 3)
         bench.raft.compacted(through: LogIndex(3))
         bench.elect()
-        let rejection = Raft.AppendResponse.Rejection(previous: LogIndex(3), hint: .zero)
-        let refusal = Raft.AppendResponse(
-            appended: .zero, flushed: .zero, rejection: rejection, isTrusted: true, session: 0)
-        #expect(bench.receive(.appendResponse(refusal), term: 2) == ["provide snapshot for 2"])
+        #expect(bench.receive(Bench.refusal, term: 2) == ["provide snapshot for 2"])
         let old = Raft.SnapshotInfo(
             position: Raft.Position(index: LogIndex(2), term: Term(1)), configuration: bench.raft.configuration)
         #expect(bench.run { $0.snapshotProvided(old, to: NodeID(rawValue: 2), into: &$1) } == [])

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // EntryLedger.swift
-// The bytes of every entry that was ever appended to one group, as its leader stored them: what replicas must hold,
-// and what
-// readers must be given.
+// The bytes of every entry that was ever appended to one group, as its leader stored them: what replicas must hold, and
+// what readers must be given.
 
 internal import LogStore
 internal import Model
@@ -87,7 +86,7 @@ final class EntryLedger {
         return records[Int(index.rawValue)].first { $0.entry.term == term }
     }
 
-    /// The record whose batch begins at `offset` in the log that `image` holds.
+    /// Takes in an entry that a leader appends; an entry that is known stays as it is.
     func note(_ entry: Entry, raw: ByteBuffer) {
         let place = Int(entry.index.rawValue)
         while records.count <= place { records.append([]) }

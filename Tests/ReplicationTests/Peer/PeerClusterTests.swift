@@ -153,6 +153,7 @@ private final class ReplicatingBroker: Sendable {
 @Suite(.timeLimit(.minutes(3))) struct PeerClusterTests {
     /// Looks until `condition` holds; the test's time limit ends it otherwise.
     private func until(_ condition: () async throws -> Bool) async throws {
+        // Threads of brokers and their sockets tell the test nothing: they are asked again.
         while try await !condition() { try await Task.sleep(for: .milliseconds(10)) }
     }
 
@@ -171,6 +172,7 @@ private final class ReplicatingBroker: Sendable {
             var payload = PeerSamples.bytes(size, seed: random.next())
             payload.writeRepeatingByte(1, count: size)
             for broker in brokers { taken += try await broker.propose(payload) }
+            // While nobody leads nothing is taken; an election takes what it takes, within the test's limit.
             if taken == 0 { try await Task.sleep(for: .milliseconds(10)) }
         }
     }
