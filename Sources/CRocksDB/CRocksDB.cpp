@@ -5,14 +5,26 @@
 
 #include "CRocksDB.h"
 
+#include <fcntl.h>
 #include <rocksdb/db.h>
+#include <rocksdb/env.h>
 #include <rocksdb/options.h>
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/statistics.h>
 #include <rocksdb/version.h>
 
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdarg>
+#include <cstdio>
 #include <cstring>
+#include <memory>
+#include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 // The C interface hides its handles. These mirrors must equal the definitions inside the library that is linked;
@@ -56,6 +68,57 @@ rocksdb::Tickers ticker(crocksdb_counter counter) {
   return rocksdb::TICKER_ENUM_MAX;
 }
 
+/// An information log whose writes may fail: what does not fit on the disk is left out.
+///
+/// The library's own goes on writing to a file whose last write failed, which the library's assertions forbid.
+class InformationLog final : public rocksdb::Logger {
+ public:
+  InformationLog(std::string path, size_t bytes_max, rocksdb::InfoLogLevel level)
+      : Logger(level), path_(std::move(path)), bytes_max_(bytes_max) {}
+
+  ~InformationLog() override { release(); }
+
+  using rocksdb::Logger::Logv;
+
+  void Logv(const char* format, va_list arguments) override {
+    if (path_.empty()) return;
+    char line[4096];
+    const int end = sizeof(line) - 1;
+    timeval now;
+    gettimeofday(&now, nullptr);
+    tm date;
+    gmtime_r(&now.tv_sec, &date);
+    int length = static_cast<int>(strftime(line, sizeof(line), "%Y-%m-%dT%H:%M:%S", &date));
+    length += snprintf(line + length, sizeof(line) - length, ".%06ldZ ", static_cast<long>(now.tv_usec));
+    length += std::max(0, vsnprintf(line + length, sizeof(line) - length, format, arguments));
+    length = std::min(length, end - 1);
+    if (line[length - 1] != '\n') line[length++] = '\n';
+    std::lock_guard<std::mutex> guard(mutex_);
+    if (file_ < 0 || size_ >= bytes_max_) begin();
+    if (file_ >= 0) size_ += std::max<ssize_t>(0, write(file_, line, length));
+  }
+
+ private:
+  /// Begins a new file and keeps the one before. The folder may not be there yet.
+  void begin() {
+    release();
+    rename(path_.c_str(), (path_ + ".old").c_str());
+    file_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    size_ = 0;
+  }
+
+  void release() {
+    if (file_ >= 0) close(file_);
+    file_ = -1;
+  }
+
+  const std::string path_;
+  const size_t bytes_max_;
+  std::mutex mutex_;
+  int file_ = -1;
+  size_t size_ = 0;
+};
+
 }  // namespace
 
 extern "C" {
@@ -63,8 +126,6 @@ extern "C" {
 const int crocksdb_version = ROCKSDB_MAJOR * 10000 + ROCKSDB_MINOR * 100 + ROCKSDB_PATCH;
 
 const char* crocksdb_empty_bytes(void) { return ""; }
-
-void crocksdb_resume(rocksdb_t* database, char** error) { failed(database->rep->Resume(), error); }
 
 void crocksdb_sync_wal(rocksdb_t* database, char** error) { failed(database->rep->FlushWAL(true), error); }
 
@@ -95,6 +156,10 @@ void crocksdb_create_families(rocksdb_t* database, const rocksdb_options_t* cons
 void crocksdb_options_collect_counters(rocksdb_options_t* options) {
   options->rep.statistics = rocksdb::CreateDBStatistics();
   options->rep.statistics->set_stats_level(rocksdb::StatsLevel::kExceptHistogramOrTimers);
+}
+
+void crocksdb_options_log_to(rocksdb_options_t* options, const char* path, size_t bytes_max) {
+  options->rep.info_log = std::make_shared<InformationLog>(path, bytes_max, options->rep.info_log_level);
 }
 
 void crocksdb_options_hint_inserts_by_prefix(rocksdb_options_t* options, size_t length) {

@@ -27,6 +27,8 @@ public enum StoreError: Error, Sendable, Equatable {
     case unknownGroup(GroupID)
     /// RocksDB reported an error.
     case index(String)
+    /// RocksDB had no space on the disk, and takes no more writes.
+    case indexFull(String)
     /// The operating system refused an operation on a file.
     case file(operation: String, path: String, errno: Int32)
 }
@@ -72,9 +74,11 @@ extension Corruption: CustomStringConvertible {
 extension StoreError {
     /// Whether the operating system had no space to give, or no room for one more name.
     package var isNoSpace: Bool {
+        switch self {
         // ENOSPC, which has the same number everywhere.
-        if case .file(_, _, 28) = self { return true }
-        return false
+        case .file(_, _, 28), .indexFull: true
+        default: false
+        }
     }
 }
 
@@ -94,6 +98,7 @@ extension StoreError: CustomStringConvertible {
         case .outOfRange(let first, let last): "The log holds entries \(first) to \(last)"
         case .unknownGroup(let group): "There is no \(group)"
         case .index(let reason): "The index database failed: \(reason)"
+        case .indexFull(let reason): "The disk of the index database is full: \(reason)"
         case .file(let operation, let path, let code): "Cannot \(operation) \(path): errno \(code)"
         }
     }

@@ -22,15 +22,15 @@ extension Database {
     ///
     /// The batch keeps its content.
     ///
-    /// - Throws: after a ``RocksError/diskFull(_:)`` or ``RocksError/io(_:)`` the database refuses writes until
-    ///   it has recovered (``resume()``); whether a failed batch reaches the log is not known, only that it is not visible now.
+    /// - Throws: after a ``RocksError/diskFull(_:)`` or ``RocksError/io(_:)`` the database refuses everything that
+    ///   writes until it is opened anew; whether a failed batch reaches the log is not known, only that it is not visible now.
     public func write(_ batch: borrowing WriteBatch, durability: Durability) throws(RocksError) {
         precondition(batch.database === self, "the batch belongs to another database")
         guard case .readWrite = mode else { throw .readOnly }
         guard !isClosed else { throw .closed }
         let options = durability == .synced ? syncedWrite : bufferedWrite
         let pointer = batch.handle
-        try check("writing to \(path)") { rocksdb_write(handle, options, pointer, $0) }
+        try checkWrite("writing to \(path)") { rocksdb_write(handle, options, pointer, $0) }
         if durability == .synced { didSync?() }
     }
 }

@@ -21,7 +21,8 @@ public struct ColumnFamily: Hashable, Sendable {
 /// dropped. Dropping the last reference closes as well. Neither syncs: call ``syncWriteAheadLog()`` first.
 ///
 /// Threads: every method may be called from any thread; RocksDB synchronises itself. Writers queue behind each other, so
-/// one writing thread is fastest. A ``WriteBatch`` or an ``Iterator`` belongs to one thread at a time, a ``Snapshot`` to all.
+/// one writing thread is fastest. After the first write that failed nothing is written any more: every call that would
+/// throws the same error again, while reads go on. A ``WriteBatch`` or an ``Iterator`` belongs to one thread at a time, a ``Snapshot`` to all.
 ///
 /// - Cost: an operation takes two uncontended atomic additions on top of RocksDB's own cost.
 public final class Database: @unchecked Sendable {
@@ -56,6 +57,8 @@ public final class Database: @unchecked Sendable {
     let didSync: (@Sendable () -> Void)?
     private let uses = Atomic<UInt64>(0)
     private let released = Atomic<Bool>(false)
+    private let hasFailed = Atomic<Bool>(false)
+    private let firstFailure = Mutex<RocksError?>(nil)
     private static let closedBit: UInt64 = 1 << 63
 
     /// Opens the database in the folder `path`, whose parent must exist.
@@ -73,6 +76,7 @@ public final class Database: @unchecked Sendable {
         // A secondary must keep every file open, because the primary deletes them under it.
         if case .secondary = mode { options.openFiles = -1 }
         let handles = OptionHandles(options, families: families)
+        handles.log(options, path, mode)
         let opened = try Opening(path: path, mode: mode, names: families.map(\.name)).run(handles)
         guard let readOptions = rocksdb_readoptions_create(), let bufferedWrite = rocksdb_writeoptions_create(),
             let syncedWrite = rocksdb_writeoptions_create()
@@ -152,6 +156,30 @@ public final class Database: @unchecked Sendable {
         try beginUse()
         defer { endUse() }
         return try body()
+    }
+
+    /// Runs a C call that writes, unless one has failed before.
+    ///
+    /// RocksDB asserts that a file is not used any more after a write to it has failed.
+    @inline(__always)
+    func checkWrite(
+        _ operation: @autoclosure () -> String,
+        _ body: (UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> Void
+    ) throws(RocksError) {
+        if hasFailed.load(ordering: .acquiring), let failure = firstFailure.withLock({ $0 }) { throw failure }
+        do throws(RocksError) { try check(operation(), body) } catch {
+            noteFailure(error)
+            throw error
+        }
+    }
+
+    private func noteFailure(_ error: RocksError) {
+        switch error {
+        case .diskFull, .io, .corrupt: break
+        case .closed, .locked, .missing, .readOnly, .invalid, .failed: return
+        }
+        firstFailure.withLock { $0 = $0 ?? error }
+        hasFailed.store(true, ordering: .releasing)
     }
 
     /// Destroys the C objects, once: families before the database, as RocksDB demands.

@@ -27,7 +27,8 @@ public struct DatabaseOptions: Sendable {
     ///
     /// Costs one relaxed atomic addition per event.
     public var collectsCounters = true
-    /// The size at which the information log of RocksDB, which holds warnings and errors only, starts a new file.
+    /// The size at which the information log of RocksDB, which holds warnings and errors only, starts a new file; the one
+    /// before is kept.
     public var informationLogFile: ByteCount = .mebibytes(1)
     /// Where the files live.
     public var storage: Storage = .directory
@@ -168,6 +169,18 @@ struct OptionHandles: ~Copyable {
         return cache
     }
 
+    /// Writes the information log of a database in files where `mode` has it write: a view writes into its own folder only.
+    func log(_ options: DatabaseOptions, _ path: String, _ mode: Database.Mode) {
+        guard case .directory = options.storage else { return }
+        let folder: String? =
+            switch mode {
+            case .readWrite: path
+            case .readOnly: nil
+            case .secondary(let folder): folder
+            }
+        crocksdb_options_log_to(database, folder.map { $0 + "/LOG" } ?? "", options.informationLogFile.bytes)
+    }
+
     private static func apply(_ options: DatabaseOptions, to handle: OpaquePointer) {
         rocksdb_options_set_db_write_buffer_size(handle, options.memtableTotal.bytes)
         rocksdb_options_set_max_total_wal_size(handle, UInt64(options.writeAheadLogTotal.bytes))
@@ -185,8 +198,6 @@ struct OptionHandles: ~Copyable {
         rocksdb_options_set_enable_write_thread_adaptive_yield(handle, 0)
         rocksdb_options_set_table_cache_numshardbits(handle, 2)
         rocksdb_options_set_info_log_level(handle, 2)
-        rocksdb_options_set_max_log_file_size(handle, options.informationLogFile.bytes)
-        rocksdb_options_set_keep_log_file_num(handle, 2)
         rocksdb_options_set_stats_dump_period_sec(handle, 0)
         rocksdb_options_set_stats_persist_period_sec(handle, 0)
         if options.collectsCounters { crocksdb_options_collect_counters(handle) }

@@ -40,22 +40,6 @@ extension Database {
         }
     }
 
-    /// Takes writes again after a background error whose cause is gone.
-    ///
-    /// After a full disk RocksDB looks for room itself, every few seconds, and resumes without being asked; this call
-    /// returns false meanwhile. Never call it after a failed sync: the kernel may have dropped what was to be written.
-    ///
-    /// - Returns: whether writes are taken again.
-    @discardableResult
-    public func resume() throws(RocksError) -> Bool {
-        do {
-            try writing("resuming \(path)") { crocksdb_resume(handle, $0) }
-            return true
-        } catch .failed(let detail) where detail.contains("Resource busy") {
-            return false
-        }
-    }
-
     private func writing(
         _ operation: @autoclosure () -> String,
         _ body: (UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> Void
@@ -63,6 +47,6 @@ extension Database {
         guard case .readWrite = mode else { throw .readOnly }
         try beginUse()
         defer { endUse() }
-        try check(operation(), body)
+        try checkWrite(operation(), body)
     }
 }

@@ -17,7 +17,7 @@ public enum RocksError: Error, Hashable, Sendable {
     case missing(String)
     /// The database was opened for reading only.
     case readOnly
-    /// The disk is full. Writes are refused, and reads go on, until RocksDB has found room again: it looks every few seconds.
+    /// The disk is full. When it was found by a write, writes are refused from then on, and reads go on.
     case diskFull(String)
     /// Stored bytes fail their checksum, or files are missing: the data can not be trusted.
     case corrupt(String)

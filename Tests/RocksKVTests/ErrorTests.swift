@@ -87,7 +87,6 @@ import Testing
         for property in Property.allCases { _ = try database.property(property, of: second) }
         for counter in Counter.allCases { _ = try database.counter(counter) }
         #expect(try database.property(.backgroundErrors) == 0)
-        try database.resume()
         #expect(Database.engineVersion.hasPrefix("7.8."))
     }
 

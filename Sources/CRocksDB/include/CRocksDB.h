@@ -22,9 +22,6 @@ extern const int crocksdb_version;
 /// The address to pass for a key or value of zero bytes: RocksDB compares null pointers with an assertion.
 const char* crocksdb_empty_bytes(void);
 
-/// Leaves the read-only state that a background error (such as a full disk) has put the database into.
-void crocksdb_resume(rocksdb_t* database, char** error);
-
 /// Makes everything written so far durable by syncing the write-ahead log.
 void crocksdb_sync_wal(rocksdb_t* database, char** error);
 
@@ -39,6 +36,11 @@ void crocksdb_create_families(rocksdb_t* database, const rocksdb_options_t* cons
 
 /// Collects counters, but neither histograms nor timers, which cost clock readings on every operation.
 void crocksdb_options_collect_counters(rocksdb_options_t* options);
+
+/// Writes the information log to `path`, and keeps the file before it as `path`.old when it has `bytes_max` bytes or another
+/// database is opened; nowhere when `path` is empty. The level must be set before.
+/// Lines that cannot be written are left out, unlike in the library's own log, whose assertions abort the process then.
+void crocksdb_options_log_to(rocksdb_options_t* options, const char* path, size_t bytes_max);
 
 /// Remembers, for each key prefix of `length` bytes, where the memtable was last written: appends to many interleaved
 /// sequences then need no search. Reads are not affected.

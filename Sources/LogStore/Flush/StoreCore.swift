@@ -310,6 +310,7 @@ extension StoreError {
     init(_ error: IndexError) {
         switch error {
         case .database(.locked(let path)): self = .locked(path: path)
+        case .database(.diskFull(let detail)): self = .indexFull(detail)
         default: self = .index("\(error)")
         }
     }

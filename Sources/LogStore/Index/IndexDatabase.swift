@@ -74,12 +74,6 @@ public final class IndexDatabase: Sendable {
         try rocks { () throws(RocksError) in try database.flush(IndexFamily.allCases.map(\.family)) }
     }
 
-    /// Takes commits again after a full disk has room; see ``Database/resume()``.
-    @discardableResult
-    public func resume() throws(IndexError) -> Bool {
-        try rocks { () throws(RocksError) in try database.resume() }
-    }
-
     /// For an index opened with ``Access/following(scratch:)``: takes over what the broker has written meanwhile.
     public func tryCatchUp() throws(IndexError) {
         try rocks { () throws(RocksError) in try database.tryCatchUp() }

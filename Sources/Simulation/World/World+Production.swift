@@ -316,7 +316,7 @@ extension StoreError {
     /// What went wrong, without the particulars.
     var kind: String {
         switch self {
-        case .diskFull: "disk full"
+        case .diskFull, .indexFull: "disk full"
         case .diskFailed: "disk failed"
         case .corrupt: "corrupt"
         case .busy: "busy"

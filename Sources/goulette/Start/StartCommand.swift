@@ -99,11 +99,16 @@ struct StartFailure: Error {
                     "Refusing to serve damaged data in \(place)", place: "\(error)",
                     advice: "Nothing was changed. Run logstore-inspect verify, and restore the file from a copy.",
                     exitCode: .corruptData))
-        case .diskFull:
+        case .diskFull, .indexFull, .file(_, _, errno: ENOSPC):
             self.init(
                 Failure(
                     "Cannot start", place: "\(error)", advice: "Free some space on the disk.",
                     exitCode: .diskFull))
+        case .diskFailed:
+            self.init(
+                Failure(
+                    "The broker stopped", place: "\(error)", advice: "Check the disk and its free space.",
+                    exitCode: .failed))
         default:
             self.init(
                 Failure(
