@@ -99,7 +99,8 @@ struct StartFailure: Error {
                     "Refusing to serve damaged data in \(place)", place: "\(error)",
                     advice: "Nothing was changed. Run logstore-inspect verify, and restore the file from a copy.",
                     exitCode: .corruptData))
-        case .diskFull, .indexFull, .file(_, _, errno: ENOSPC):
+        // ENOSPC, which has the same number everywhere.
+        case .diskFull, .indexFull, .file(_, _, errno: 28):
             self.init(
                 Failure(
                     "Cannot start", place: "\(error)", advice: "Free some space on the disk.",
