@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // BatchValidator.swift
-// Checks batches that have to be unpacked or packed anew, on threads of their own: an event loop never waits for a codec.
+// Checks batches that have to be unpacked or packed anew, and unpacks what followers are sent, on threads of their own:
+// an event loop never waits for a codec.
 
+import LogStore
 import Model
 package import NIOCore
 package import Records
@@ -45,13 +47,14 @@ package struct BatchCheck: Sendable {
     }
 }
 
-/// Threads that check batches; those of one group one after the other, in the order they came.
+/// Threads that check and unpack batches; those of one group one after the other, in the order they came.
 package final class BatchValidator: Sendable {
     /// From this size on unpacking costs more than two hops between threads.
     package static let bytesMin = 8 << 10
 
     private let loops: [any EventLoop]
     private let contexts: [NIOLoopBoundBox<CompressionContext?>]
+    private let unpackers: [NIOLoopBoundBox<EntryUnpacker?>]
     private let waiting: Gauge
 
     /// Checks on `loops`, which do nothing else.
@@ -59,6 +62,7 @@ package final class BatchValidator: Sendable {
         self.loops = loops
         self.waiting = waiting
         contexts = loops.map { .makeEmptyBox(valueType: CompressionContext.self, eventLoop: $0) }
+        unpackers = loops.map { .makeEmptyBox(valueType: EntryUnpacker.self, eventLoop: $0) }
     }
 
     /// Whether there is a thread to check on.
@@ -77,6 +81,21 @@ package final class BatchValidator: Sendable {
             let verdict = check.run(context)
             waiting.add(-1)
             then(verdict)
+        }
+    }
+
+    /// Unpacks an entry of `group`; `then` runs on the thread that did, in the order of the calls, with nil when the entry
+    /// cannot be unpacked.
+    func unpack(_ entry: StoredEntry, of group: GroupID, then: @escaping @Sendable (ByteBuffer?) -> Void) {
+        let number = Int(group.rawValue % UInt64(loops.count))
+        let box = unpackers[number]
+        waiting.add(1)
+        loops[number].execute { [waiting] in
+            let unpacker = box.value ?? EntryUnpacker()
+            box.value = unpacker
+            let payload = unpacker.unpack(entry)
+            waiting.add(-1)
+            then(payload)
         }
     }
 }

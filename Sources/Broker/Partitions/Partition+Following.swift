@@ -58,9 +58,10 @@ extension Partition {
             following.append(FollowedFrame(index: index.previous, endOffset: endOffset, bytes: 0, isRun: true))
         }
         if producersEnd > endOffset {
+            unpacking.removeAll()
             cutProducers()
-        } else if rebuild != nil {
-            // What the replay under way has read may be what was cut.
+        } else if isReplaying {
+            // What is being unpacked, or what a replay has read, may be what was cut.
             rebuildProducers()
         }
         wakeFetches(force: true)
@@ -100,17 +101,43 @@ extension Partition {
         }
         inFlight.removeAll()
         batcher = BatchController(limits: batcher.limits)
-        producersEnd = endOffset
+        // One that led without having been able to take records has still to come to what its log says.
+        if !isReplaying { producersEnd = endOffset }
         if hasInexactProducers { restartProducers() }
         wakeFetches(force: true)
     }
 
     // MARK: Producers
 
+    /// Whether the producers' state is behind the log.
+    var isReplaying: Bool { rebuild != nil || !unpacking.isEmpty }
+
     /// Takes over the batches of an appended entry, unless a rebuild has to come that far first.
+    ///
+    /// A packed entry is unpacked on another thread, and those behind it wait for it.
     private func replayProducers(of entry: StoredEntry) {
-        guard producersEnd == entry.baseOffset, rebuild == nil else { return }
-        guard let payload = environment.unpacker.unpack(entry) else { return rebuildProducers() }
+        guard rebuild == nil, (unpacking.end ?? producersEnd) == entry.baseOffset else { return }
+        let bytes = max(entry.rawLength, entry.payload.readableBytes)
+        guard environment.validator.isAvailable, entry.codec == .zstd || !unpacking.isEmpty else {
+            return unpacked(entry, environment.unpacker.unpack(entry))
+        }
+        // What does not fit is read from the log, when those on their way have come back.
+        guard let ticket = unpacking.add(bytes: bytes, end: entry.endOffset) else { return }
+        let home = NIOLoopBound(WeakPartition(self), eventLoop: environment.loop)
+        let loop = environment.loop
+        environment.validator.unpack(entry, of: handle.group) { payload in
+            loop.execute {
+                guard let partition = home.value.partition, partition.unpacking.finish(ticket, bytes: bytes) else {
+                    return
+                }
+                partition.unpacked(entry, payload)
+                if partition.unpacking.isEmpty, partition.rebuild == nil { partition.rebuildProducers() }
+            }
+        }
+    }
+
+    private func unpacked(_ entry: StoredEntry, _ payload: ByteBuffer?) {
+        guard let payload else { return rebuildProducers() }
         if !Plant.forgetProducers.isOn { replayProducers(payload, from: entry.baseOffset) }
         producersEnd = entry.endOffset
     }
@@ -147,6 +174,7 @@ extension Partition {
 
     /// Replays the log from where the producers' state ends, until both end at the same offset.
     private func rebuildProducers() {
+        unpacking.removeAll()
         guard producersEnd < endOffset else {
             rebuild = nil
             return caughtUp()
@@ -178,7 +206,47 @@ extension Partition {
     }
 }
 
-/// Unpacks entries of leaders; one for each shard, as its working memory is large.
+/// The entries of a follower's leader that are being unpacked, for the producers' state to follow.
+///
+/// Invariant: `bytes` is at most ``bytesMax``, or that of one entry.
+struct UnpackQueue {
+    /// Unpacked bytes that may be on their way.
+    static let bytesMax = 16 << 20
+
+    private(set) var count = 0
+    private(set) var bytes = 0
+    /// The offset past the last entry; nil when there is none.
+    private(set) var end: Offset?
+    private var generation: UInt64 = 0
+
+    var isEmpty: Bool { count == 0 }
+
+    /// Takes an entry; nil when there is no room for it.
+    mutating func add(bytes added: Int, end newEnd: Offset) -> UInt64? {
+        guard count == 0 || bytes + added <= Self.bytesMax else { return nil }
+        count += 1
+        bytes += added
+        end = newEnd
+        return generation
+    }
+
+    /// An entry has come back; false when nobody wants it any more.
+    mutating func finish(_ ticket: UInt64, bytes finished: Int) -> Bool {
+        guard ticket == generation else { return false }
+        count -= 1
+        bytes -= finished
+        if count == 0 { end = nil }
+        return true
+    }
+
+    /// Forgets those on their way.
+    mutating func removeAll() {
+        generation += 1
+        (count, bytes, end) = (0, 0, nil)
+    }
+}
+
+/// Unpacks entries of leaders; one for each thread, as its working memory is large.
 package final class EntryUnpacker {
     private var decompressor: ZstdDecompressor?
 

@@ -64,13 +64,15 @@ extension Partition {
     /// A state without producers is stored too: it says that what is before it need not be read again.
     package func snapshotProducers(always: Bool = false) {
         guard failure == nil, rebuild == nil else { return }
-        let records = highWatermark - producerSnapshotOffset
+        // Behind entries that are still being unpacked the state says nothing.
+        let end = unpacking.isEmpty ? highWatermark : min(highWatermark, producersEnd)
+        let records = end - producerSnapshotOffset
         guard
             records >= (always ? 1 : Self.producerSnapshotRecords)
                 || records > 0 && committedSinceSnapshot >= Self.producerSnapshotBytes
         else { return }
-        log.saveProducerSnapshot(producers.encodeSnapshot(upTo: highWatermark), at: highWatermark)
-        producerSnapshotOffset = highWatermark
+        log.saveProducerSnapshot(producers.encodeSnapshot(upTo: end), at: end)
+        producerSnapshotOffset = end
         committedSinceSnapshot = 0
     }
 }

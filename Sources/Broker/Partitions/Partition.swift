@@ -31,7 +31,7 @@ struct FrameInFlight {
 ///   watermark is past the last record known to be committed. Nobody reads at or above the high watermark, and it never
 ///   goes back.
 /// - `inFlight` and `open` are empty unless this broker leads; `following` comes before `inFlight` in the log.
-/// - Without a rebuild under way the producers' state is what the log up to its end says, plus the open frame.
+/// - Without a rebuild or entries that are being unpacked the producers' state is what the log up to its end says, plus the open frame.
 package final class Partition {
     package let handle: PartitionHandle
     package let replica: ReplicaGroup
@@ -73,6 +73,8 @@ package final class Partition {
     /// The number of the replay under way that completes the producers' state.
     var rebuild: Int?
     var rebuilds = 0
+    /// Entries on their way to the producers' state.
+    var unpacking = UnpackQueue()
     /// Set when refused frames left a leader's producers' state less than exact.
     var hasInexactProducers = false
     /// Set while the shard has the open frame on its list for the end of the event-loop turn.
@@ -138,7 +140,7 @@ package final class Partition {
 
     /// Nil when this broker may take records: as a leader whose producers' state is whole.
     var produceRefusal: KafkaErrorCode? {
-        refusal ?? (rebuild == nil ? nil : .notLeaderOrFollower)
+        refusal ?? (isReplaying ? .notLeaderOrFollower : nil)
     }
 
     /// Whether anybody may read here: on the leader, or on a follower that hears of one.
@@ -241,7 +243,7 @@ extension Partition: ReplicaObserver {
         precondition(highWatermark <= endOffset, "\(handle.group): high watermark \(highWatermark) past \(endOffset)")
         publish()
         if highWatermark > before { wakeFetches(bytes: committedBytes) }
-        if replica.leadingTerm != nil, rebuild == nil { settle(nil) }
+        if replica.leadingTerm != nil, !isReplaying { settle(nil) }
         if open != nil { listForClosing() }
     }
 

@@ -44,6 +44,7 @@ final class PartitionCluster: Sendable {
 
     private let scratch: Scratch
     let loops: MultiThreadedEventLoopGroup
+    private let validators = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let loop: any EventLoop
     let network: InMemoryPeerNetwork
     private let nodes: NIOLoopBoundBox<[NodeID: PartitionNode]>
@@ -73,6 +74,7 @@ final class PartitionCluster: Sendable {
             return nodes.values.map(\.store)
         }
         for store in stores { store.close() }
+        try await validators.shutdownGracefully()
         try await loops.shutdownGracefully()
     }
 
@@ -94,7 +96,7 @@ final class PartitionCluster: Sendable {
             let image = ClusterImage(clusterID: "c", node: id, controller: nil, topics: [:])
             let shard = Shard(
                 number: 0, loop: loop, clock: .system, image: image, settings: CurrentSettings(.defaults),
-                validator: BatchValidator(loops: [], waiting: Gauge()), host: host)
+                validator: BatchValidator(loops: validators.makeIterator().map { $0 }, waiting: Gauge()), host: host)
             let bound = NIOLoopBound(shard, eventLoop: loop)
             let hosts = GroupHosts([NIOLoopBound(host, eventLoop: loop)], loops: [loop])
             let shards = ShardDirectory([bound], loops: [loop], hosts: hosts)
@@ -168,7 +170,7 @@ final class PartitionCluster: Sendable {
         try await until("equal replicas") { nodes in
             let ends = Set(nodes.values.map(\.partition.endOffset))
             let watermarks = Set(nodes.values.map(\.partition.highWatermark))
-            return ends.count == 1 && watermarks == ends && nodes.values.allSatisfy { $0.partition.rebuild == nil }
+            return ends.count == 1 && watermarks == ends && nodes.values.allSatisfy { !$0.partition.isReplaying }
         }
         try await onLoop { cluster in
             for node in cluster.nodes.value.values {

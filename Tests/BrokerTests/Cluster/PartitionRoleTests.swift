@@ -77,6 +77,34 @@ import Testing
         }
     }
 
+    /// Entries that are stored packed are unpacked on another thread, while the log goes on.
+    @Test func producersFollowPackedEntries() async throws {
+        try await withCluster { cluster in
+            let first = try await cluster.leader()
+            let long = String(repeating: "packed ", count: 6_000)
+            for sequence in Int32(0)..<30 {
+                let value = sequence % 3 == 0 ? "\(sequence)" : "\(sequence) \(long)"
+                let outcome = try await cluster.produce([value], at: first, producer: Self.producer(sequence))
+                #expect(outcome.error == .none && outcome.baseOffset == Int64(sequence))
+            }
+            let other = cluster.others(than: first)[0]
+            let packed = try await cluster.on(other) { node in
+                let log = node.partition.log
+                let entries = log.sealedEntries(from: log.firstIndex, through: log.sealedIndex) ?? []
+                return entries.count { $0.codec == .zstd }
+            }
+            #expect(packed > 0, "nothing was packed")
+            try await cluster.settle()
+            cluster.network.isolate(first)
+            let second = try await cluster.leader(among: cluster.others(than: first))
+            let again = try await cluster.produce(["29"], at: second, producer: Self.producer(29))
+            #expect(again.error == .none && again.baseOffset == 29)
+            #expect(try await cluster.produce(["30"], at: second, producer: Self.producer(30)).baseOffset == 30)
+            cluster.network.heal()
+            try await cluster.settle()
+        }
+    }
+
     /// What an isolated leader took and nobody else has is cut, and its offsets and sequences are free again.
     @Test func whatWasNotCommittedIsTakenBack() async throws {
         try await withCluster { cluster in
