@@ -161,14 +161,17 @@ public struct OperationView: Codable, Equatable, Sendable {
     public var kind: String
     /// What it was about, for people.
     public var detail: String
+    /// The entry as it stands in the log, in base64: what it can be replayed from.
+    public var entry: String
 
     /// Names every part.
-    public init(id: UInt64, time: Int64, actor: String, kind: String, detail: String) {
+    public init(id: UInt64, time: Int64, actor: String, kind: String, detail: String, entry: String) {
         self.id = id
         self.time = time
         self.actor = actor
         self.kind = kind
         self.detail = detail
+        self.entry = entry
     }
 }
 

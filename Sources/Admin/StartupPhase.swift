@@ -17,6 +17,8 @@ public enum StartupPhase: String, CaseIterable, Sendable {
     case discovery
     /// The listener for other brokers is open, and this broker is entered where brokers are found.
     case registration
+    /// It is known whether there is a cluster, and this broker has its place in it.
+    case membership
     /// The controller's group runs.
     case controller
     /// Partitions and consumer groups are recovered.
@@ -28,7 +30,7 @@ public enum StartupPhase: String, CaseIterable, Sendable {
 
     /// What a broker does that is alone.
     public static let withoutCluster: [StartupPhase] = allCases.filter {
-        ![.discovery, .registration, .controller].contains($0)
+        ![.discovery, .registration, .membership, .controller].contains($0)
     }
 }
 

@@ -94,17 +94,54 @@ package final class Broker: Sendable {
     // MARK: Start
 
     /// Recovers the broker's groups and partitions; `then` runs on the first event loop when requests can be served.
-    package static func start(_ parts: BrokerParts, then: @escaping @Sendable (Result<Broker, HostFailure>) -> Void) {
+    ///
+    /// What is returned can give the start up; then `then` runs on any thread.
+    @discardableResult
+    package static func start(
+        _ parts: BrokerParts, then: @escaping @Sendable (Result<Broker, HostFailure>) -> Void
+    ) -> BrokerStart {
         precondition(!parts.loops.isEmpty, "a broker needs an event loop")
+        let start = BrokerStart(then: then)
         parts.runBlocking {
             do throws(StoreError) {
-                let recovered = try RecoveredControl(parts.store)
-                makeShards(parts) { shards in
-                    parts.loops[0].execute { assemble(parts, recovered, shards, then: then) }
+                guard let cluster = parts.cluster, try RecoveredControl.isBlank(parts.store) else {
+                    parts.cluster?.entered()
+                    return try recover(parts, .known, start)
                 }
+                parts.loops[0].execute { enter(parts, cluster, start) }
             } catch {
-                then(.failure(.store(error, partition: nil)))
+                start.end(.failure(.store(error, partition: nil)))
             }
+        }
+        return start
+    }
+
+    /// Finds out whether there is a cluster, which has to take a broker in that has nothing stored.
+    private static func enter(_ parts: BrokerParts, _ cluster: ClusterParts, _ start: BrokerStart) {
+        let entrance = ClusterEntrance(
+            cluster, BrokerRegistration(parts, cluster, isBlank: true), loop: parts.loops[0], clock: parts.clock,
+            logger: parts.logger("goulette.controller")
+        ) { outcome in
+            guard start.isWanted else { return }
+            cluster.entered()
+            parts.runBlocking {
+                do throws(StoreError) {
+                    try recover(parts, outcome, start)
+                } catch {
+                    start.end(.failure(.store(error, partition: nil)))
+                }
+            }
+        }
+        entrance.start()
+    }
+
+    private static func recover(
+        _ parts: BrokerParts, _ entrance: ClusterEntrance.Outcome, _ start: BrokerStart
+    ) throws(StoreError) {
+        guard start.isWanted else { return }
+        let recovered = try RecoveredControl(parts.store, entrance)
+        makeShards(parts) { shards in
+            parts.loops[0].execute { assemble(parts, recovered, shards, start) }
         }
     }
 
@@ -141,8 +178,7 @@ package final class Broker: Sendable {
     }
 
     private static func assemble(
-        _ parts: BrokerParts, _ recovered: RecoveredControl, _ shards: ShardDirectory,
-        then: @escaping @Sendable (Result<Broker, HostFailure>) -> Void
+        _ parts: BrokerParts, _ recovered: RecoveredControl, _ shards: ShardDirectory, _ start: BrokerStart
     ) {
         let loop = parts.loops[0]
         let metrics = BrokerMetrics(registry: parts.registry, seriesMax: parts.settings.typed.limits.maxMetricSeries)
@@ -150,14 +186,16 @@ package final class Broker: Sendable {
         let plane = ControlPlane(parts, recovered, shards, metrics, published)
         let control = NIOLoopBound(plane, eventLoop: loop)
         let broker = Broker(parts, shards: shards, control: control, metrics: metrics, published: published)
+        guard start.assembled(broker) else { return }
         broker.registerMetrics(parts.registry)
         if let cluster = parts.cluster { broker.join(cluster) }
         plane.coordinator.start(waitsForLeadership: parts.cluster == nil) { error in
-            if let error { return then(.failure(.store(error, partition: nil))) }
+            if let error { return start.end(.failure(.store(error, partition: nil))) }
             plane.controller.start { failure in
-                if let failure { return then(.failure(failure)) }
+                if let failure { return start.end(.failure(failure)) }
+                guard start.isWanted else { return }
                 plane.startTimers(broker)
-                then(.success(broker))
+                start.end(.success(broker))
             }
         }
     }

@@ -24,11 +24,14 @@ package struct ClusterParts: Sendable {
     package let incarnation: UInt64
     /// Learns from the metadata where a broker can be reached.
     package let know: @Sendable (NodeID, BrokerEndpoint) -> Void
+    /// Told when it is known whether there is a cluster, and this broker has its place in it.
+    package let entered: @Sendable () -> Void
 
     package init(
         link: any PeerLink, requests: PeerRequestTable, inbox: PeerInbox, founders: [NodeID],
         hosting: GroupHostSettings = GroupHostSettings(), incarnation: UInt64 = UInt64.random(in: 1...UInt64.max),
-        know: @escaping @Sendable (NodeID, BrokerEndpoint) -> Void = { _, _ in }
+        know: @escaping @Sendable (NodeID, BrokerEndpoint) -> Void = { _, _ in },
+        entered: @escaping @Sendable () -> Void = {}
     ) {
         self.link = link
         self.requests = requests
@@ -37,6 +40,7 @@ package struct ClusterParts: Sendable {
         self.hosting = hosting
         self.incarnation = incarnation
         self.know = know
+        self.entered = entered
     }
 
     /// The first members of the broker's own groups.

@@ -19,13 +19,38 @@ struct RecoveredControl: Sendable {
     let clusterApplied: LogIndex
     let groups: CoordinatorState
     let groupsApplied: LogIndex
+    /// The groups whose logs are in the directory.
+    let stored: Set<GroupID>
+    /// Whether the broker comes with an empty directory into a cluster that exists.
+    let isTakenIn: Bool
 
-    init(_ store: LogStore) throws(StoreError) {
-        controllerLog = try store.recoverCommandLog(.controller)
-        coordinatorLog = try store.recoverCommandLog(.coordinator)
+    init(_ store: LogStore, _ entrance: ClusterEntrance.Outcome) throws(StoreError) {
+        // The controller's comes last: with its log the broker has its place, whatever happens then.
+        coordinatorLog = try Self.recover(.coordinator, store, entrance.floors)
+        controllerLog = try Self.recover(.controller, store, entrance.floors)
+        isTakenIn = entrance.isTakenIn
+        stored = Set(try store.groups())
         (cluster, clusterApplied) = try ClusterRecords.load(from: store.metadata)
         (groups, groupsApplied) = try CoordinatorState.load(from: store.metadata)
     }
+
+    private static func recover(
+        _ group: GroupID, _ store: LogStore, _ floors: [GroupID: JoinFloor]
+    ) throws(StoreError) -> RecoveredGroup {
+        // A start that was broken off may have left an empty log, which has no floor.
+        if floors[group] != nil, try isBlank(group, store) { try store.deleteGroup(group) }
+        return try store.recoverCommandLog(group, floor: floors[group])
+    }
+
+    /// Whether a group's log has neither entries nor votes nor a place in the group.
+    private static func isBlank(_ group: GroupID, _ store: LogStore) throws(StoreError) -> Bool {
+        guard try store.groups().contains(group) else { return true }
+        let known = try store.recoverCommandLog(group)
+        return known.lastIndex == .zero && known.hardState.term == .zero && known.meta.floor == nil
+    }
+
+    /// Whether the directory has nothing of a broker that took part in a cluster.
+    static func isBlank(_ store: LogStore) throws(StoreError) -> Bool { try isBlank(.controller, store) }
 }
 
 /// Confined to the first event loop.
@@ -59,13 +84,14 @@ final class ControlPlane {
             logger: parts.logger("goulette.partition"), runBlocking: parts.runBlocking, owners: owners,
             published: published)
         let host = PartitionHost(
-            factory: factory, shards: shards, loop: loop, isAlone: parts.cluster == nil)
+            factory: factory, shards: shards, loop: loop, isAlone: parts.cluster == nil, stored: recovered.stored)
         let shard = shards.shard(on: loop)
         controller = Controller(
             state: recovered.cluster,
             machine: Self.machine(
                 parts, recovered.controllerLog, shard, owners[0], .controller, applied: recovered.clusterApplied),
-            settings: parts.settings.typed, node: node, host: host, random: SystemRandomNumberGenerator(),
+            settings: parts.settings.typed, node: node, incarnation: parts.cluster?.incarnation ?? 0, host: host,
+            random: SystemRandomNumberGenerator(),
             clock: parts.clock, logger: parts.logger("goulette.controller"))
         coordinator = GroupCoordinator(
             state: recovered.groups,
@@ -79,7 +105,9 @@ final class ControlPlane {
             })
         report(controller.machine)
         report(coordinator.machine)
-        if let cluster = parts.cluster { join(cluster, parts, storeID: factory.storeID) }
+        if let cluster = parts.cluster {
+            join(cluster, parts, BrokerRegistration(parts, cluster, isBlank: recovered.isTakenIn))
+        }
         controller.onStorageFailure = parts.onStorageFailure
         controller.onTopicDeleted = { [weak coordinator] in coordinator?.forget(topic: $0) }
     }
@@ -90,9 +118,11 @@ final class ControlPlane {
     ) -> ReplicatedStateMachine {
         let log = parts.store.commandLog(recovered, owner: owner)
         let node = parts.settings.typed.node.id
+        // A broker that was taken in is no founder, whatever its configuration says.
+        let isTakenIn = log.floor.map { $0.index > .zero } ?? false
+        let founding = parts.cluster?.configuration ?? Raft.Configuration(voters: [node])
         let replica = shard.makeReplica(
-            node: node, log: log, configuration: parts.cluster?.configuration ?? Raft.Configuration(voters: [node]),
-            applied: applied)
+            node: node, log: log, configuration: isTakenIn ? .empty : founding, applied: applied)
         let name = log.id == .controller ? "controller" : "groups"
         return ReplicatedStateMachine(
             replica: replica, index: parts.store.metadata, family: family, applied: applied,
@@ -100,14 +130,7 @@ final class ControlPlane {
     }
 
     /// Gives the controller its surroundings.
-    private func join(_ cluster: ClusterParts, _ parts: BrokerParts, storeID: UInt64) {
-        let settings = parts.settings.typed
-        let kafka = settings.listeners.advertised
-        let peer = settings.cluster?.peerAdvertised ?? kafka
-        let registration = BrokerRegistration(
-            id: node, incarnation: cluster.incarnation, storeID: storeID,
-            kafka: BrokerEndpoint(host: kafka.host, port: Int32(kafka.port)),
-            peer: BrokerEndpoint(host: peer.host, port: Int32(peer.port)), rack: settings.node.rack)
+    private func join(_ cluster: ClusterParts, _ parts: BrokerParts, _ registration: BrokerRegistration) {
         controller.join(
             ClusterContext(
                 link: cluster.link, requests: cluster.requests, registration: registration,
@@ -207,6 +230,24 @@ final class ControlPlane {
             }
         }
     }
+}
+
+extension BrokerRegistration {
+    /// What this broker says of itself.
+    init(_ parts: BrokerParts, _ cluster: ClusterParts, isBlank: Bool) {
+        let settings = parts.settings.typed
+        let kafka = settings.listeners.advertised
+        let peer = settings.cluster?.peerAdvertised ?? kafka
+        self.init(
+            id: settings.node.id, incarnation: cluster.incarnation, storeID: parts.store.number,
+            kafka: BrokerEndpoint(host: kafka.host, port: Int32(kafka.port)),
+            peer: BrokerEndpoint(host: peer.host, port: Int32(peer.port)), rack: settings.node.rack, isBlank: isBlank)
+    }
+}
+
+extension LogStore {
+    /// A number of the data directory: another one, and what the broker had stored is lost.
+    var number: UInt64 { UInt64(bitPattern: identity.createdAt.milliseconds) }
 }
 
 extension GroupSettings {

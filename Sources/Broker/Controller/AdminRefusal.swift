@@ -31,6 +31,10 @@ package struct AdminRefusal: Error, Sendable {
             self.init(
                 .operationNotAttempted,
                 "Broker \(node) was started again since; the command was about its earlier life")
+        case .retired(let node):
+            self.init(
+                .invalidRequest,
+                "Broker \(node) was decommissioned; it comes back as a new one when its data directory is emptied")
         case .brokerInUse(let node, let count):
             self.init(.invalidRequest, "Broker \(node) holds replicas of \(count) partitions; decommission it first")
         case .unknownPartition(let group):

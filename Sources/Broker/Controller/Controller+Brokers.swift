@@ -77,7 +77,8 @@ extension Controller {
 
     /// Forgets a broker without replicas.
     package func unregister(_ broker: NodeID, actor: String, then: @escaping Done) {
-        order(.unregisterBroker(broker), actor: actor) { refusal, _ in then(refusal) }
+        let storeID = state.brokers[broker]?.registration.storeID
+        order(.unregisterBroker(broker, retiring: storeID), actor: actor) { refusal, _ in then(refusal) }
     }
 
     // MARK: Telling

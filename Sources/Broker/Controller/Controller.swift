@@ -46,14 +46,15 @@ package final class Controller: StateMachineLogic {
 
     package init(
         state: ClusterState, machine: ReplicatedStateMachine, settings: BrokerSettings, node: NodeID,
-        host: PartitionHost, random: any RandomNumberGenerator, clock: Clock, logger: Logger
+        incarnation: UInt64 = 0, host: PartitionHost, random: any RandomNumberGenerator, clock: Clock, logger: Logger
     ) {
         self.state = state
         self.machine = machine
         self.settings = settings
         self.node = node
         self.host = host
-        self.reconciler = ClusterReconciler(node: node, storeID: host.factory.storeID)
+        self.reconciler = ClusterReconciler(
+            node: node, storeID: host.factory.storeID, incarnation: incarnation)
         self.random = random
         self.clock = clock
         self.logger = logger
@@ -164,7 +165,7 @@ package final class Controller: StateMachineLogic {
         for topic in state.topics.values {
             if let failure = host.admit(topic) { return then(failure) }
         }
-        carryOut(reconciler.actions(state, running: host.running)) { [self] failure in
+        carryOut(reconciler.actions(state, running: host.running, stored: host.stored)) { [self] failure in
             if let failure { return then(failure) }
             host.publish(state, controller: node) { then(nil) }
         }
@@ -199,7 +200,8 @@ package final class Controller: StateMachineLogic {
         }
         if let failure = host.admit(topic) { return then(failure.refusal) }
         let groups = topic.partitions.map(\.group)
-        carryOut(reconciler.actions(state, running: host.running, groups: groups)) { [self] failure in
+        carryOut(reconciler.actions(state, running: host.running, stored: host.stored, groups: groups)) {
+            [self] failure in
             if let failure { return then(failure.refusal) }
             host.publish(state, controller: node) { then(nil) }
         }

@@ -40,7 +40,7 @@ struct PartitionPlan: Sendable {
 
 extension PartitionFactory {
     /// A number of the data directory: another one, and what the broker had stored is lost.
-    package var storeID: UInt64 { UInt64(bitPattern: store.identity.createdAt.milliseconds) }
+    package var storeID: UInt64 { store.number }
 
     /// Recovers a partition's log on a blocking thread and starts it on its shard.
     ///
@@ -51,7 +51,8 @@ extension PartitionFactory {
         runBlocking { [self] in
             do throws(StoreError) {
                 let recovered = try store.recoverPartition(
-                    plan.start.group, settings: Partition.logSettings(plan.configuration), label: label)
+                    plan.start.group, settings: Partition.logSettings(plan.configuration), label: label,
+                    floor: plan.start.joins ? plan.start.floor : nil)
                 // The only replica cannot be repaired from a peer: it must not lead, so it is not served at all.
                 if let damage = recovered.damage, plan.start.isAlone { throw .corrupt(damage) }
                 shards.execute(on: plan.handle.shard) { shard in start(recovered, plan, on: shard, then: then) }
@@ -71,7 +72,7 @@ extension PartitionFactory {
         let environment = environment(of: shard)
         log.replay(from: replay.snapshotOffset, each: { _, payload in replay.add(payload) }) { [node] result in
             if case .failure(let error) = result { return then(error) }
-            let members = plan.start.joins ? [] : plan.start.founders
+            let members = plan.start.joins || log.floor != nil ? [] : plan.start.founders
             let replica = shard.makeReplica(node: node, log: log, configuration: Raft.Configuration(voters: members))
             let partition = Partition(
                 handle: plan.handle, replica: replica, log: log, producers: replay,

@@ -19,6 +19,8 @@ package enum HostFailure: Error, Sendable {
     case refused(AdminRefusal)
     /// The log of a partition, or of a group of the broker itself, cannot be opened.
     case store(StoreError, partition: TopicPartition?)
+    /// The start was given up.
+    case stopped
 
     /// What a client is told.
     package var refusal: AdminRefusal {
@@ -26,6 +28,7 @@ package enum HostFailure: Error, Sendable {
         case .refused(let refusal): refusal
         case .store(let error, let partition):
             AdminRefusal(ErrorMapping.code(of: error), "\(partition.map { "\($0): " } ?? "")\(error)")
+        case .stopped: AdminRefusal(.brokerNotAvailable, "The broker is stopping")
         }
     }
 }
@@ -42,6 +45,8 @@ package final class PartitionHost {
     private var handles: [GroupID: PartitionHandle] = [:]
     private var topics: [String: TopicImage] = [:]
     private var replicas: [GroupID: Hosting] = [:]
+    /// The groups whose logs are in the directory.
+    package private(set) var stored: Set<GroupID>
 
     /// A replica of this broker.
     private struct Hosting {
@@ -61,7 +66,12 @@ package final class PartitionHost {
     }
 
     /// `isAlone`: whether every replica is the only one of its partition, so that starting one means leading it.
-    package init(factory: PartitionFactory, shards: ShardDirectory, loop: any EventLoop, isAlone: Bool) {
+    ///
+    /// `stored` are the groups whose logs were found in the directory.
+    package init(
+        factory: PartitionFactory, shards: ShardDirectory, loop: any EventLoop, isAlone: Bool, stored: Set<GroupID>
+    ) {
+        self.stored = stored
         self.factory = factory
         self.shards = shards
         self.loop = loop
@@ -160,6 +170,7 @@ package final class PartitionHost {
             return then(.refused(AdminRefusal(.invalidConfig, "Topic \(start.topic): \(error)")))
         }
         replicas[group] = Hosting(state: .opening([then]), startedBy: operation)
+        stored.insert(group)
         let plan = PartitionPlan(
             handle: handle(start.topic, start.partition, group), start: start, configuration: configuration,
             awaitsLeader: isAlone)
@@ -209,6 +220,7 @@ package final class PartitionHost {
     private func closed(_ group: GroupID) {
         guard case .closing(let waiting) = replicas[group]?.state else { return }
         replicas.removeValue(forKey: group)
+        stored.remove(group)
         renewHandle(group)
         for then in waiting { then() }
     }
@@ -313,8 +325,12 @@ extension ReplicaGroup {
         return LocalReplica(
             group: id, leads: leadingTerm != nil,
             membership: GroupMembership(voters: members.voters, learners: members.learners),
-            isSettled: !members.isJoint && configurationIndex <= committed, caughtUp: Set(caughtUp + [node]))
+            isSettled: !members.isJoint && configurationIndex <= committed, caughtUp: Set(caughtUp + [node]),
+            floor: floor)
     }
+
+    /// Where a broker begins that is taken in after the present members were committed; nil when this is not known here.
+    var floor: JoinFloor? { leadingTerm.map { JoinFloor(term: $0, index: configurationIndex) } }
 
     /// Changes the members; what stands in the way now may be gone when the next look finds the same.
     func change(to members: GroupMembership, then: @escaping (ReplicationError?) -> Void) {

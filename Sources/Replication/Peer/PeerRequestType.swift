@@ -29,6 +29,8 @@ public enum PeerRequestType: UInt16, Sendable, Hashable, CaseIterable {
     case leadersSnapshot = 1010
     /// A leader is to hand over.
     case transferLeadership = 1011
+    /// Where a broker with an empty directory begins.
+    case placeBroker = 1012
 
     /// How it is called in metrics and logs.
     public var name: String {
@@ -44,6 +46,7 @@ public enum PeerRequestType: UInt16, Sendable, Hashable, CaseIterable {
         case .snapshotRange: "snapshot_range"
         case .leadersSnapshot: "leaders_snapshot"
         case .transferLeadership: "transfer_leadership"
+        case .placeBroker: "place_broker"
         }
     }
 

@@ -167,12 +167,29 @@ extension ClusterCommand {
         @Option(name: .shortAndLong, help: "How many at most, 1 to 10000.")
         var number = 100
 
+        @Flag(help: "All of them, however many.")
+        var all = false
+
+        @Option(
+            help: """
+                Replay what --all -o json has printed into an empty state, and show what comes of it. Asks no broker.
+                """)
+        var replay: String?
+
         @OptionGroup var output: OutputOptions
         @OptionGroup var connection: AdminOptions
 
         func run() async throws {
+            if let replay { return try OperationReplay(file: replay).print(output, palette: connection.palette) }
             let operations: [OperationView] = try await connection.withAdmin("cannot list operations") { client in
-                try await client.get("/v1/operations?after=\(after)&limit=\(number)")
+                guard all else { return try await client.get("/v1/operations?after=\(after)&limit=\(number)") }
+                var found: [OperationView] = []
+                while true {
+                    let last = found.last?.id ?? after
+                    let next: [OperationView] = try await client.get("/v1/operations?after=\(last)&limit=10000")
+                    guard !next.isEmpty else { return found }
+                    found += next
+                }
             }
             var table = Table([.init("number", .right), .init("time"), .init("actor"), .init("kind"), .init("detail")])
             for operation in operations {
@@ -190,6 +207,7 @@ extension ClusterCommand {
                             ("time", .string(WallTime(milliseconds: $0.time).rfc3339)),
                             ("timeMilliseconds", .integer($0.time)), ("actor", .string($0.actor)),
                             ("kind", .string($0.kind)), ("detail", .string($0.detail)),
+                            ("entry", .string($0.entry)),
                         ])
                     }))
         }

@@ -140,6 +140,6 @@ extension OperationView {
         let detail = text.dropFirst(kind.count + 1).dropLast()
         self.init(
             id: operation.id, time: operation.entry.time.milliseconds, actor: operation.entry.actor, kind: kind,
-            detail: String(detail.prefix(400)))
+            detail: String(detail.prefix(400)), entry: Data(operation.entry.encoded()).base64EncodedString())
     }
 }

@@ -60,14 +60,15 @@ struct BrokerService: Service, CustomStringConvertible {
             ClusterNetwork(settings, $0, loops: loops, registry: registry, logs: logs)
         }
         try await network?.start(startup)
-        let broker = try await startBroker(store, registry, loops, validators, threads, failed, network)
-        health.register("storage") {
-            let ballast = "the ballast of the disk reserve is given back"
-            guard let full = store.diskFull else {
-                return store.isBallastReleased ? .degraded(reason: ballast) : .healthy
-            }
-            return .degraded(reason: "produce is refused\(store.isBallastReleased ? " and \(ballast)" : ""): \(full)")
+        let started = try await startBroker(
+            store, registry, loops, validators, threads, failed, network?.parts(startup))
+        let ground = Ground(
+            network: network, store: store, admin: admin, threads: threads, validators: validators, loops: loops)
+        guard let broker = started else {
+            try await ground.close()
+            return logger.info("Stopped before the start was complete")
         }
+        Self.watch(store, health)
         if network != nil { startup.finish(.controller) }
         startup.finish(.groups)
         let server = try await startServer(broker, registry, loops)
@@ -94,14 +95,40 @@ struct BrokerService: Service, CustomStringConvertible {
         await withCheckedContinuation { done in broker.prepareToStop { done.resume() } }
         await server.drain(seconds: Self.drainSeconds)
         await withCheckedContinuation { done in broker.stop { done.resume() } }
-        await network?.stop()
-        store.close()
-        await admin?.stop()
-        try await threads.shutdownGracefully()
-        try await validators.shutdownGracefully()
-        try await loops.shutdownGracefully()
+        try await ground.close()
         logger.info("Stopped")
         if let failure { throw StartFailure(failure, partition: nil) }
+    }
+
+    /// What a broker stands on.
+    private struct Ground {
+        let network: ClusterNetwork?
+        let store: LogStore
+        let admin: AdminServer?
+        let threads: NIOThreadPool
+        let validators: MultiThreadedEventLoopGroup
+        let loops: MultiThreadedEventLoopGroup
+
+        /// Lets go of all of it, after the broker has stopped.
+        func close() async throws {
+            await network?.stop()
+            store.close()
+            await admin?.stop()
+            try await threads.shutdownGracefully()
+            try await validators.shutdownGracefully()
+            try await loops.shutdownGracefully()
+        }
+    }
+
+    /// Has the health tell when the disk is full.
+    private static func watch(_ store: LogStore, _ health: HealthState) {
+        health.register("storage") {
+            let ballast = "the ballast of the disk reserve is given back"
+            guard let full = store.diskFull else {
+                return store.isBallastReleased ? .degraded(reason: ballast) : .healthy
+            }
+            return .degraded(reason: "produce is refused\(store.isBallastReleased ? " and \(ballast)" : ""): \(full)")
+        }
     }
 
     /// The level of the log in `settings`.
@@ -127,30 +154,30 @@ struct BrokerService: Service, CustomStringConvertible {
         }
     }
 
+    /// Starts the broker; nil when it was told to stop meanwhile, which may be while it waits for others.
     private func startBroker(
         _ store: LogStore, _ registry: MetricRegistry, _ loops: MultiThreadedEventLoopGroup,
         _ validators: MultiThreadedEventLoopGroup, _ threads: NIOThreadPool, _ failed: FailureSignal,
-        _ network: ClusterNetwork?
-    ) async throws -> Broker {
+        _ cluster: ClusterParts?
+    ) async throws -> Broker? {
         let logs = logs
         let parts = BrokerParts(
             settings: resolved, store: store, loops: loops.makeIterator().map { $0 },
             validators: validators.makeIterator().map { $0 }, registry: registry, clock: .system,
             runBlocking: { body in threads.submit { state in if state == .active { body() } } },
             logger: { logs.logger($0) }, onStorageFailure: { failed.signal($0) },
-            cluster: network?.parts)
-        let logger = logs.logger("goulette")
+            cluster: cluster)
+        let gate = StartGate()
         let result = await withGracefulShutdownHandler {
             await withCheckedContinuation { done in
-                Broker.start(parts) { done.resume(returning: $0) }
+                gate.began(Broker.start(parts) { done.resume(returning: $0) })
             }
         } onGracefulShutdown: {
-            // It may be waiting for other brokers. Nothing was promised to anybody, and the store survives any end.
-            logger.info("Stopped before the start was complete")
-            endProcess(.done)
+            gate.stop()
         }
         switch result {
         case .success(let broker): return broker
+        case .failure(.stopped): return nil
         case .failure(.store(let error, let partition)): throw StartFailure(error, partition: partition)
         case .failure(.refused(let refusal)):
             throw StartFailure(
@@ -250,6 +277,27 @@ struct Startup: Sendable {
     func finish(_ phase: StartupPhase) {
         let milliseconds = health.finish(phase)
         logger.info("Start-up", metadata: ["done": "\(phase.rawValue)", "milliseconds": "\(milliseconds)"])
+    }
+}
+
+/// Gives a start up that is told to stop, whichever comes first.
+private final class StartGate: Sendable {
+    private let state = Mutex<(start: BrokerStart?, isStopping: Bool)>((nil, false))
+
+    func began(_ start: BrokerStart) {
+        let isStopping = state.withLock { state in
+            state.start = start
+            return state.isStopping
+        }
+        if isStopping { start.abandon() }
+    }
+
+    func stop() {
+        let start = state.withLock { state in
+            state.isStopping = true
+            return state.start
+        }
+        start?.abandon()
     }
 }
 

@@ -55,14 +55,14 @@ final class ClusterNetwork: Sendable {
     private let peers: PeerBook
 
     /// What the broker is told.
-    var parts: ClusterParts {
+    func parts(_ startup: Startup) -> ClusterParts {
         ClusterParts(
             link: transport, requests: requests, inbox: inbox,
             founders: cluster.joins ? [] : cluster.peers.map(\.id), hosting: GroupHostSettings(cluster),
             incarnation: incarnation,
             know: { [peers] id, endpoint in
                 peers.learn([id: NetworkAddress(host: endpoint.host, port: Int(endpoint.port))])
-            })
+            }, entered: { startup.finish(.membership) })
     }
 
     /// Listens for other brokers, and begins to look for them.

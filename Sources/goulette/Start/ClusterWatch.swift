@@ -51,7 +51,7 @@ final class ClusterWatch: Sendable {
 
     private func take(_ own: BrokerState?, controller: NodeID?, clusterID: String) {
         let (isFirst, isNamed) = state.withLock { state -> (Bool, Bool) in
-            state.status = Self.status(own, controller: controller)
+            state.status = Self.status(own, controller: controller, wasActive: state.isActive)
             let isFirst = own == .active && !state.isActive
             let isNamed = !clusterID.isEmpty && state.clusterID != clusterID
             state.isActive = state.isActive || isFirst
@@ -62,8 +62,9 @@ final class ClusterWatch: Sendable {
         if isFirst { startup.finish(.active) }
     }
 
-    private static func status(_ own: BrokerState?, controller: NodeID?) -> HealthStatus {
+    private static func status(_ own: BrokerState?, controller: NodeID?, wasActive: Bool) -> HealthStatus {
         switch own {
+        case nil where wasActive: .unhealthy(reason: "this broker was decommissioned; it can be stopped")
         case nil: .unhealthy(reason: "the cluster has not taken this broker in yet")
         case .starting: .unhealthy(reason: "the cluster does not count on this broker yet")
         case .failed: .unhealthy(reason: "the cluster counts this broker as failed")

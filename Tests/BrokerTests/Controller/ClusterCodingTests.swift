@@ -3,6 +3,7 @@
 // ClusterCodingTests.swift
 // Entries of the controller's log: round trips, golden bytes, and those of the first format, which stay readable.
 
+import LogStore
 import Model
 import Testing
 
@@ -65,14 +66,16 @@ import Testing
         ),
         (
             "0700000003000000000000aabb00000000000000cc" + "00000009612e6578616d706c6500002384"
-                + "0000000831302e302e302e33000023e8" + "01000000027231",
+                + "0000000831302e302e302e33000023e8" + "01000000027231" + "00",
             .registerBroker(registration)
         ),
-        ("0800000003", .unregisterBroker(NodeID(rawValue: 3))),
+        ("080000000300", .unregisterBroker(NodeID(rawValue: 3), retiring: nil)),
+        ("080000000301" + "00000000000000cc", .unregisterBroker(NodeID(rawValue: 3), retiring: 0xCC)),
         ("0900000003000000000000aabb", .fenceBroker(NodeID(rawValue: 3), incarnation: 0xAABB)),
         ("0a00000003000000000000aabb", .unfenceBroker(NodeID(rawValue: 3), incarnation: 0xAABB)),
         ("0b0000000303", .drainBroker(NodeID(rawValue: 3), .decommission)),
         ("0c00000003", .resumeBroker(NodeID(rawValue: 3))),
+        ("14", .settleBalance),
         ("0d000000000000040000000002", .preferLeader(group(1024), NodeID(rawValue: 2))),
         ("0e0000000000000400000000020000000200000001", .updateAssignment(group(1024), nodes(2, 1))),
         (
@@ -81,8 +84,41 @@ import Testing
         ),
         ("10000000000000040002", .stepReassignment(group(1024), from: .copying)),
         ("110000000000000400", .cancelReassignment(group(1024))),
-        ("120000000000000400", .finishReassignment(group(1024))),
-        ("13000000000000040000000002", .rejoinReplica(group(1024), NodeID(rawValue: 2))),
+        ("12000000000000040000", .finishReassignment(group(1024), floor: nil)),
+        (
+            "120000000000000400" + "0100000000000000030000000000000009",
+            .finishReassignment(group(1024), floor: floor)
+        ),
+        ("1300000000000004000000000200", .rejoinReplica(group(1024), NodeID(rawValue: 2), floor: nil)),
+        (
+            "13000000000000040000000002" + "0100000000000000030000000000000009",
+            .rejoinReplica(group(1024), NodeID(rawValue: 2), floor: floor)
+        ),
+        (
+            "0401020304050607081112131415161718000000010000000000000402000000020000000100000002"
+                + "0800000000000000030000000000000009",
+            .addPartitions(
+                topic: topicID, [PartitionRecord(group: group(1026), replicas: nodes(1, 2), floor: floor)])
+        ),
+    ]
+
+    static let floor = JoinFloor(term: Term(3), index: LogIndex(9))
+
+    /// What the second format had otherwise: it knew no floors and no empty directories.
+    static let secondFormat: [(hex: String, command: ClusterCommand)] = [
+        (
+            "0700000003000000000000aabb00000000000000cc" + "00000009612e6578616d706c6500002384"
+                + "0000000831302e302e302e33000023e8" + "01000000027231",
+            .registerBroker(registration)
+        ),
+        ("0800000003", .unregisterBroker(NodeID(rawValue: 3), retiring: nil)),
+        ("120000000000000400", .finishReassignment(group(1024), floor: nil)),
+        ("13000000000000040000000002", .rejoinReplica(group(1024), NodeID(rawValue: 2), floor: nil)),
+        (
+            "0401020304050607081112131415161718000000010000000000000402000000020000000100000002"
+                + "0102000000000000000500000002" + "0000000200000003",
+            .addPartitions(topic: topicID, [moving])
+        ),
     ]
 
     @Test(arguments: firstFormat) func readsTheFirstFormat(hex: String, command: ClusterCommand) throws {
@@ -94,9 +130,14 @@ import Testing
         #expect(throws: BinaryCodingError.unknownKind(8)) { try ClusterEntry(decoding: bytes("010800000003")) }
     }
 
+    @Test(arguments: secondFormat) func readsTheSecondFormat(hex: String, command: ClusterCommand) throws {
+        let entry = try ClusterEntry(decoding: bytes("02" + "0000000000000007" + "000000026d65" + hex))
+        #expect(entry == ClusterEntry(time: WallTime(milliseconds: 7), actor: "me", command: command))
+    }
+
     @Test(arguments: present) func writesAndReadsThisFormat(hex: String, command: ClusterCommand) throws {
         let entry = ClusterEntry(time: WallTime(milliseconds: 7), actor: "me", command: command)
-        let golden = bytes("02" + "0000000000000007" + "000000026d65" + hex)
+        let golden = bytes("03" + "0000000000000007" + "000000026d65" + hex)
         #expect(entry.encoded() == golden)
         #expect(try ClusterEntry(decoding: golden) == entry)
     }

@@ -4,8 +4,11 @@
 // Clusters of whole brokers: forming, creating, failing, coming back, growing, shrinking.
 
 import KafkaProtocol
+import LogStore
 import Model
 import PeerTestSupport
+import Raft
+import Replication
 import Settings
 import Testing
 
@@ -112,6 +115,13 @@ import Testing
                 let leader = try await cluster.leader()
                 return await leader.controller { $0.state.brokers[leaving] == nil && $0.state.reassigning.isEmpty }
             }
+            // It runs on, and asks to be let in again.
+            let left = try cluster[leaving.rawValue]
+            try await cluster.untilAny("it is not let in") { _ in
+                await left.controller { $0.member?.exclusion?.contains("decommissioned") == true }
+            }
+            let last = try await cluster.leader()
+            #expect(await last.controller { $0.state.brokers[leaving] == nil })
             try await cluster.stop(leaving)
             for partition in Int32(0)..<6 {
                 #expect(try await cluster.produce("b", to: "orders", partition) == 1)
@@ -119,14 +129,14 @@ import Testing
         }
     }
 
-    @Test func aBrokerThatLostItsDiskIsTakenInAgain() async throws {
+    @Test(arguments: [true, false]) func aBrokerThatLostItsDiskIsTakenInAgain(isToldToJoin: Bool) async throws {
         try await withCluster { cluster in
             try await cluster.createTopic("orders", partitions: 3)
             for partition in Int32(0)..<3 { _ = try await cluster.produce("a", to: "orders", partition) }
             let leader = try await cluster.leader()
             let victim = try #require(cluster.all.first { $0.node != leader.node }).node
             try await cluster.stop(victim, gracefully: false, wiped: true)
-            try await cluster.start(victim, joins: true)
+            try await cluster.start(victim, joins: isToldToJoin)
             try await cluster.until("the replicas are whole") { controller in
                 let state = controller.state
                 return state.brokers[victim]?.state == .active && state.brokers[victim]?.lostGroups == []
@@ -136,7 +146,25 @@ import Testing
             for partition in Int32(0)..<3 {
                 #expect(try await cluster.produce("b", to: "orders", partition) == 1)
             }
+            let returned = try cluster[victim.rawValue]
+            #expect(await returned.controller { $0.machine.replica.log.floor != nil }, "no founder any more")
+            // Nor after a restart.
+            try await cluster.stop(victim)
+            try await cluster.start(victim)
+            try await cluster.untilPreferredLeaders("orders")
         }
+    }
+
+    @Test func aFounderThatIsLateIsTakenIn() async throws {
+        let cluster = try await ClusterHarness.start(3, without: Self.node(3))
+        try await cluster.start(Self.node(3))
+        try await cluster.until("three active brokers") { controller in
+            controller.state.brokers.count == 3 && controller.state.brokers.values.allSatisfy { $0.state == .active }
+                && controller.machine.replica.configuration.voters.count == 3
+        }
+        try await cluster.createTopic("orders", partitions: 3)
+        _ = try await cluster.produce("a", to: "orders", 0)
+        try await cluster.stop()
     }
 
     @Test func brokersThatCannotBeReachedAreProbed() async throws {

@@ -3,6 +3,7 @@
 // ClusterReconcilerTests.swift
 // One broker's comparison of what the metadata says with what runs.
 
+import LogStore
 import Model
 import Testing
 
@@ -20,22 +21,31 @@ import Testing
     }
 
     private func leader(
-        _ voters: [Int32], learners: [Int32] = [], caughtUp: [Int32] = [], settled: Bool = true
+        _ voters: [Int32], learners: [Int32] = [], caughtUp: [Int32] = [], settled: Bool = true,
+        floor: JoinFloor? = nil
     ) -> [GroupID: LocalReplica] {
         let membership = GroupMembership(voters: voters.map(node), learners: learners.map(node))
         return [
             group: LocalReplica(
                 group: group, leads: true, membership: membership, isSettled: settled,
-                caughtUp: Set(caughtUp.map(node)))
+                caughtUp: Set(caughtUp.map(node)), floor: floor)
         ]
     }
 
     private func actions(
-        _ id: Int32, _ script: ClusterScript, _ running: [GroupID: LocalReplica] = [:]
+        _ id: Int32, _ script: ClusterScript, _ running: [GroupID: LocalReplica] = [:], stored: Set<GroupID> = []
     ) -> [ReconcileAction] {
-        let storeID = script.state.brokers[node(id)]?.registration.storeID ?? 1
-        return ClusterReconciler(node: node(id), storeID: storeID).actions(script.state, running: running)
+        let known = script.state.brokers[node(id)]?.registration
+        let reconciler = ClusterReconciler(
+            node: node(id), storeID: known?.storeID ?? 1, incarnation: known?.incarnation ?? 1)
+        return reconciler.actions(script.state, running: running, stored: stored.union(running.keys))
     }
+
+    private func start(_ actions: [ReconcileAction]) -> ReplicaStart? {
+        if case .start(let start) = actions.last { start } else { nil }
+    }
+
+    private static let floor = JoinFloor(term: Term(7), index: LogIndex(50))
 
     private func begin(_ script: inout ClusterScript, _ target: [Int32]) {
         script.apply(.beginReassignment([ReassignmentTarget(group: group, replicas: target.map(node))]))
@@ -69,11 +79,8 @@ import Testing
         #expect(actions(1, script, leader([1, 2, 3])).isEmpty, "queued")
         #expect(actions(4, script).isEmpty)
         script.apply(.stepReassignment(group, from: .queued))
-        guard case .start(let start) = actions(4, script).first else {
-            Issue.record("the newcomer does not start")
-            return
-        }
-        #expect(start.joins && start.founders == [node(1), node(2), node(3)])
+        let newcomer = start(actions(4, script))
+        #expect(newcomer?.joins == true && newcomer?.founders == [node(1), node(2), node(3)])
         let listening = GroupMembership(voters: [1, 2, 3].map(node), learners: [node(4)])
         #expect(actions(1, script, leader([1, 2, 3])) == [.changeMembership(group, listening)])
         #expect(actions(1, script, leader([1, 2, 3], learners: [4])).isEmpty, "it copies")
@@ -85,8 +92,8 @@ import Testing
         #expect(
             actions(1, script, leader([1, 2, 3], learners: [4], caughtUp: [4])) == [.changeMembership(group, final)])
         #expect(actions(1, script, leader([1, 2, 4], settled: false)).isEmpty)
-        #expect(actions(1, script, leader([1, 2, 4])) == [.propose(.finishReassignment(group))])
-        script.apply(.finishReassignment(group))
+        #expect(actions(1, script, leader([1, 2, 4])) == [.propose(.finishReassignment(group, floor: nil))])
+        script.apply(.finishReassignment(group, floor: nil))
         #expect(actions(3, script, [group: LocalReplica(group: group)]) == [.stop(group)])
         #expect(actions(1, script, leader([1, 2, 4])).isEmpty)
     }
@@ -104,60 +111,84 @@ import Testing
         #expect(actions(1, script, leader([1, 2, 4])) == [.changeMembership(group, back)])
         #expect(
             actions(1, script, leader([1, 2, 4], learners: [3], caughtUp: [3])) == [.changeMembership(group, old)])
-        #expect(actions(1, script, leader([1, 2, 3])) == [.propose(.finishReassignment(group))])
-        script.apply(.finishReassignment(group))
+        #expect(actions(1, script, leader([1, 2, 3])) == [.propose(.finishReassignment(group, floor: nil))])
+        script.apply(.finishReassignment(group, floor: nil))
         #expect(actions(4, script, [group: LocalReplica(group: group)]) == [.stop(group)])
+    }
+
+    /// Broker `id` begins a life with an empty directory.
+    private func wipe(_ script: inout ClusterScript, _ id: Int32) {
+        let endpoint = BrokerEndpoint(host: "h", port: 1)
+        script.apply(
+            .registerBroker(
+                BrokerRegistration(
+                    id: node(id), incarnation: 2, storeID: 2, kafka: endpoint, peer: endpoint, isBlank: true)))
     }
 
     @Test func aReplicaThatLostItsLogLeavesAndComesAgain() {
         var script = script()
-        let endpoint = BrokerEndpoint(host: "h", port: 1)
-        script.apply(
-            .registerBroker(
-                BrokerRegistration(id: node(3), incarnation: 2, storeID: 2, kafka: endpoint, peer: endpoint)))
-        guard case .start(let start) = actions(3, script).first else {
-            Issue.record("the replica does not start")
-            return
-        }
-        #expect(start.joins, "it may have voted in a life it does not remember")
-        let forgetful = ClusterReconciler(node: node(3), storeID: 2)
-        #expect(forgetful.actions(self.script().state, running: [:]).isEmpty, "metadata from before is not trusted")
+        wipe(&script, 3)
+        #expect(actions(3, script).isEmpty, "where it begins is known when it has left")
+        let forgetful = ClusterReconciler(node: node(3), storeID: 2, incarnation: 2)
+        #expect(
+            forgetful.actions(self.script().state, running: [:], stored: []).isEmpty,
+            "metadata from before is not trusted")
         let without = GroupMembership(voters: [1, 2].map(node))
         #expect(actions(1, script, leader([1, 2, 3])) == [.changeMembership(group, without)])
         #expect(actions(1, script, leader([1, 2], learners: [3])) == [.changeMembership(group, without)])
-        #expect(actions(1, script, leader([1, 2])) == [.propose(.rejoinReplica(group, node(3)))])
-        script.apply(.rejoinReplica(group, node(3)))
+        #expect(
+            actions(1, script, leader([1, 2], floor: Self.floor))
+                == [.propose(.rejoinReplica(group, node(3), floor: Self.floor))])
+        script.apply(.rejoinReplica(group, node(3), floor: Self.floor))
         let listening = GroupMembership(voters: [1, 2].map(node), learners: [node(3)])
         #expect(actions(1, script, leader([1, 2])) == [.changeMembership(group, listening)])
         #expect(actions(1, script, leader([1, 2], learners: [3])).isEmpty)
         let whole = GroupMembership(voters: [1, 2, 3].map(node))
         #expect(actions(1, script, leader([1, 2], learners: [3], caughtUp: [3])) == [.changeMembership(group, whole)])
-        guard case .start(let later) = actions(3, script).first else {
-            Issue.record("the replica does not start")
-            return
-        }
-        #expect(later.joins, "never a founder again")
+        let later = start(actions(3, script))
+        #expect(later?.joins == true && later?.floor == Self.floor, "never a founder again")
         script.topic("b", [[3, 1, 2]])
-        guard case .start(let fresh) = actions(3, script).last else {
-            Issue.record("the replica does not start")
-            return
-        }
-        #expect(!fresh.joins, "but of groups that are younger than its directory")
+        let fresh = start(actions(3, script))
+        #expect(fresh?.joins == false && fresh?.floor == nil, "but of groups that are younger than its directory")
     }
 
     @Test func whenAllReplicasLostTheirLogsNobodyPretends() {
         var script = ClusterScript(brokers: 3)
         script.topic("a", [[1]])
-        let endpoint = BrokerEndpoint(host: "h", port: 1)
-        script.apply(
-            .registerBroker(
-                BrokerRegistration(id: node(1), incarnation: 2, storeID: 2, kafka: endpoint, peer: endpoint)))
+        wipe(&script, 1)
         #expect(script.state.partition(group)?.membership == nil)
-        guard case .start(let start) = actions(1, script).first else {
-            Issue.record("the replica does not start")
-            return
-        }
-        #expect(start.joins)
+        #expect(actions(1, script).isEmpty)
+    }
+
+    /// A broker that left a group and comes back has deleted what it had promised there.
+    @Test func aReplicaThatComesBackBeginsAtTheNewestChangeOfMembers() {
+        var script = script()
+        begin(&script, [1, 2, 4])
+        script.apply(.stepReassignment(group, from: .queued))
+        #expect(start(actions(4, script))?.joins == true)
+        #expect(start(actions(4, script))?.floor == nil, "nobody ever left")
+        script.apply(.stepReassignment(group, from: .copying))
+        script.apply(.finishReassignment(group, floor: Self.floor))
+        begin(&script, [1, 2, 3])
+        script.apply(.stepReassignment(group, from: .queued))
+        let back = start(actions(3, script))
+        #expect(back?.joins == true && back?.floor == Self.floor)
+        script.apply(.stepReassignment(group, from: .copying))
+        let later = JoinFloor(term: Term(6), index: LogIndex(90))
+        script.apply(.finishReassignment(group, floor: later))
+        #expect(script.state.partition(group)?.floor == JoinFloor(term: Term(7), index: LogIndex(90)))
+        // Now it is a founder among the replicas as in the beginning, but its log says more than that.
+        #expect(start(actions(3, script))?.joins == true, "its log is gone")
+        #expect(start(actions(3, script, stored: [group]))?.joins == false, "its log is there")
+    }
+
+    /// After a power failure the metadata may be older than what was done by it: replicas that were deleted are missing.
+    @Test func nothingIsMadeFromOldMetadata() {
+        let script = script()
+        let restarted = ClusterReconciler(node: node(2), storeID: 1, incarnation: 99)
+        #expect(restarted.actions(script.state, running: [:], stored: []).isEmpty)
+        let kept = restarted.actions(script.state, running: [:], stored: [group])
+        #expect(start(kept)?.joins == false, "what is there goes on")
     }
 
     /// Members on the way from one set to another; every step changes one thing that the core allows.

@@ -4,6 +4,7 @@
 // A cluster of decisions: brokers that apply the controller's log late, groups that elect and change members, disks that
 // are lost; the planner and every broker's reconciler run as they do in the shell.
 
+import LogStore
 import Model
 import Settings
 import Testing
@@ -19,6 +20,8 @@ struct ClusterSimulation {
         var isUp = true
         var storeID: UInt64 = 1
         var incarnation: UInt64 = 1
+        /// Whether it began with nothing in the present incarnation.
+        var isBlank = false
         /// How much of the controller's log it has applied.
         var state = ClusterState()
         var replicas: [GroupID: Replica] = [:]
@@ -38,8 +41,10 @@ struct ClusterSimulation {
         var leader: NodeID?
         /// The disk that each member had when it became one: a leader brings no other disk up to date.
         var disks: [NodeID: UInt64] = [:]
-        /// Brokers that ever voted in it, with the disk they did it on.
-        var voted: [NodeID: UInt64] = [:]
+        /// Brokers that ever voted in it, with the disk they did it on; one that deleted its replica has none any more.
+        var voted: [NodeID: UInt64?] = [:]
+        /// How often the members changed.
+        var changes: UInt64 = 0
     }
 
     var log: [ClusterEntry] = []
@@ -72,7 +77,8 @@ struct ClusterSimulation {
 
     mutating func addBroker(_ id: Int32) {
         let node = NodeID(rawValue: id)
-        processes[node] = Process()
+        // The first three form the cluster.
+        processes[node] = Process(isBlank: id > 3)
         register(node)
     }
 
@@ -83,7 +89,8 @@ struct ClusterSimulation {
             .registerBroker(
                 BrokerRegistration(
                     id: node, incarnation: process.incarnation, storeID: process.storeID, kafka: endpoint,
-                    peer: endpoint)))
+                    peer: endpoint, isBlank: process.isBlank)))
+        guard state.brokers[node] != nil else { return }
         propose(.unfenceBroker(node, incarnation: process.incarnation))
     }
 
@@ -121,8 +128,12 @@ struct ClusterSimulation {
             _ = process.state.apply(log[Int(process.state.lastOperation)])
         }
         processes[node] = process
-        let reconciler = ClusterReconciler(node: node, storeID: process.storeID)
-        let actions = reconciler.actions(process.state, running: running(node))
+        // A broker that is not known any more asks to be let in, as it does after every start.
+        if state.brokers[node] == nil, state.retired[node] != process.storeID { register(node) }
+        let reconciler = ClusterReconciler(
+            node: node, storeID: process.storeID, incarnation: process.incarnation)
+        let actions = reconciler.actions(
+            process.state, running: running(node), stored: Set(process.replicas.keys))
         for action in actions { carryOut(action, on: node) }
     }
 
@@ -134,7 +145,8 @@ struct ClusterSimulation {
             let caughtUp = processes.filter { $0.value.isUp && $0.value.replicas[group]?.copied == 100 }.keys
             running[group] = LocalReplica(
                 group: group, leads: leads, membership: leads ? groups[group]?.members : nil,
-                caughtUp: leads ? Set(caughtUp) : [])
+                caughtUp: leads ? Set(caughtUp) : [],
+                floor: JoinFloor(term: Term(1), index: LogIndex(groups[group]?.changes ?? 0)))
         }
         return running
     }
@@ -143,8 +155,10 @@ struct ClusterSimulation {
         switch action {
         case .start(let start):
             processes[node]?.replicas[start.group] = Replica(isFounder: !start.joins, copied: start.joins ? 0 : 100)
-            guard !start.joins else { return }
             let store = processes[node]?.storeID ?? 0
+            // A founder that comes so late that members have changed: no leader has heard of another disk of it.
+            if let disks = groups[start.group]?.disks, disks[node] == nil { groups[start.group]?.disks[node] = store }
+            guard !start.joins else { return }
             let earlier = groups[start.group]?.voted[node]
             #expect(earlier == nil || earlier == store, "seed \(seed): \(node) founds \(start.group) again, forgetful")
             if groups[start.group] == nil {
@@ -152,7 +166,9 @@ struct ClusterSimulation {
             }
             groups[start.group]?.disks[node] = store
             groups[start.group]?.voted[node] = store
-        case .stop(let group): processes[node]?.replicas[group] = nil
+        case .stop(let group):
+            processes[node]?.replicas[group] = nil
+            if groups[group]?.voted[node] != nil { groups[group]?.voted[node] = .some(nil) }
         case .changeMembership(let group, let members): change(group, members)
         case .propose(let command): propose(command)
         }
@@ -177,6 +193,7 @@ struct ClusterSimulation {
             #expect(current.learners.contains(node), "seed \(seed): \(node) votes in \(group) without having listened")
         }
         groups[group]?.members = members
+        groups[group]?.changes += 1
         for node in members.members where !current.members.contains(node) {
             groups[group]?.disks[node] = processes[node]?.storeID ?? 0
         }
@@ -217,6 +234,7 @@ struct ClusterSimulation {
         guard processes[node]?.isUp == false else { return }
         processes[node]?.isUp = true
         processes[node]?.incarnation += 1
+        processes[node]?.isBlank = wiped
         if wiped {
             processes[node]?.storeID += 1
             processes[node]?.replicas = [:]

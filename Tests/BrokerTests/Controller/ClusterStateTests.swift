@@ -3,6 +3,7 @@
 // ClusterStateTests.swift
 // The controller's state machine: topics, and numbers that never repeat.
 
+import LogStore
 import Model
 import Testing
 
@@ -70,5 +71,53 @@ extension ClusterState {
             state.apply(.allocateProducerIDs(first: 0, count: 1000)) == .producerIDsAllocated(first: 0, count: 1000))
         #expect(state.apply(.allocateProducerIDs(first: 0, count: 1000)) == .refused(.staleProducerIDs))
         #expect(state.nextProducerID == 1000)
+    }
+
+    private func registration(_ incarnation: UInt64, storeID: UInt64, isBlank: Bool = false) -> BrokerRegistration {
+        let endpoint = BrokerEndpoint(host: "h", port: 1)
+        return BrokerRegistration(
+            id: NodeID(rawValue: 1), incarnation: incarnation, storeID: storeID, kafka: endpoint, peer: endpoint,
+            isBlank: isBlank)
+    }
+
+    /// The process of a broker that was decommissioned runs on, and would be given replicas again as a new broker.
+    @Test func aDecommissionedBrokerDoesNotComeBackWithWhatItHas() {
+        var state = ClusterState()
+        let node = NodeID(rawValue: 1)
+        _ = state.apply(.registerBroker(registration(1, storeID: 5)))
+        _ = state.apply(.unregisterBroker(node, retiring: 5))
+        #expect(state.apply(.registerBroker(registration(1, storeID: 5))) == .refused(.retired(node)))
+        #expect(state.apply(.registerBroker(registration(2, storeID: 5))) == .refused(.retired(node)), "nor restarted")
+        #expect(state.brokers.isEmpty)
+        guard
+            case .brokerChanged(let broker) = state.apply(
+                .registerBroker(registration(3, storeID: 6, isBlank: true)))
+        else {
+            Issue.record("a new directory is welcome")
+            return
+        }
+        #expect(broker.lostGroups == [.controller, .coordinator] && state.retired.isEmpty)
+    }
+
+    @Test func aBlankBrokerLeavesItsGroupsOnceInALife() {
+        var state = ClusterState()
+        let node = NodeID(rawValue: 1)
+        _ = state.apply(.registerBroker(registration(1, storeID: 5)))
+        #expect(state.brokers[node]?.lostGroups == [], "a founder")
+        _ = state.apply(.registerBroker(registration(2, storeID: 5)))
+        #expect(state.brokers[node]?.lostGroups == [], "started again")
+        _ = state.apply(.registerBroker(registration(3, storeID: 6, isBlank: true)))
+        #expect(state.brokers[node]?.lostGroups == [.controller, .coordinator])
+        let floor = JoinFloor(term: Term(4), index: LogIndex(9))
+        for group in [GroupID.controller, .coordinator] {
+            _ = state.apply(.rejoinReplica(group, node, floor: floor))
+            #expect(state.ownFloors[group] == floor)
+        }
+        _ = state.apply(.registerBroker(registration(3, storeID: 6, isBlank: true)))
+        #expect(state.brokers[node]?.lostGroups == [], "asked again")
+        _ = state.apply(.registerBroker(registration(4, storeID: 6, isBlank: true)))
+        #expect(state.brokers[node]?.lostGroups == [.controller, .coordinator], "it did not come to take part")
+        _ = state.apply(.rejoinReplica(.controller, node, floor: JoinFloor(term: Term(3), index: LogIndex(20))))
+        #expect(state.ownFloors[.controller] == JoinFloor(term: Term(4), index: LogIndex(20)))
     }
 }

@@ -57,7 +57,7 @@ import Testing
         script.apply(.drainBroker(ClusterScript.node(1), .decommission))
         #expect(members(script, [1, 2, 3], [4]) == [[2, 3, 4], [1]])
         #expect(members(script, [2, 3, 4], [1]) == [[2, 3, 4], [1]])
-        script.apply(.unregisterBroker(ClusterScript.node(1)))
+        script.apply(.unregisterBroker(ClusterScript.node(1), retiring: 1))
         #expect(members(script, [2, 3, 4], [1]) == [[2, 3, 4], []])
     }
 
@@ -70,7 +70,7 @@ import Testing
                     id: ClusterScript.node(3), incarnation: 2, storeID: 2, kafka: endpoint, peer: endpoint)))
         script.apply(.unfenceBroker(ClusterScript.node(3), incarnation: 2))
         #expect(members(script, [1, 2, 3]) == [[1, 2], []])
-        script.apply(.rejoinReplica(.controller, ClusterScript.node(3)))
+        script.apply(.rejoinReplica(.controller, ClusterScript.node(3), floor: nil))
         #expect(members(script, [1, 2]) == [[1, 2, 3], []])
     }
 }

@@ -3,6 +3,7 @@
 // RandomCommands.swift
 // Commands that fit a cluster's state more often than not, and every kind of command that does not.
 
+import LogStore
 import Model
 
 @testable import Broker
@@ -29,12 +30,14 @@ struct RandomCommands {
             return .setConfiguration(topic: id ?? .zero, ["retention.ms": "\(UInt8.random(in: 0...9, using: &random))"])
         case 6: return .allocateProducerIDs(first: Bool.random(using: &random) ? state.nextProducerID : 5, count: 10)
         case 7, 8: return .registerBroker(registration(node, state, &random))
-        case 9: return .unregisterBroker(node)
+        case 9:
+            let storeID = state.brokers[node]?.registration.storeID
+            return .unregisterBroker(node, retiring: Bool.random(using: &random) ? storeID : nil)
         case 10: return .fenceBroker(node, incarnation: incarnation(node, state, &random))
         case 11: return .unfenceBroker(node, incarnation: incarnation(node, state, &random))
         case 12:
             return .drainBroker(node, DrainMode.allCases.randomElement(using: &random) ?? .leaders)
-        case 13: return .resumeBroker(node)
+        case 13: return Bool.random(using: &random) ? .resumeBroker(node) : .settleBalance
         case 14: return .preferLeader(group, node)
         case 15: return .updateAssignment(group, replicas(&random))
         case 16:
@@ -48,9 +51,18 @@ struct RandomCommands {
             return .stepReassignment(moving(state, &random), from: phase)
         case 18:
             return Bool.random(using: &random)
-                ? .cancelReassignment(moving(state, &random)) : .rejoinReplica(group, node)
-        default: return .finishReassignment(moving(state, &random))
+                ? .cancelReassignment(moving(state, &random))
+                : .rejoinReplica(
+                    Bool.random(using: &random) ? group : .controller, node, floor: floor(&random))
+        default: return .finishReassignment(moving(state, &random), floor: floor(&random))
         }
+    }
+
+    private func floor(_ random: inout SeededRandom) -> JoinFloor? {
+        guard Bool.random(using: &random) else { return nil }
+        return JoinFloor(
+            term: Term(UInt64.random(in: 0...9, using: &random)),
+            index: LogIndex(UInt64.random(in: 0...99, using: &random)))
     }
 
     private func anyGroup(_ state: ClusterState, _ random: inout SeededRandom) -> GroupID {
@@ -91,7 +103,7 @@ struct RandomCommands {
         return BrokerRegistration(
             id: node, incarnation: UInt64.random(in: 1...3, using: &random), storeID: isWiped ? storeID + 1 : storeID,
             kafka: BrokerEndpoint(host: "h\(node)", port: 9092), peer: BrokerEndpoint(host: "h\(node)", port: 9192),
-            rack: node.rawValue % 2 == 0 ? nil : "r")
+            rack: node.rawValue % 2 == 0 ? nil : "r", isBlank: Int.random(in: 0..<4, using: &random) == 0)
     }
 
     private func incarnation(_ node: NodeID, _ state: ClusterState, _ random: inout SeededRandom) -> UInt64 {

@@ -23,12 +23,13 @@ struct ClusterScript {
         if case .refused(let refusal) = state.apply(command) { Issue.record("\(command) was refused: \(refusal)") }
     }
 
-    mutating func add(_ id: Int32, rack: String? = nil) {
+    mutating func add(_ id: Int32, rack: String? = nil, isBlank: Bool = false) {
         let endpoint = BrokerEndpoint(host: "h\(id)", port: 1)
         apply(
             .registerBroker(
                 BrokerRegistration(
-                    id: Self.node(id), incarnation: 1, storeID: 1, kafka: endpoint, peer: endpoint, rack: rack)))
+                    id: Self.node(id), incarnation: 1, storeID: 1, kafka: endpoint, peer: endpoint, rack: rack,
+                    isBlank: isBlank)))
         apply(.unfenceBroker(Self.node(id), incarnation: 1))
     }
 
@@ -59,7 +60,7 @@ struct ClusterScript {
             for group in state.reassigning.sorted() {
                 switch state.partition(group)?.reassignment?.phase {
                 case .copying: apply(.stepReassignment(group, from: .copying))
-                case .switching, .cancelling: apply(.finishReassignment(group))
+                case .switching, .cancelling: apply(.finishReassignment(group, floor: nil))
                 case .queued, nil: break
                 }
             }
@@ -97,6 +98,37 @@ struct ClusterScript {
         var script = ClusterScript(brokers: 3)
         script.topic("a", [[1, 2, 3], [2, 3, 1], [3, 1, 2]])
         #expect(planner.plan(script.state, replaceable: []).isEmpty)
+    }
+
+    @Test func whatAnOperatorArrangedStays() {
+        var script = ClusterScript(brokers: 3)
+        script.topic("a", [[1], [1], [1], [2]])
+        #expect(planner.plan(script.state, replaceable: []).isEmpty, "uneven, as it was created")
+        #expect(!planner.rebalance(script.state, limit: 8).isEmpty, "on request it would be evened out")
+        script.add(4, isBlank: true)
+        script.settle(planner)
+        #expect(script.counts == [1: 1, 2: 1, 3: 1, 4: 1], "a broker came")
+        script.apply(
+            .beginReassignment([
+                ReassignmentTarget(group: GroupID(rawValue: 1024), replicas: [ClusterScript.node(2)])
+            ]))
+        script.settle(planner)
+        let counts = script.counts
+        #expect(counts[2] == 2 || script.replicas(1024) == [2])
+        script.apply(.drainBroker(ClusterScript.node(4), .decommission))
+        script.settle(planner)
+        #expect(script.counts.values.reduce(0, +) == 4 && !script.state.isBalanceDue, "a broker left")
+    }
+
+    @Test func aBrokerThatIsNotActiveYetGetsItsShareLater() {
+        var script = ClusterScript(brokers: 2)
+        script.topic("a", [[1], [1], [2], [2]])
+        script.add(3, isBlank: true)
+        script.fence(3)
+        #expect(planner.plan(script.state, replaceable: []).isEmpty && script.state.isBalanceDue)
+        script.apply(.unfenceBroker(ClusterScript.node(3), incarnation: 1))
+        script.settle(planner)
+        #expect(script.counts[3] == 1 && !script.state.isBalanceDue)
     }
 
     @Test func aFailedBrokersReplicasAreReplaced() {
@@ -147,13 +179,13 @@ struct ClusterScript {
         script.apply(.drainBroker(ClusterScript.node(1), .decommission))
         let one = ClusterScript.node(1)
         #expect(quiet().plan(script.state, replaceable: [], voters: [one]).isEmpty)
-        #expect(quiet().plan(script.state, replaceable: []) == [.unregisterBroker(one)])
+        #expect(quiet().plan(script.state, replaceable: []) == [.unregisterBroker(one, retiring: 1)])
     }
 
     @Test func aNewBrokerGetsItsShareInBoundedSteps() {
         var script = ClusterScript(brokers: 3)
         script.topic("a", (0..<30).map { [[1, 2, 3], [2, 3, 1], [3, 1, 2]][$0 % 3] })
-        script.add(4)
+        script.add(4, isBlank: true)
         let rounds = script.settle(planner)
         #expect(rounds > 90 / 4 / planner.settings.movesPerBrokerMax, "in \(rounds) rounds")
         let counts = script.counts.values
@@ -213,7 +245,7 @@ struct ClusterScript {
         }
         let leaving = ClusterScript.node(Int32.random(in: 1...brokers, using: &random))
         script.apply(.drainBroker(leaving, .decommission))
-        script.add(brokers + 1)
+        script.add(brokers + 1, isBlank: true)
         script.settle(planner)
         #expect(script.state.brokers[leaving] == nil, "seed \(seed)")
         let counts = script.counts.values.sorted()

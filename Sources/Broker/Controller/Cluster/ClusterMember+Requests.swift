@@ -18,6 +18,9 @@ extension ClusterMember {
         serve(.registerBroker, RegisterRequest.self, access: .anyone) { member, request, from, answer in
             member.register(request, from: from, answer: answer)
         }
+        serve(.placeBroker, PlaceRequest.self, access: .anyone) { member, request, from, answer in
+            answer(member.place(request, from: from))
+        }
         serve(.brokerHeartbeat, BrokerHeartbeat.self) { member, request, _, answer in
             guard member.controller.isLeading else { return answer(MembershipAnswer.notController(member.leader)) }
             answer(member.duties.heard(request))
@@ -73,6 +76,17 @@ extension ClusterMember {
         duties.register(request.registration) { answer($0) }
     }
 
+    private func place(_ request: PlaceRequest, from: NodeID) -> PlaceAnswer {
+        guard controller.isLeading else { return .notController(leader) }
+        let state = controller.state
+        guard let broker = state.brokers[from], from == request.node,
+            broker.registration.incarnation == request.incarnation
+        else { return .unknownBroker }
+        let own: [GroupID] = [.controller, .coordinator]
+        guard broker.lostGroups.isEmpty, own.allSatisfy({ state.ownFloors[$0] != nil }) else { return .leaving }
+        return .ready(state.ownFloors)
+    }
+
     private func propose(_ request: ProposalRequest, from: NodeID, answer: @escaping (ProposalAnswer) -> Void) {
         guard controller.isLeading else { return answer(.notController(leader)) }
         let then: (AdminRefusal?, ClusterChange) -> Void = { refusal, change in
@@ -110,12 +124,22 @@ extension ClusterMember {
         let group = request.start.group
         let state = controller.state
         guard group >= .firstPartition else { return answer(ReplicaAnswer(.invalidGroup)) }
-        guard state.lastOperation < request.operation || state.locations[group] != nil else {
+        guard reconciler.isCurrent(state), reconciler.isPresent(state) else {
+            return answer(ReplicaAnswer(.notRegistered))
+        }
+        let isRunning = host.running[group] != nil
+        var start = request.start
+        if let partition = state.partition(group) {
+            // What was asked may be old: what is applied here decides.
+            let isStored = host.stored.contains(group)
+            guard let known = reconciler.start(partition, state, isStored: isStored) else {
+                return answer(ReplicaAnswer(.refused, "the replica is not wanted here, or not yet"))
+            }
+            start = known
+        } else if group < state.nextGroup || state.lastOperation >= request.operation {
             return answer(ReplicaAnswer(.unknownTopic))
         }
-        guard reconciler.isCurrent(state) else { return answer(ReplicaAnswer(.notRegistered)) }
-        let isRunning = host.running[group] != nil
-        host.start(request.start, configuration: request.configuration, operation: request.operation) {
+        host.start(start, configuration: request.configuration, operation: request.operation) {
             [self] failure in
             switch failure {
             case nil:
@@ -123,6 +147,7 @@ extension ClusterMember {
                 answer(ReplicaAnswer(isRunning ? .alreadyRunning : .started))
             case .refused(let refusal): answer(ReplicaAnswer(.invalidConfiguration, refusal.message))
             case .store(let error, _): answer(ReplicaAnswer(.storageFailed, "\(error)"))
+            case .stopped: answer(ReplicaAnswer(.refused, "the broker is stopping"))
             }
         }
     }

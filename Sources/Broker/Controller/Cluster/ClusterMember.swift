@@ -28,6 +28,8 @@ final class ClusterMember {
     private var onReady: ((HostFailure?) -> Void)?
     private var isRestored = false
     private var isCalling = false
+    /// Why the controller does not take this broker; nil when it does, or has not answered.
+    private(set) var exclusion: String?
     private var isStopped = false
     private var asked = 0
     private var timers: [RepeatedTask] = []
@@ -75,7 +77,7 @@ final class ClusterMember {
         let state = controller.state
         for topic in state.topics.values { admit(topic) }
         for broker in state.brokers.values { context.know(broker.id, broker.registration.peer) }
-        let actions = reconciler.actions(state, running: host.running)
+        let actions = reconciler.actions(state, running: host.running, stored: host.stored)
         controller.carryOut(actions) { [self] failure in
             if let failure { logger.error("A replica is not restored", metadata: ["error": "\(failure)"]) }
             isRestored = true
@@ -159,9 +161,13 @@ final class ClusterMember {
         ask(target, type, body, MembershipAnswer.self, timeout: context.timing.answer) { [self] result in
             isCalling = false
             switch result {
-            case .success(.accepted), .success(.unknownBroker): break
+            case .success(.accepted): exclusion = nil
+            case .success(.unknownBroker): break
             case .success(.notController(let other)): hint = other == target ? nil : other
             case .success(.refused(let reason)):
+                // It is asked again and again: someone may change the reason.
+                guard exclusion != reason else { break }
+                exclusion = reason
                 logger.error("The controller does not take this broker", metadata: ["reason": "\(reason)"])
             case .failure: if hint == target { hint = nil }
             }
@@ -185,8 +191,12 @@ final class ClusterMember {
 
     /// What this broker says when it is probed.
     var probe: ProbeAnswer {
-        ProbeAnswer(
-            node: node, incarnation: context.registration.incarnation, clusterID: controller.state.clusterID,
+        let groups = [controller.machine.replica, context.coordinator].map {
+            OwnGroupWord(group: $0.id, term: $0.term, last: $0.log.lastIndex)
+        }
+        return ProbeAnswer(
+            node: node, incarnation: context.registration.incarnation,
+            word: ClusterWord(clusterID: controller.state.clusterID, groups: groups),
             operation: controller.state.lastOperation, isReady: isRestored && isRegistered)
     }
 
@@ -199,13 +209,7 @@ final class ClusterMember {
     ) {
         let back = NIOLoopBound(then, eventLoop: loop)
         context.link.call(type, body, to: target, timeout: .of(timeout)) { [loop] result in
-            let decoded = result.flatMap { buffer -> Result<Answer, PeerCallError> in
-                do throws(BinaryCodingError) {
-                    return .success(try Answer(decoding: buffer))
-                } catch {
-                    return .failure(.failed("an answer cannot be read: \(error)"))
-                }
-            }
+            let decoded = result.flatMap { Answer.decoded($0) }
             loop.execute { back.value(decoded) }
         }
     }
@@ -290,7 +294,8 @@ final class ClusterMember {
             isAllDirty = true
             return
         }
-        controller.carryOut(reconciler.actions(state, running: host.running, groups: groups)) { [logger] failure in
+        controller.carryOut(reconciler.actions(state, running: host.running, stored: host.stored, groups: groups)) {
+            [logger] failure in
             if let failure { logger.error("A replica is not started", metadata: ["error": "\(failure)"]) }
         }
     }
@@ -314,7 +319,9 @@ final class ClusterMember {
         let busy = isSweep ? nil : state.reassigning
         guard busy?.isEmpty != true else { return }
         host.leading(busy) { [self] leading in
-            for action in reconciler.actions(controller.state, running: leading, groups: Array(leading.keys)) {
+            for action in reconciler.actions(
+                controller.state, running: leading, stored: host.stored, groups: Array(leading.keys))
+            {
                 carryOut(action)
             }
         }
@@ -363,7 +370,7 @@ final class ClusterMember {
                 guard let wanted else { return }
                 if wanted == present {
                     for broker in state.brokers.values where broker.lostGroups.contains(replica.id) {
-                        say(.rejoinReplica(replica.id, broker.id))
+                        say(.rejoinReplica(replica.id, broker.id, floor: replica.floor))
                     }
                 } else if let next = ClusterReconciler.next(from: present, to: wanted, caughtUp: current.caughtUp) {
                     replica.change(to: next) { _ in }
@@ -412,7 +419,7 @@ extension ClusterCommand {
     var group: GroupID? {
         switch self {
         case .preferLeader(let group, _), .updateAssignment(let group, _), .stepReassignment(let group, _),
-            .cancelReassignment(let group), .finishReassignment(let group), .rejoinReplica(let group, _):
+            .cancelReassignment(let group), .finishReassignment(let group, _), .rejoinReplica(let group, _, _):
             group
         default: nil
         }

@@ -85,6 +85,9 @@ final class ControllerDuties {
             let place = "\(known.registration.peer.host):\(known.registration.peer.port)"
             return then(.refused("broker id \(registration.id) is in use by the broker at \(place)"))
         }
+        if state.retired[registration.id] == registration.storeID {
+            return then(.refused(AdminRefusal(ClusterRefusal.retired(registration.id)).message))
+        }
         if state.brokers[registration.id]?.registration == registration {
             // It asks again because it has not applied the entry yet.
             return then(.accepted(clusterID: state.clusterID ?? ""))

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // MembershipRequests.swift
-// What brokers tell the controller of themselves: registration (1001), heartbeats with load (1002), probes (1007).
+// What brokers tell the controller of themselves: registration (1001), heartbeats with load (1002), probes (1007); and
+// where one begins that is taken in (1012).
 
+import LogStore
 package import Model
 
 /// What a broker carries, as it reports it with every heartbeat.
@@ -50,7 +52,7 @@ struct RegisterRequest: PeerBody, Equatable {
 extension RegisterRequest {
     init(from reader: inout BinaryReader) throws(BinaryCodingError) {
         clusterID = try reader.readOptionalText()
-        registration = try BrokerRegistration(from: &reader)
+        registration = try BrokerRegistration(from: &reader, version: ClusterEntry.version)
     }
 }
 
@@ -148,7 +150,8 @@ extension ProbeRequest {
 package struct ProbeAnswer: PeerBody, Equatable {
     package var node: NodeID
     package var incarnation: UInt64
-    package var clusterID: String?
+    /// What it knows of the cluster.
+    package var word: ClusterWord
     /// The last operation of the controller it has applied.
     package var operation: UInt64
     package var isReady: Bool
@@ -156,7 +159,13 @@ package struct ProbeAnswer: PeerBody, Equatable {
     func encode(to writer: inout BinaryWriter) {
         writer.write(node.rawValue)
         writer.write(incarnation)
-        writer.write(clusterID)
+        writer.write(word.clusterID)
+        writer.write(UInt32(word.groups.count))
+        for group in word.groups {
+            writer.write(group.group.rawValue)
+            writer.write(group.term.rawValue)
+            writer.write(group.last.rawValue)
+        }
         writer.write(operation)
         writer.write(UInt8(isReady ? 1 : 0))
     }
@@ -166,8 +175,66 @@ extension ProbeAnswer {
     init(from reader: inout BinaryReader) throws(BinaryCodingError) {
         node = try reader.readNode()
         incarnation = try reader.readInteger(UInt64.self)
-        clusterID = try reader.readOptionalText()
+        word = ClusterWord(clusterID: try reader.readOptionalText())
+        for _ in 0..<(try reader.readCount()) {
+            word.groups.append(
+                OwnGroupWord(
+                    group: try reader.readGroup(), term: Term(try reader.readInteger(UInt64.self)),
+                    last: LogIndex(try reader.readInteger(UInt64.self))))
+        }
         operation = try reader.readInteger(UInt64.self)
         isReady = try reader.readFlag()
+    }
+}
+
+/// Where a broker begins in the brokers' own groups that registered with an empty directory.
+struct PlaceRequest: PeerBody, Equatable {
+    var node: NodeID
+    var incarnation: UInt64
+
+    func encode(to writer: inout BinaryWriter) {
+        writer.write(node.rawValue)
+        writer.write(incarnation)
+    }
+}
+
+extension PlaceRequest {
+    init(from reader: inout BinaryReader) throws(BinaryCodingError) {
+        node = try reader.readNode()
+        incarnation = try reader.readInteger(UInt64.self)
+    }
+}
+
+/// What the controller answers to that.
+enum PlaceAnswer: PeerBody, Equatable {
+    case ready([GroupID: JoinFloor])
+    /// What an earlier broker of this number was a member of it still is.
+    case leaving
+    /// This life of the broker is not registered.
+    case unknownBroker
+    case notController(NodeID?)
+
+    func encode(to writer: inout BinaryWriter) {
+        switch self {
+        case .ready(let floors):
+            writer.write(UInt8(0))
+            floors.encode(to: &writer)
+        case .leaving: writer.write(UInt8(1))
+        case .unknownBroker: writer.write(UInt8(2))
+        case .notController(let leader):
+            writer.write(UInt8(3))
+            writer.write(leader)
+        }
+    }
+
+    init(from reader: inout BinaryReader) throws(BinaryCodingError) {
+        let code = try reader.readInteger(UInt8.self)
+        switch code {
+        case 0: self = .ready(try [GroupID: JoinFloor](from: &reader))
+        case 1: self = .leaving
+        case 2: self = .unknownBroker
+        case 3: self = .notController(try reader.readOptionalNode())
+        default: throw .unknownKind(code)
+        }
     }
 }

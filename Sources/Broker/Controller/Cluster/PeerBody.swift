@@ -5,6 +5,7 @@
 
 import Model
 import NIOCore
+import Replication
 
 /// The content of a request between brokers, or of its answer.
 protocol PeerBody: Sendable {
@@ -14,7 +15,7 @@ protocol PeerBody: Sendable {
 
 extension PeerBody {
     /// The version that is written, and the only one that is read.
-    private static var version: UInt8 { 1 }
+    private static var version: UInt8 { 2 }
 
     /// The content as bytes.
     var buffer: ByteBuffer {
@@ -31,6 +32,15 @@ extension PeerBody {
         guard version == Self.version else { throw .unknownVersion(version) }
         try self.init(from: &reader)
         try reader.finish()
+    }
+
+    /// Reads an answer, of which an unreadable one is a failed call.
+    static func decoded(_ buffer: ByteBuffer) -> Result<Self, PeerCallError> {
+        do throws(BinaryCodingError) {
+            return .success(try Self(decoding: buffer))
+        } catch {
+            return .failure(.failed("an answer cannot be read: \(error)"))
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 // What one broker has to do so that what runs on it is what the applied metadata says. A value without memory: asked
 // again after anything changed, it answers with what is still missing, and with nothing in the end.
 
+package import LogStore
 package import Model
 
 /// What is known of a replica that runs here.
@@ -17,18 +18,21 @@ package struct LocalReplica: Equatable, Sendable {
     package var isSettled: Bool
     /// Members whose logs have nearly caught up with this leader's.
     package var caughtUp: Set<NodeID>
+    /// The entry that brought the members, and this leader's term.
+    package var floor: JoinFloor?
     /// The controller's operation that made someone start this replica here; older metadata may not stop it.
     package var startedBy: UInt64
 
     package init(
         group: GroupID, leads: Bool = false, membership: GroupMembership? = nil, isSettled: Bool = true,
-        caughtUp: Set<NodeID> = [], startedBy: UInt64 = 0
+        caughtUp: Set<NodeID> = [], floor: JoinFloor? = nil, startedBy: UInt64 = 0
     ) {
         self.group = group
         self.leads = leads
         self.membership = membership
         self.isSettled = isSettled
         self.caughtUp = caughtUp
+        self.floor = floor
         self.startedBy = startedBy
     }
 }
@@ -43,12 +47,14 @@ package struct ReplicaStart: Equatable, Sendable {
     package var founders: [NodeID]
     /// The replica may not count as a founder, even if it was one: it comes without members and is taken in later.
     package var joins: Bool
+    /// Where a replica that joins begins, when its log is made.
+    package var floor: JoinFloor?
     /// No other broker has a replica.
     package var isAlone: Bool
 
     package init(
         group: GroupID, topic: String, topicID: TopicID, partition: PartitionIndex, founders: [NodeID], joins: Bool,
-        isAlone: Bool
+        floor: JoinFloor? = nil, isAlone: Bool
     ) {
         self.group = group
         self.topic = topic
@@ -56,6 +62,7 @@ package struct ReplicaStart: Equatable, Sendable {
         self.partition = partition
         self.founders = founders
         self.joins = joins
+        self.floor = floor
         self.isAlone = isAlone
     }
 }
@@ -75,10 +82,13 @@ package struct ClusterReconciler: Sendable {
     package let node: NodeID
     /// This broker's data directory.
     package let storeID: UInt64
+    /// This broker's process.
+    package let incarnation: UInt64
 
-    package init(node: NodeID, storeID: UInt64) {
+    package init(node: NodeID, storeID: UInt64, incarnation: UInt64) {
         self.node = node
         self.storeID = storeID
+        self.incarnation = incarnation
     }
 
     /// Whether the metadata knows this broker with the directory it has.
@@ -89,23 +99,31 @@ package struct ClusterReconciler: Sendable {
         state.brokers.isEmpty || state.brokers[node]?.registration.storeID == storeID
     }
 
-    /// What is missing for `groups`, or for everything when nil; `running` is asked for the replica of a group.
+    /// Whether the metadata is at least as new as any that this broker ever acted on.
+    ///
+    /// A broker that lost power may have applied less than it had before. A replica that it deleted then would look like
+    /// one that was never made; so none is made before this life of the broker is registered.
+    package func isPresent(_ state: ClusterState) -> Bool {
+        state.brokers.isEmpty || state.brokers[node]?.registration.incarnation == incarnation
+    }
+
+    /// What is missing for `groups`, or for everything when nil; `running` is asked for the replica of a group, `stored`
+    /// has the groups whose logs are in the directory.
     package func actions(
-        _ state: ClusterState, running: [GroupID: LocalReplica], groups: [GroupID]? = nil
+        _ state: ClusterState, running: [GroupID: LocalReplica], stored: Set<GroupID>, groups: [GroupID]? = nil
     ) -> [ReconcileAction] {
         let considered = groups ?? Array(Set(state.locations.keys).union(running.keys))
-        return considered.sorted().flatMap { actions(for: $0, state, running[$0]) }
+        return considered.sorted().flatMap { actions(for: $0, state, running[$0], isStored: stored.contains($0)) }
     }
 
     private func actions(
-        for group: GroupID, _ state: ClusterState, _ replica: LocalReplica?
+        for group: GroupID, _ state: ClusterState, _ replica: LocalReplica?, isStored: Bool
     ) -> [ReconcileAction] {
         guard let partition = state.partition(group), partition.hosts.contains(node) else {
             return mayStop(group, state, replica) ? [.stop(group)] : []
         }
         guard let replica else {
-            guard isCurrent(state) else { return [] }
-            return start(partition, state).map { [.start($0)] } ?? []
+            return start(partition, state, isStored: isStored).map { [.start($0)] } ?? []
         }
         guard replica.leads, let current = replica.membership, replica.isSettled, let wanted = partition.membership
         else { return [] }
@@ -122,20 +140,26 @@ package struct ClusterReconciler: Sendable {
         return replica.startedBy <= state.lastOperation
     }
 
-    /// How to start the replica of a partition here; nil when the metadata does not know the partition.
-    package func start(_ partition: PartitionRecord, _ state: ClusterState) -> ReplicaStart? {
-        guard let location = state.locations[partition.group], let topic = state.topics[location.topic] else {
-            return nil
-        }
+    /// How to start the replica of a partition here; nil when that has to wait, or is not wanted.
+    ///
+    /// A replica whose log is lost waits until it has left its group: only then is it known where it begins.
+    package func start(_ partition: PartitionRecord, _ state: ClusterState, isStored: Bool) -> ReplicaStart? {
+        guard let location = state.locations[partition.group], let topic = state.topics[location.topic],
+            partition.hosts.contains(node), isCurrent(state)
+        else { return nil }
+        guard isStored || (isPresent(state) && !partition.rejoining.contains(node)) else { return nil }
         return ReplicaStart(
             group: partition.group, topic: topic.name, topicID: topic.id, partition: location.index,
-            founders: partition.founders, joins: joins(partition, node, state), isAlone: partition.hosts == [node])
+            founders: partition.founders, joins: joins(partition, state, isStored: isStored),
+            floor: isStored ? nil : partition.floor, isAlone: partition.hosts == [node])
     }
 
-    /// Whether the replica on `node` may have been there before in a life it does not remember, or was never a founder.
-    private func joins(_ partition: PartitionRecord, _ node: NodeID, _ state: ClusterState) -> Bool {
+    /// Whether the replica may have been there before in a life it does not remember, or was never a founder.
+    private func joins(_ partition: PartitionRecord, _ state: ClusterState, isStored: Bool) -> Bool {
         if !partition.founders.contains(node) || partition.adding.contains(node) { return true }
         if !partition.replicas.contains(node) || partition.rejoining.contains(node) { return true }
+        // Members have changed: the replica of a founder is either here, or was deleted after it had left.
+        if !isStored, partition.floor != nil { return true }
         return partition.group < (state.brokers[node]?.storeBegan ?? .firstPartition)
     }
 
@@ -156,12 +180,12 @@ package struct ClusterReconciler: Sendable {
     /// What the leader of a group that has the wanted members tells the controller.
     private func reports(_ partition: PartitionRecord, _ replica: LocalReplica) -> [ClusterCommand] {
         let rejoined = partition.rejoining.filter { replica.membership?.members.contains($0) == false }
-        if !rejoined.isEmpty { return rejoined.map { .rejoinReplica(partition.group, $0) } }
+        if !rejoined.isEmpty { return rejoined.map { .rejoinReplica(partition.group, $0, floor: replica.floor) } }
         switch partition.reassignment?.phase {
         case .copying:
             guard partition.adding.allSatisfy(replica.caughtUp.contains) else { return [] }
             return [.stepReassignment(partition.group, from: .copying)]
-        case .switching, .cancelling: return [.finishReassignment(partition.group)]
+        case .switching, .cancelling: return [.finishReassignment(partition.group, floor: replica.floor)]
         case .queued, nil: return []
         }
     }

@@ -24,7 +24,8 @@ package struct ReassignmentPlanner: Sendable {
         package var preferencesMax = 16
         /// How unequal the numbers of replicas may be, as a share of their mean, before a rebalance moves any.
         package var tolerance = 0.1
-        /// Whether replicas move by themselves when brokers came or went.
+        /// Whether replicas are evened out by themselves after a broker came or left; never at other times, so that what
+        /// an operator has arranged stays.
         package var rebalances = true
 
         package init() {}
@@ -46,8 +47,18 @@ package struct ReassignmentPlanner: Sendable {
         let leaving = brokersToEmpty(state, replaceable)
         let evacuations = targets(state, leaving: leaving, limit: settings.queueMax - queued(state))
         if !evacuations.isEmpty { commands.append(.beginReassignment(evacuations)) }
-        guard commands.isEmpty, settings.rebalances, state.reassigning.isEmpty else { return commands }
-        return rebalance(state, limit: settings.movesMax)
+        guard commands.isEmpty, settings.rebalances, state.isBalanceDue, state.reassigning.isEmpty else {
+            return commands
+        }
+        let moves = rebalance(state, limit: settings.movesMax)
+        return moves.isEmpty && !isSomebodyAwaited(state) ? [.settleBalance] : moves
+    }
+
+    /// Whether a broker that is not active yet has still to get its share.
+    private func isSomebodyAwaited(_ state: ClusterState) -> Bool {
+        state.brokers.values.contains {
+            $0.health != .active && $0.drain == nil && state.partitionCount(of: $0.id) == 0
+        }
     }
 
     /// The whole way to even numbers of replicas, at most `limit` partitions of it; empty when they are even enough.
@@ -139,7 +150,7 @@ extension ReassignmentPlanner {
     private func departures(_ state: ClusterState, _ voters: Set<NodeID>) -> [ClusterCommand] {
         state.brokers.values
             .filter { $0.drain == .decommission && !voters.contains($0.id) && state.partitionCount(of: $0.id) == 0 }
-            .map(\.id).sorted().map { .unregisterBroker($0) }
+            .sorted { $0.id < $1.id }.map { .unregisterBroker($0.id, retiring: $0.registration.storeID) }
     }
 
     /// New replicas for partitions that have some on `leaving`.

@@ -28,10 +28,12 @@ package struct BrokerRegistration: Equatable, Sendable {
     /// Where other brokers connect.
     package var peer: BrokerEndpoint
     package var rack: String?
+    /// Whether the directory was empty when this process began, and so is no member of anything, whatever others know.
+    package var isBlank: Bool
 
     package init(
         id: NodeID, incarnation: UInt64, storeID: UInt64, kafka: BrokerEndpoint, peer: BrokerEndpoint,
-        rack: String? = nil
+        rack: String? = nil, isBlank: Bool = false
     ) {
         self.id = id
         self.incarnation = incarnation
@@ -39,6 +41,7 @@ package struct BrokerRegistration: Equatable, Sendable {
         self.kafka = kafka
         self.peer = peer
         self.rack = rack
+        self.isBlank = isBlank
     }
 }
 
@@ -95,6 +98,12 @@ package struct BrokerRecord: Equatable, Sendable {
         self.since = since
         self.storeBegan = storeBegan
         self.lostGroups = lostGroups
+    }
+
+    /// Whatever the broker had stored is gone, and what it had promised with it.
+    mutating func lose(before nextGroup: GroupID) {
+        storeBegan = nextGroup
+        lostGroups = [.controller, .coordinator]
     }
 
     package var id: NodeID { registration.id }

@@ -3,14 +3,16 @@
 // ClusterCommand+Coding.swift
 // The entries of the controller's log as bytes; integers big-endian, text and arrays behind a uint32 length.
 //
-//     version 2     version u8, time i64 (ms), actor text, kind u8, fields
+//     version 3     version u8, time i64 (ms), actor text, kind u8, fields
+//     version 2     the same, without where replicas begin that are taken in; read only
 //     version 1     version u8, kind u8, fields (kinds 1 to 6; partitions without reassignments); read only
 
+import LogStore
 import Model
 
 extension ClusterEntry {
     /// The version that is written.
-    static let version: UInt8 = 2
+    static let version: UInt8 = 3
 
     /// The entry as bytes.
     package func encoded() -> [UInt8] {
@@ -30,7 +32,7 @@ extension ClusterEntry {
         var actor = ""
         switch version {
         case 1: break
-        case 2:
+        case 2, 3:
             time = WallTime(milliseconds: try reader.readInteger(Int64.self))
             actor = try reader.readText()
         default: throw .unknownVersion(version)
@@ -62,6 +64,7 @@ extension ClusterCommand {
         case cancelReassignment = 17
         case finishReassignment = 18
         case rejoinReplica = 19
+        case settleBalance = 20
     }
 
     private var kind: Kind {
@@ -85,6 +88,7 @@ extension ClusterCommand {
         case .cancelReassignment: .cancelReassignment
         case .finishReassignment: .finishReassignment
         case .rejoinReplica: .rejoinReplica
+        case .settleBalance: .settleBalance
         }
     }
 
@@ -105,16 +109,25 @@ extension ClusterCommand {
             writer.write(first)
             writer.write(count)
         case .registerBroker(let registration): registration.encode(to: &writer)
-        case .unregisterBroker(let id), .resumeBroker(let id): writer.write(id.rawValue)
+        case .unregisterBroker(let id, let storeID):
+            writer.write(id.rawValue)
+            writer.write(UInt8(storeID == nil ? 0 : 1))
+            if let storeID { writer.write(storeID) }
+        case .resumeBroker(let id): writer.write(id.rawValue)
+        case .settleBalance: break
         case .fenceBroker(let id, let incarnation), .unfenceBroker(let id, let incarnation):
             writer.write(id.rawValue)
             writer.write(incarnation)
         case .drainBroker(let id, let mode):
             writer.write(id.rawValue)
             writer.write(mode.rawValue)
-        case .preferLeader(let group, let node), .rejoinReplica(let group, let node):
+        case .preferLeader(let group, let node):
             writer.write(group.rawValue)
             writer.write(node.rawValue)
+        case .rejoinReplica(let group, let node, let floor):
+            writer.write(group.rawValue)
+            writer.write(node.rawValue)
+            writer.write(floor)
         case .updateAssignment(let group, let replicas):
             writer.write(group.rawValue)
             replicas.encode(to: &writer)
@@ -122,7 +135,10 @@ extension ClusterCommand {
         case .stepReassignment(let group, let phase):
             writer.write(group.rawValue)
             writer.write(phase.rawValue)
-        case .cancelReassignment(let group), .finishReassignment(let group): writer.write(group.rawValue)
+        case .cancelReassignment(let group): writer.write(group.rawValue)
+        case .finishReassignment(let group, let floor):
+            writer.write(group.rawValue)
+            writer.write(floor)
         }
     }
 
@@ -143,28 +159,32 @@ extension ClusterCommand {
         case .allocateProducerIDs:
             self = .allocateProducerIDs(
                 first: try reader.readInteger(Int64.self), count: try reader.readInteger(Int64.self))
-        default: self = try Self.readBrokerCommand(kind, from: &reader)
+        default: self = try Self.readBrokerCommand(kind, from: &reader, version: version)
         }
     }
 
     private static func readBrokerCommand(
-        _ kind: Kind, from reader: inout BinaryReader
+        _ kind: Kind, from reader: inout BinaryReader, version: UInt8
     ) throws(BinaryCodingError) -> ClusterCommand {
         switch kind {
-        case .registerBroker: return .registerBroker(try BrokerRegistration(from: &reader))
-        case .unregisterBroker: return .unregisterBroker(try reader.readNode())
+        case .registerBroker: return .registerBroker(try BrokerRegistration(from: &reader, version: version))
+        case .unregisterBroker:
+            let id = try reader.readNode()
+            let isRetired = version >= 3 ? try reader.readFlag() : false
+            return .unregisterBroker(id, retiring: isRetired ? try reader.readInteger(UInt64.self) : nil)
         case .fenceBroker:
             return .fenceBroker(try reader.readNode(), incarnation: try reader.readInteger(UInt64.self))
         case .unfenceBroker:
             return .unfenceBroker(try reader.readNode(), incarnation: try reader.readInteger(UInt64.self))
         case .drainBroker: return .drainBroker(try reader.readNode(), try reader.readCase(DrainMode.self))
         case .resumeBroker: return .resumeBroker(try reader.readNode())
-        default: return try readAssignmentCommand(kind, from: &reader)
+        case .settleBalance: return .settleBalance
+        default: return try readAssignmentCommand(kind, from: &reader, version: version)
         }
     }
 
     private static func readAssignmentCommand(
-        _ kind: Kind, from reader: inout BinaryReader
+        _ kind: Kind, from reader: inout BinaryReader, version: UInt8
     ) throws(BinaryCodingError) -> ClusterCommand {
         switch kind {
         case .preferLeader: return .preferLeader(try reader.readGroup(), try reader.readNode())
@@ -174,8 +194,11 @@ extension ClusterCommand {
             return .stepReassignment(
                 try reader.readGroup(), from: try reader.readCase(Reassignment.Phase.self))
         case .cancelReassignment: return .cancelReassignment(try reader.readGroup())
-        case .finishReassignment: return .finishReassignment(try reader.readGroup())
-        case .rejoinReplica: return .rejoinReplica(try reader.readGroup(), try reader.readNode())
+        case .finishReassignment:
+            return .finishReassignment(try reader.readGroup(), floor: try reader.readFloor(version: version))
+        case .rejoinReplica:
+            return .rejoinReplica(
+                try reader.readGroup(), try reader.readNode(), floor: try reader.readFloor(version: version))
         default: throw .unknownKind(kind.rawValue)
         }
     }

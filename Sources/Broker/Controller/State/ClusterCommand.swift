@@ -3,6 +3,7 @@
 // ClusterCommand.swift
 // What may happen to the cluster's metadata, what it changed, and why it did not.
 
+package import LogStore
 package import Model
 
 /// What one entry of the controller's log does.
@@ -29,8 +30,8 @@ package enum ClusterCommand: Equatable, Sendable {
 
     /// Makes a broker known, or says that a known one began a new life; it is `starting` then.
     case registerBroker(BrokerRegistration)
-    /// Forgets a broker that holds no replica.
-    case unregisterBroker(NodeID)
+    /// Forgets a broker that holds no replica; with its data directory named, that one is not let in again.
+    case unregisterBroker(NodeID, retiring: UInt64?)
     /// Marks this life of a broker as failed.
     case fenceBroker(NodeID, incarnation: UInt64)
     /// Marks this life of a broker as active.
@@ -38,6 +39,8 @@ package enum ClusterCommand: Equatable, Sendable {
     case drainBroker(NodeID, DrainMode)
     /// Ends draining.
     case resumeBroker(NodeID)
+    /// Replicas are as even as they can be after brokers came or left.
+    case settleBalance
 
     // Assignments.
 
@@ -53,10 +56,10 @@ package enum ClusterCommand: Equatable, Sendable {
     case stepReassignment(GroupID, from: Reassignment.Phase)
     /// Turns back; a queued reassignment is gone at once.
     case cancelReassignment(GroupID)
-    /// Ends a reassignment whose group has its final members.
-    case finishReassignment(GroupID)
-    /// A replica that had lost its log is no member any more, so it may be taken in again.
-    case rejoinReplica(GroupID, NodeID)
+    /// Ends a reassignment whose group has its final members since the entry that is named.
+    case finishReassignment(GroupID, floor: JoinFloor?)
+    /// A replica that had lost its log is no member any more since that entry, so it may be taken in again.
+    case rejoinReplica(GroupID, NodeID, floor: JoinFloor?)
 }
 
 /// The replicas that a partition is to have.
@@ -125,6 +128,8 @@ package enum ClusterRefusal: Error, Equatable, Sendable {
     case unknownBroker(NodeID)
     /// The broker is in another life than the command speaks of.
     case staleIncarnation(NodeID)
+    /// The broker was decommissioned with the data directory that it has.
+    case retired(NodeID)
     /// The broker holds replicas, or is to hold some.
     case brokerInUse(NodeID, partitions: Int)
     case unknownPartition(GroupID)

@@ -10,12 +10,15 @@ package import Replication
 /// Keys and values of the `controller` column family.
 ///
 ///     'b' broker i32          version u8, broker record
-///     'c'                     version u8, cluster id text?, next group u64, next producer id i64, last operation u64
+///     'c'                     version u8, cluster id text?, next group u64, next producer id i64, last operation u64,
+///                             floors of the brokers' own groups: count u32, (group u64, term u64, index u64)…,
+///                             retired directories: count u32, (broker i32, number u64)…, balance due u8
 ///     't' topic id (16 B)     version u8, topic record
 ///
-/// Records of version 1 have no last operation, and partitions without reassignments.
+/// Records of version 1 have no last operation, and partitions without reassignments; those of version 2 no floors
+/// and no retired directories.
 package enum ClusterRecords {
-    static let version: UInt8 = 2
+    static let version: UInt8 = 3
     private static let countersKey: [UInt8] = [UInt8(ascii: "c")]
 
     /// What a change of the state has to store.
@@ -81,9 +84,15 @@ package enum ClusterRecords {
             let group = GroupID(rawValue: try reader.readInteger(UInt64.self))
             let producer = try reader.readInteger(Int64.self)
             let operation = found >= 2 ? try reader.readInteger(UInt64.self) : 0
+            let floors = found >= 3 ? try [GroupID: JoinFloor](from: &reader) : [:]
+            var retired: [NodeID: UInt64] = [:]
+            for _ in 0..<(found >= 3 ? try reader.readCount() : 0) {
+                retired[try reader.readNode()] = try reader.readInteger(UInt64.self)
+            }
             state.restore(
-                clusterID: clusterID, nextGroup: group, nextProducerID: producer, lastOperation: operation)
-        case UInt8(ascii: "b"): state.restore(try BrokerRecord(from: &reader))
+                clusterID: clusterID, nextGroup: group, nextProducerID: producer, lastOperation: operation,
+                ownFloors: floors, retired: retired, isBalanceDue: found >= 3 ? try reader.readFlag() : false)
+        case UInt8(ascii: "b"): state.restore(try BrokerRecord(from: &reader, version: found))
         case UInt8(ascii: "t"): state.restore(try TopicRecord(from: &reader, version: found))
         default: throw .unknownKind(key.first ?? 0)
         }
@@ -103,6 +112,13 @@ package enum ClusterRecords {
         writer.write(state.nextGroup.rawValue)
         writer.write(state.nextProducerID)
         writer.write(state.lastOperation)
+        state.ownFloors.encode(to: &writer)
+        writer.write(UInt32(state.retired.count))
+        for (broker, storeID) in state.retired.sorted(by: { $0.key < $1.key }) {
+            writer.write(broker.rawValue)
+            writer.write(storeID)
+        }
+        writer.write(UInt8(state.isBalanceDue ? 1 : 0))
         return writer.bytes
     }
 

@@ -3,6 +3,7 @@
 // ClusterState+Assignments.swift
 // Commands about replicas: the preferred leader, and a reassignment from its beginning to its end.
 
+import LogStore
 package import Model
 
 extension ClusterState {
@@ -87,7 +88,7 @@ extension ClusterState {
         return .assignmentsChanged([group], topics: replace([partition]))
     }
 
-    mutating func finish(_ group: GroupID) throws(ClusterRefusal) -> ClusterChange {
+    mutating func finish(_ group: GroupID, _ floor: JoinFloor?) throws(ClusterRefusal) -> ClusterChange {
         var partition = try known(group)
         guard let reassignment = partition.reassignment else { throw .noReassignment(group) }
         switch reassignment.phase {
@@ -98,6 +99,7 @@ extension ClusterState {
         case .queued, .copying: throw .wrongPhase(group, reassignment.phase)
         }
         partition.reassignment = nil
+        partition.floor.raise(to: floor)
         return .assignmentsChanged([group], topics: replace([partition]))
     }
 

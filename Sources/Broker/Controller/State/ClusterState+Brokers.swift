@@ -3,26 +3,37 @@
 // ClusterState+Brokers.swift
 // Commands about brokers: their lives, their health, draining.
 
+import LogStore
 package import Model
 
 extension ClusterState {
     /// Makes a broker known; the same life again changes addresses only.
-    mutating func register(_ registration: BrokerRegistration, at time: WallTime) -> ClusterChange {
+    mutating func register(
+        _ registration: BrokerRegistration, at time: WallTime
+    ) throws(ClusterRefusal) -> ClusterChange {
+        if let storeID = retired[registration.id] {
+            // Its process goes on for a while; it must not come back as a new one.
+            guard storeID != registration.storeID else { throw .retired(registration.id) }
+            retired[registration.id] = nil
+        }
         guard var known = brokers[registration.id] else {
-            let record = BrokerRecord(registration: registration, since: time)
+            var record = BrokerRecord(registration: registration, since: time)
+            // Nobody knows which broker of this number was there before.
+            if registration.isBlank {
+                record.lose(before: nextGroup)
+                isBalanceDue = true
+            }
             brokers[registration.id] = record
             return .brokerChanged(record)
         }
-        let isReset = known.registration.storeID != registration.storeID
-        if known.registration.incarnation != registration.incarnation {
+        let isNewLife = known.registration.incarnation != registration.incarnation
+        let isReset = known.registration.storeID != registration.storeID || (registration.isBlank && isNewLife)
+        if isNewLife {
             known.health = .starting
             known.since = time
         }
         known.registration = registration
-        if isReset {
-            known.storeBegan = nextGroup
-            known.lostGroups = [.controller, .coordinator]
-        }
+        if isReset { known.lose(before: nextGroup) }
         brokers[registration.id] = known
         guard isReset else { return .brokerChanged(known) }
         let changed = hosted(by: known.id).map { partition in
@@ -40,26 +51,32 @@ extension ClusterState {
     }
 
     /// Notes that a replica that had lost its log has left the voters.
-    mutating func rejoin(_ node: NodeID, in group: GroupID) throws(ClusterRefusal) -> ClusterChange {
+    mutating func rejoin(
+        _ node: NodeID, in group: GroupID, _ floor: JoinFloor?
+    ) throws(ClusterRefusal) -> ClusterChange {
         if group < .firstPartition {
             guard var broker = brokers[node] else { throw .unknownBroker(node) }
             guard let position = broker.lostGroups.firstIndex(of: group) else { return .none }
             broker.lostGroups.remove(at: position)
+            ownFloors[group].raise(to: floor)
             brokers[node] = broker
             return .brokerChanged(broker)
         }
         guard var partition = partition(group) else { throw .unknownPartition(group) }
         guard let position = partition.rejoining.firstIndex(of: node) else { return .none }
         partition.rejoining.remove(at: position)
+        partition.floor.raise(to: floor)
         return .assignmentsChanged([group], topics: replace([partition]))
     }
 
     /// Forgets a broker that no partition needs.
-    mutating func unregister(_ id: NodeID) throws(ClusterRefusal) -> ClusterChange {
+    mutating func unregister(_ id: NodeID, retiring storeID: UInt64?) throws(ClusterRefusal) -> ClusterChange {
         guard let known = brokers[id] else { throw .unknownBroker(id) }
         let count = partitionCount(of: id)
         guard count == 0 else { throw .brokerInUse(id, partitions: count) }
         brokers.removeValue(forKey: id)
+        retired[id] = storeID
+        if storeID != nil { isBalanceDue = true }
         return .brokerRemoved(known)
     }
 

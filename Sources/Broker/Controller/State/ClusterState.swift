@@ -4,6 +4,7 @@
 // The controller's state machine: what the cluster's metadata is after applying a prefix of the controller's log.
 // Pure: the same entries in the same order give the same state on every broker.
 
+package import LogStore
 package import Model
 
 /// Everything the controller decides: brokers, topics, assignments, configuration, numbers that are handed out.
@@ -29,6 +30,12 @@ package struct ClusterState: Equatable, Sendable {
     package private(set) var nextProducerID: Int64 = 0
     /// The number of the last applied entry.
     package private(set) var lastOperation: UInt64 = 0
+    /// Where a broker begins that is taken into one of the brokers' own groups.
+    package internal(set) var ownFloors: [GroupID: JoinFloor] = [:]
+    /// The data directories of brokers that were decommissioned, until brokers of their numbers come with others.
+    package internal(set) var retired: [NodeID: UInt64] = [:]
+    /// Whether replicas are to be evened out because a broker came or left.
+    package internal(set) var isBalanceDue = false
 
     package init() {}
 
@@ -71,21 +78,24 @@ package struct ClusterState: Equatable, Sendable {
             guard first == nextProducerID, count > 0 else { throw .staleProducerIDs }
             nextProducerID += count
             return .producerIDsAllocated(first: first, count: count)
-        case .registerBroker(let registration): return register(registration, at: time)
-        case .unregisterBroker(let id): return try unregister(id)
+        case .registerBroker(let registration): return try register(registration, at: time)
+        case .unregisterBroker(let id, let storeID): return try unregister(id, retiring: storeID)
         case .fenceBroker(let id, let incarnation):
             return try setHealth(.failed, of: id, incarnation: incarnation, at: time)
         case .unfenceBroker(let id, let incarnation):
             return try setHealth(.active, of: id, incarnation: incarnation, at: time)
         case .drainBroker(let id, let mode): return try setDrain(mode, of: id, at: time)
         case .resumeBroker(let id): return try setDrain(nil, of: id, at: time)
+        case .settleBalance:
+            isBalanceDue = false
+            return .none
         case .preferLeader(let group, let node): return try prefer(node, for: group)
         case .updateAssignment(let group, let replicas): return try assign(replicas, to: group)
         case .beginReassignment(let targets): return try begin(targets, at: time)
         case .stepReassignment(let group, let phase): return try step(group, from: phase)
         case .cancelReassignment(let group): return try cancel(group)
-        case .finishReassignment(let group): return try finish(group)
-        case .rejoinReplica(let group, let node): return try rejoin(node, in: group)
+        case .finishReassignment(let group, let floor): return try finish(group, floor)
+        case .rejoinReplica(let group, let node, let floor): return try rejoin(node, in: group, floor)
         }
     }
 
@@ -168,11 +178,15 @@ package struct ClusterState: Equatable, Sendable {
 
     /// Puts back the counters that were stored.
     package mutating func restore(
-        clusterID: String?, nextGroup: GroupID, nextProducerID: Int64, lastOperation: UInt64 = 0
+        clusterID: String?, nextGroup: GroupID, nextProducerID: Int64, lastOperation: UInt64 = 0,
+        ownFloors: [GroupID: JoinFloor] = [:], retired: [NodeID: UInt64] = [:], isBalanceDue: Bool = false
     ) {
         self.clusterID = clusterID
         self.nextGroup = nextGroup
         self.nextProducerID = nextProducerID
         self.lastOperation = lastOperation
+        self.ownFloors = ownFloors
+        self.retired = retired
+        self.isBalanceDue = isBalanceDue
     }
 }

@@ -20,13 +20,24 @@ package struct OperationHistory: Equatable, Sendable {
     /// Why a history cannot be replayed, or what it says differently.
     package enum Finding: Error, Equatable, Sendable, CustomStringConvertible {
         case gap(after: UInt64, found: UInt64)
+        case unreadable(UInt64)
         case differs([String])
 
         package var description: String {
             switch self {
             case .gap(let after, let found): "operation \(after) is followed by \(found)"
+            case .unreadable(let id): "operation \(id) cannot be read"
             case .differs(let parts): "the replayed state differs in \(parts.joined(separator: ", "))"
             }
+        }
+    }
+
+    /// Operations that were exported as ``ClusterEntry/encoded()``, to be replayed into an empty state.
+    package init(exported: [(id: UInt64, bytes: [UInt8])]) throws(Finding) {
+        self.init()
+        for (id, bytes) in exported {
+            guard let entry = try? ClusterEntry(decoding: bytes) else { throw .unreadable(id) }
+            operations.append(ClusterOperation(id: id, entry: entry))
         }
     }
 
@@ -58,6 +69,9 @@ extension ClusterState {
         if lastOperation != other.lastOperation { parts.append("last operation") }
         if nextGroup != other.nextGroup { parts.append("next group") }
         if nextProducerID != other.nextProducerID { parts.append("next producer id") }
+        if isBalanceDue != other.isBalanceDue { parts.append("balance due") }
+        if retired != other.retired { parts.append("retired directories") }
+        if ownFloors != other.ownFloors { parts.append("floors of own groups") }
         for id in Set(brokers.keys).union(other.brokers.keys).sorted() where brokers[id] != other.brokers[id] {
             parts.append("broker \(id)")
         }

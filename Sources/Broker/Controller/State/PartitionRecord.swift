@@ -3,6 +3,7 @@
 // PartitionRecord.swift
 // Topics and partitions as the controller knows them: which brokers hold a replica, and which are to.
 
+package import LogStore
 package import Model
 
 /// A change of a partition's replicas that is under way.
@@ -48,14 +49,18 @@ package struct PartitionRecord: Equatable, Sendable {
     package var rejoining: [NodeID] = []
     /// Nil unless the replicas are being changed.
     package var reassignment: Reassignment?
+    /// Where replicas that are taken in begin; nil as long as the group has the members it was created with.
+    package var floor: JoinFloor?
 
     package init(
-        group: GroupID, replicas: [NodeID], founders: [NodeID]? = nil, reassignment: Reassignment? = nil
+        group: GroupID, replicas: [NodeID], founders: [NodeID]? = nil, reassignment: Reassignment? = nil,
+        floor: JoinFloor? = nil
     ) {
         self.group = group
         self.replicas = replicas
         self.founders = founders ?? replicas
         self.reassignment = reassignment
+        self.floor = floor
     }
 
     /// The broker that should lead when nothing speaks against it.
