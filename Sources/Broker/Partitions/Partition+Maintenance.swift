@@ -63,7 +63,7 @@ extension Partition {
     ///
     /// A state without producers is stored too: it says that what is before it need not be read again.
     package func snapshotProducers(always: Bool = false) {
-        guard failure == nil, rebuild == nil else { return }
+        guard failure == nil, rebuild == nil, !hasInexactProducers else { return }
         // Behind entries that are still being unpacked the state says nothing.
         let end = unpacking.isEmpty ? highWatermark : min(highWatermark, producersEnd)
         let records = end - producerSnapshotOffset

@@ -168,12 +168,11 @@ package final class Partition {
         return epoch > term.leaderEpoch ? .unknownLeaderEpoch : nil
     }
 
-    /// Cuts the producer state back after batches from `offset` on were not appended.
+    /// Takes batches from `offset` on out of the producers' state, as they were not appended.
     ///
-    /// When a producer had forgotten what it would need, it is merely trusted with its next sequence, as one that was
-    /// never seen: its own retry is the next batch.
+    /// A producer of which nothing else is remembered is held to the sequence that did not come into the log.
     func forgetProducers(from offset: Offset) {
-        if producers.truncate(to: offset) == .needsRebuild { hasInexactProducers = true }
+        if producers.takeBack(from: offset) == .needsRebuild { hasInexactProducers = true }
     }
 
     func publish() {

@@ -36,6 +36,8 @@ struct ProducerEntry: Sendable {
     private(set) var lastWrite: WallTime
     /// How many batches are remembered.
     private(set) var count: Int
+    /// The sequence that must come next when no batch is remembered, because those that were had to be taken back.
+    private(set) var awaited: Int32 = 0
     private var start: Int
     private var ring: InlineArray<5, RememberedBatch>
 
@@ -87,6 +89,7 @@ struct ProducerEntry: Sendable {
         self.epoch = epoch
         count = 0
         start = 0
+        awaited = 0
     }
 
     /// Forgets the batches that reach `offset` or beyond; returns how many there were.
@@ -94,6 +97,15 @@ struct ProducerEntry: Sendable {
         let before = count
         while count > 0, self[count - 1].lastOffset >= offset.rawValue { count -= 1 }
         return before - count
+    }
+
+    /// Takes back the batches from `offset` on, which the log did not get: the first of them has to come again, before any
+    /// that was sent behind it.
+    mutating func takeBack(from offset: Offset) {
+        while count > 0, self[count - 1].lastOffset >= offset.rawValue {
+            awaited = self[count - 1].firstSequence
+            count -= 1
+        }
     }
 
     /// The producer is alive.

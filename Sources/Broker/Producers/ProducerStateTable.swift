@@ -59,7 +59,7 @@ struct ProducerStateTable: Sendable {
                 baseOffset: Offset(original.baseOffset), lastOffset: Offset(original.lastOffset),
                 timestamp: original.timestamp)
         }
-        let next = entry.newest.map { ProducerSequence.advanced($0.lastSequence, by: 1) } ?? 0
+        let next = entry.newest.map { ProducerSequence.advanced($0.lastSequence, by: 1) } ?? entry.awaited
         return batch.baseSequence == next ? .append : .error(.outOfOrderSequence)
     }
 
@@ -102,6 +102,20 @@ struct ProducerStateTable: Sendable {
             guard let removed = producers[id]?.truncate(to: offset), removed > 0 else { continue }
             if producers[id]?.hasForgotten == true { outcome = .needsRebuild }
             if producers[id]?.count == 0 { producers[id] = nil }
+        }
+        return outcome
+    }
+
+    /// Batches from `offset` on, which a leader let through, did not come into the log.
+    ///
+    /// Their producers are held to where the first of them began. Otherwise what a producer has sent behind it would be
+    /// taken, and its retry for a duplicate. Returns whether the table is what the log says.
+    mutating func takeBack(from offset: Offset) -> Truncation {
+        var outcome = Truncation.exact
+        for id in producers.keys {
+            guard let newest = producers[id]?.newest, newest.lastOffset >= offset.rawValue else { continue }
+            producers[id]?.takeBack(from: offset)
+            if producers[id]?.count == 0 { outcome = .needsRebuild }
         }
         return outcome
     }

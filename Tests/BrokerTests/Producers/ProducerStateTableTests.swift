@@ -106,6 +106,25 @@ private let now = WallTime(milliseconds: 1_000)
         #expect(fenced.count == 0)
     }
 
+    /// A client sends up to five batches at once: when the first is refused, those behind it must not take its place.
+    @Test func whatWasTakenBackComesAgainBeforeAnythingElse() {
+        var fenced = table([batch(sequence: 0, offset: 0), batch(epoch: 1, sequence: 0, count: 3, offset: 1)])
+        #expect(fenced.takeBack(from: Offset(1)) == .needsRebuild)
+        #expect(fenced.check(batch(epoch: 1, sequence: 3)) == .error(.outOfOrderSequence), "sent behind it")
+        #expect(fenced.check(batch(epoch: 0, sequence: 1)) == .error(.invalidProducerEpoch))
+        #expect(fenced.check(batch(epoch: 1, sequence: 0, count: 3)) == .append)
+        fenced.record(batch(epoch: 1, sequence: 0, count: 3, offset: 1), at: now)
+        #expect(fenced.check(batch(epoch: 1, sequence: 3)) == .append)
+        var newcomer = table([batch(sequence: 7, count: 2, offset: 4)])
+        #expect(newcomer.takeBack(from: Offset(4)) == .needsRebuild)
+        #expect(newcomer.check(batch(sequence: 9)) == .error(.outOfOrderSequence))
+        #expect(newcomer.check(batch(sequence: 7, count: 2)) == .append)
+        var known = table((0..<8).map { batch(sequence: $0, offset: Int64($0)) })
+        #expect(known.takeBack(from: Offset(6)) == .exact)
+        #expect(known.check(batch(sequence: 7)) == .error(.outOfOrderSequence))
+        #expect(known.check(batch(sequence: 6)) == .append)
+    }
+
     @Test func idleProducersAreForgottenAfterADay() {
         var table = ProducerStateTable()
         table.record(batch(1, sequence: 0, timestamp: -1), at: WallTime(milliseconds: 0))
