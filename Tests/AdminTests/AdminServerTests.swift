@@ -21,6 +21,8 @@ import Testing
         _ body: (SocketAddress, MetricRegistry, HealthState) async throws -> Void
     ) async throws {
         var settings = AdminSettings(host: "127.0.0.1", port: 0)
+        // Between its connect and its request a test may stand behind all others of the process.
+        settings.limits.requestTimeout = .minutes(10)
         change(&settings)
         let registry = MetricRegistry()
         let health = HealthState()
