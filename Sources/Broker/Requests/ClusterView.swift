@@ -85,12 +85,16 @@ struct ClusterView {
     }
 
     /// A partition with its replicas, as Metadata shows it.
+    ///
+    /// As long as the leader has not said which replicas are in sync, only it is: who looks after the cluster must not take
+    /// replicas for copies that are still being filled. A replica whose log is lost is never in sync.
     func describe(_ handle: PartitionHandle, _ record: PartitionRecord) -> MetadataResponse.Partition {
         let hint = leaderHint(handle)
         let replicas = record.hosts
         let reachable = replicas.filter { image.brokers.isEmpty || address(of: $0) != nil }
-        var inSync = (leadership(of: handle)?.inSync ?? []).filter { reachable.contains($0) }
-        if inSync.isEmpty { inSync = reachable }
+        var inSync = leadership(of: handle)?.inSync ?? []
+        if inSync.isEmpty, hint.leader >= 0 { inSync = [NodeID(rawValue: hint.leader)] }
+        inSync.removeAll { !reachable.contains($0) || record.rejoining.contains($0) }
         return MetadataResponse.Partition(
             errorCode: hint.leader < 0 ? .leaderNotAvailable : .none, index: handle.index.rawValue,
             leaderID: hint.leader, leaderEpoch: hint.epoch, replicaNodes: replicas.map(\.rawValue),
