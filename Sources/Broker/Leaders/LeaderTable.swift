@@ -28,11 +28,13 @@ package struct Leadership: Equatable, Sendable {
 
     /// Whether this is later news than `other`.
     ///
-    /// A higher term wins; in one term what its leader said last; and of two followers the one that knows the leader.
+    /// A higher term wins; in one term what its leader said last; of two followers the one that knows the leader; and of
+    /// one word of a leader the form that names the replicas in sync, which may arrive behind the short one.
     package func supersedes(_ other: Leadership) -> Bool {
         if term != other.term { return term > other.term }
         if revision != other.revision { return revision > other.revision }
-        return leader != nil && other.leader == nil
+        if (leader == nil) != (other.leader == nil) { return leader != nil }
+        return !inSync.isEmpty && other.inSync.isEmpty
     }
 }
 

@@ -27,6 +27,9 @@ import Testing
         (known: news(4, revision: 9, leader: 1), said: news(3, revision: 10, leader: 2), isNews: false),
         (known: news(4, revision: 1, leader: 1), said: news(4, revision: 2, leader: 1, inSync: [1, 2]), isNews: true),
         (known: news(4, revision: 2, leader: 1), said: news(4, revision: 1, leader: 1), isNews: false),
+        // The leader's first word goes out in a short form at once, and with the replicas in sync right behind it.
+        (known: news(4, revision: 1, leader: 1), said: news(4, revision: 1, leader: 1, inSync: [1, 2]), isNews: true),
+        (known: news(4, revision: 1, leader: 1, inSync: [1, 2]), said: news(4, revision: 1, leader: 1), isNews: false),
         (known: news(4, leader: nil), said: news(4, leader: 1), isNews: true),
         // A follower that lost its leader out of sight says nothing about the leader.
         (known: news(4, leader: 1), said: news(4, leader: nil), isNews: false),
@@ -57,6 +60,11 @@ import Testing
                     changes.append(
                         LeaderChange(
                             group: id, leadership: Self.news(term, revision: revision, leader: isLast ? nil : leader)))
+                    guard revision > 0, !isLast else { continue }
+                    changes.append(
+                        LeaderChange(
+                            group: id,
+                            leadership: Self.news(term, revision: revision, leader: leader, inSync: [leader])))
                 }
             }
         }
