@@ -38,6 +38,11 @@ import Testing
             log = store.partitionLog(recovered, owner: CompletionOwner(eventLoop: loop))
         }
 
+        deinit {
+            store.core.fail(.closed, during: "the end of the test")
+            store.close()
+        }
+
         func append(_ count: Int, term: Term) throws {
             for _ in 0..<count { try log.append(LogFixture.draft(log, term: term, records: 2, bytes: 300)) }
             try loop.turn { [log] in log.progress.applied == log.lastIndex }

@@ -19,7 +19,10 @@ final class TemporaryFolder {
     func copy() throws -> TemporaryFolder {
         let copy = TemporaryFolder()
         for name in try FileManager.default.contentsOfDirectory(atPath: path) where name != "LOCK" {
-            try FileManager.default.copyItem(atPath: path + "/" + name, toPath: copy.path + "/" + name)
+            do { try FileManager.default.copyItem(atPath: path + "/" + name, toPath: copy.path + "/" + name) } catch {
+                // RocksDB deletes what it does not need any more in the background.
+                if FileManager.default.fileExists(atPath: path + "/" + name) { throw error }
+            }
         }
         return copy
     }

@@ -46,6 +46,12 @@ final class LogFixture {
             settings, system: system, metrics: nil, logger: Self.logger, tuning: tuning)
     }
 
+    /// Closes the store, whose threads and files would stay until the process ends; nothing more is written.
+    deinit {
+        store.core.fail(.closed, during: "the end of the test")
+        store.close()
+    }
+
     static var logger: Logger { Logger(label: "test") { _ in SwiftLogNoOpLogHandler() } }
 
     /// Opens a partition, or returns the open one.
