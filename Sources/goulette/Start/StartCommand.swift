@@ -13,12 +13,6 @@ import Telemetry
 import Terminal
 import UnixSignals
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
-
 /// Runs a broker.
 struct StartCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
