@@ -2,8 +2,7 @@
 //
 // Partition+Trims.swift
 // DeleteRecords on all replicas: an entry without records says from where on the log may be read, and each replica
-// trims
-// its own log when that entry is committed.
+// trims its own log when that entry is committed.
 
 package import KafkaProtocol
 import LogStore

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // IndexMedium.swift
-// An index database in memory that outlives its users and knows what was synced: a power failure loses the end of
-// what was
-// not, and never anything out of order. For simulation.
+// An index database in memory that outlives its users and knows what was synced: a power failure loses the end of what
+// was not, and never anything out of order. For simulation.
 
 internal import Model
 package import RocksKV
@@ -12,8 +11,7 @@ internal import Synchronization
 /// The records of one index database, and how many of the latest commits a power failure would lose.
 ///
 /// As with RocksDB, a commit is applied whole or not at all, a synced commit makes all commits before it durable, and
-/// what
-/// survives is a prefix of all commits.
+/// what survives is a prefix of all commits.
 package final class IndexMedium: Sendable {
     /// One change of one record.
     struct Change: Sendable {

@@ -266,8 +266,7 @@ struct GroupRecovery: ~Copyable {
     }
 
     /// The segment in which to begin: the one of the last pointer, or of the first entry that was replayed, or the
-    /// first
-    /// that has no footer.
+    /// first that has no footer.
     private func startSegment(_ found: [SegmentInfo], _ proven: LogIndex) -> Int? {
         guard !found.isEmpty else { return nil }
         let from = min(proven, replayedFrom ?? proven)

@@ -6,12 +6,10 @@
 /// What a run is after.
 package enum Profile: String, CaseIterable, Sendable {
     /// One follower is given entries by leader after leader and hears of its writes long afterwards: the reports name
-    /// entries
-    /// that were cut and appended again meanwhile.
+    /// entries that were cut and appended again meanwhile.
     case laggard
     /// Replicas leave, lose everything and come back within a term, while answers and requests of their earlier lives
-    /// are
-    /// still under way.
+    /// are still under way.
     case newcomers
     /// Snapshots that are on their way while the log grows past them.
     case snapshots

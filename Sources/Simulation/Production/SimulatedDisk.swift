@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // SimulatedDisk.swift
-// The file system of one simulated machine: it knows what was made durable, dies at any operation, and loses, keeps
-// or tears
-// the rest when the power fails.
+// The file system of one simulated machine: it knows what was made durable, dies at any operation, and loses, keeps or
+// tears the rest when the power fails.
 
 internal import LogStore
 internal import Model

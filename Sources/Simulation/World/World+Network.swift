@@ -101,8 +101,7 @@ extension World {
     }
 
     /// Cuts off a leader together with one follower, whose log it fills: the others choose another leader, which is
-    /// given
-    /// the same follower.
+    /// given the same follower.
     func besiege(_ leader: Node, with victim: Node) {
         healLinks()
         for from in nodes.indices {

@@ -170,9 +170,8 @@ extension World {
 
     // MARK: - The end
 
-    /// S7, S8, S10: reads everything back, compares the segments of all replicas byte for byte, closes all stores,
-    /// and finds
-    /// everything again.
+    /// S7, S8, S10: reads everything back, compares the segments of all replicas byte for byte, closes all stores, and
+    /// finds everything again.
     func readBackProduction() {
         for group in 0..<plan.groups where violation == nil { readBack(group) }
         for node in nodes {

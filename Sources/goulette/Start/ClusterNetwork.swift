@@ -26,6 +26,7 @@ final class ClusterNetwork: Sendable {
     private let cluster: BrokerSettings.Cluster
     private let transport: PeerTransport
     private let discovery: Discovery
+    private let peers: PeerBook
     /// How long a start waits for the directory of brokers.
     private static let patience = TimeAmount.seconds(5)
     private let task = Mutex<Task<Void, Never>?>(nil)
@@ -51,8 +52,6 @@ final class ClusterNetwork: Sendable {
         }
         self.peers = peers
     }
-
-    private let peers: PeerBook
 
     /// What the broker is told.
     func parts(_ startup: Startup) -> ClusterParts {
@@ -104,14 +103,14 @@ private final class PeerBook: Sendable {
     init(_ transport: PeerTransport) { self.transport = transport }
 
     func learn(_ found: [NodeID: NetworkAddress]) {
-        let changed = addresses.withLock { addresses -> [NodeID: Replication.PeerAddress]? in
+        addresses.withLock { addresses in
             let before = addresses
             for (id, address) in found where id != transport.node {
                 addresses[id] = Replication.PeerAddress(host: address.host, port: address.port)
             }
-            return addresses == before ? nil : addresses
+            // Under the lock: the transport must not be told an older list after a newer one.
+            if addresses != before { transport.setPeers(addresses) }
         }
-        if let changed { transport.setPeers(changed) }
     }
 }
 
