@@ -140,7 +140,9 @@ struct BenchEndToEndCommand: AsyncParsableCommand {
         var sum = LoadResult()
         for result in results { sum.merge(result) }
         var report = BenchReport(kind: "e2e", topic: load.topic, usageBefore: before, usageAfter: ProcessUsage.current)
-        report.parameters = load.parameters(partitionCount: partitionCount).map {
+        report.parameters = load.parameters(
+            partitionCount: partitionCount, isIdempotent: load.checkedProducerSettings.isIdempotent
+        ).map {
             $0.name == "rate" && load.rate == nil ? ("rate", "1,000 records/s") : $0
         }
         report.records = sum.delivered

@@ -114,7 +114,9 @@ struct BenchProduceCommand: AsyncParsableCommand {
         for result in results { sum.merge(result) }
         var report = BenchReport(
             kind: "produce", topic: load.topic, usageBefore: before, usageAfter: ProcessUsage.current)
-        report.parameters = load.parameters(partitionCount: partitionCount) + [("clients", "\(clients)")]
+        report.parameters =
+            load.parameters(partitionCount: partitionCount, isIdempotent: producerSettings.isIdempotent)
+            + [("clients", "\(clients)")]
         report.records = sum.delivered
         report.failed = sum.failed
         report.payloadBytes = sum.payloadBytes
@@ -161,12 +163,12 @@ struct BenchProduceCommand: AsyncParsableCommand {
 
 extension LoadOptions {
     /// The parameters as a report echoes them.
-    func parameters(partitionCount: Int) -> [(name: String, value: String)] {
+    func parameters(partitionCount: Int, isIdempotent: Bool) -> [(name: String, value: String)] {
         [
             ("size", "\(size) B"), ("partitions", "\(partitionCount)"),
             ("rate", rate.map { "\(Humanised.count(Int($0))) records/s" } ?? "unlimited"),
             ("acks", acks == .all ? "all" : "\(acks.rawValue)"), ("codec", codec.name), ("batch", batch),
-            ("linger", "\(linger) ms"), ("inFlight", "\(inFlight)"), ("idempotent", idempotent ? "yes" : "no"),
+            ("linger", "\(linger) ms"), ("inFlight", "\(inFlight)"), ("idempotent", isIdempotent ? "yes" : "no"),
             ("compressibility", Humanised.decimal(compressibility, places: 2)),
         ]
     }

@@ -115,7 +115,7 @@ def test_command_line_round_trip(broker):
 def test_bench_verifies_what_it_wrote(broker):
     answer = broker.cli("bench", "e2e", "measured", "--count", "20000", "--size", "200", "--json")
     assert answer.returncode == 0, answer.stderr
-    json.loads(answer.stdout)
+    assert json.loads(answer.stdout)["parameters"]["idempotent"] == "yes"
 
 
 def test_a_copy_of_a_killed_brokers_directory_opens(new_broker, tmp_path):
