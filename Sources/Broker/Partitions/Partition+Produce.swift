@@ -36,6 +36,12 @@ extension Partition {
             answerDuplicate(baseOffset, lastOffset, timestamp, call)
             return false
         case .error(let error):
+            // The client had sent it behind one that was refused because leadership is handed over. It is to come again
+            // behind that one; a gap in its sequences would make the client begin a new epoch in all its partitions.
+            if error == .outOfOrderSequence, replica.transferTarget != nil {
+                call.request.complete(call.slot, .failure(.notLeaderOrFollower))
+                return false
+            }
             call.request.complete(call.slot, .failure(KafkaErrorCode(rawValue: error.rawValue) ?? .unknownServerError))
             return false
         }

@@ -232,6 +232,42 @@ final class PartitionCluster: Sendable {
         }
     }
 
+    /// Has `node` hand over to `target`, and sends batches while it does, each when the one before was answered.
+    func produceWhileHandingOver(
+        _ producers: [ProducerFields], from node: NodeID, to target: NodeID
+    ) async throws -> [KafkaErrorCode] {
+        let now = Clock.system.wallTime()
+        let batches = try producers.map { producer in
+            var builder = RecordBatchBuilder(producer: producer)
+            builder.append(key: nil, value: ByteBuffer(string: "refused"), timestamp: now.milliseconds)
+            return try builder.build()
+        }
+        return await withCheckedContinuation { done in
+            loop.execute { [self] in
+                nodes.value[node]?.partition.replica.transferLeadership(to: target) { _ in }
+                send(batches[...], to: node, at: now, answers: []) { done.resume(returning: $0) }
+            }
+        }
+    }
+
+    private func send(
+        _ batches: ArraySlice<ByteBuffer>, to node: NodeID, at now: WallTime, answers: [KafkaErrorCode],
+        then: @escaping @Sendable ([KafkaErrorCode]) -> Void
+    ) {
+        guard let records = batches.first else { return then(answers) }
+        let received = Clock.system.now()
+        let answer = PendingProduce(count: 1) { [self] outcomes in
+            loop.execute { [self] in
+                send(batches.dropFirst(), to: node, at: now, answers: answers + [outcomes[0].error], then: then)
+            }
+        }
+        nodes.value[node]?.partition.produce(
+            ProduceCall(
+                records: records, acks: -1, version: 8, receivedAt: received, wallTime: now,
+                deadline: received.advanced(byMilliseconds: 20_000), request: answer, slot: 0),
+            context: CompressionContext())
+    }
+
     func deleteRecords(before offset: Int64, at node: NodeID) async -> (KafkaErrorCode, Int64) {
         await withCheckedContinuation { done in
             loop.execute { [self] in

@@ -9,6 +9,7 @@ import Model
 import NIOCore
 import PeerTestSupport
 import Records
+import Replication
 import Testing
 
 @testable import Broker
@@ -139,6 +140,35 @@ import Testing
             #expect(try await cluster.produce(["x"], at: leader).error == .notLeaderOrFollower)
             let last = try await cluster.on(leader) { $0.board.table[PartitionCluster.group] }
             #expect(last?.leader == nil && last?.revision == .max, "its last word is that it does not lead")
+        }
+    }
+
+    /// Clients have several batches on their way: behind a refused one, the others are no gap in their sequences.
+    @Test func whatIsOnItsWayWhileALeaderHandsOverIsRefusedAlike() async throws {
+        try await withCluster { cluster in
+            let leader = try await cluster.leader()
+            _ = try await cluster.produce(["0"], at: leader, producer: Self.producer(0))
+            try await cluster.until("all in sync") { nodes in
+                nodes[leader]?.partition.refreshInSync()
+                return nodes[leader]?.partition.inSync.count == 3
+            }
+            // It cannot take over, so the former leader goes on in the end.
+            let target = cluster.others(than: leader)[0]
+            cluster.network.isolate(target)
+            let answers = try await cluster.produceWhileHandingOver(
+                [1, 2, 3].map(Self.producer), from: leader, to: target)
+            #expect(answers == [.notLeaderOrFollower, .notLeaderOrFollower, .notLeaderOrFollower])
+            cluster.network.heal()
+            try await cluster.until("leads and takes records") { nodes in
+                nodes.values.contains {
+                    $0.partition.produceRefusal == nil && $0.partition.replica.transferTarget == nil
+                }
+            }
+            let next = try await cluster.leader()
+            let early = try await cluster.produce(["2"], at: next, producer: Self.producer(2))
+            #expect(early.error == .outOfOrderSequenceNumber)
+            #expect(try await cluster.produce(["1"], at: next, producer: Self.producer(1)).baseOffset == 1)
+            try await cluster.settle()
         }
     }
 
