@@ -32,7 +32,7 @@ enum SettingsEnvironment {
                 continue
             }
             do {
-                let content = try String(contentsOfFile: text, encoding: .utf8)
+                let content = try SettingsFile.text(text)
                 values.append(.init(key: held, text: content.trimmingCharacters(in: .newlines), origin: origin))
             } catch {
                 problems.append(.init(origin: origin, message: "cannot read \(text): \(error.localizedDescription)"))

@@ -3,10 +3,31 @@
 // SettingsFile.swift
 // The YAML file: sections with keys, nothing else. Every value keeps its line.
 
+import Foundation
 import Yams
 
 /// Reads a configuration file into raw values.
 enum SettingsFile {
+    /// The most bytes that a file with settings, or with the value of one, may have.
+    static let bytesMax = 1 << 20
+
+    /// Why a file's text cannot be had although it can be read.
+    struct Unsuitable: LocalizedError {
+        let errorDescription: String?
+    }
+
+    /// The text of a file of at most ``bytesMax``.
+    static func text(_ path: String) throws -> String {
+        let file = try FileHandle(forReadingFrom: URL(filePath: path))
+        defer { try? file.close() }
+        let bytes = try file.read(upToCount: bytesMax + 1) ?? Data()
+        guard bytes.count <= bytesMax else { throw Unsuitable(errorDescription: "it has more than \(bytesMax) bytes") }
+        guard let text = String(bytes: bytes, encoding: .utf8) else {
+            throw Unsuitable(errorDescription: "it is not text in UTF-8")
+        }
+        return text
+    }
+
     /// The values in the order of the file; what is wrong with its form goes to `problems`.
     static func values(
         path: String, text: String, problems: inout [SettingsProblem]

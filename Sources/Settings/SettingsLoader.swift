@@ -26,7 +26,7 @@ public enum SettingsLoader {
         var files: [(path: String, text: String)] = []
         for path in try path.map(withDropIns) ?? [] {
             do {
-                files.append((path, try String(contentsOfFile: path, encoding: .utf8)))
+                files.append((path, try SettingsFile.text(path)))
             } catch {
                 throw .unreadable(path: path, reason: error.localizedDescription)
             }

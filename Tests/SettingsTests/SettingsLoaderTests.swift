@@ -190,6 +190,7 @@ import Testing
             problems("", environment: [name: scratch.path("rack"), "GOULETTE_NODE__RACK": "a"]) == [
                 "environment variable \(name): node.rack is set by GOULETTE_NODE__RACK too; remove one of them"
             ])
+        #expect(problems("", environment: [name: "/dev/zero"]).first?.contains("more than 1048576 bytes") == true)
         #expect(problems("", environment: [name: "/nonexistent"]).first?.contains("cannot read /nonexistent") == true)
         // A key whose name ends like that is a key.
         let token = try SettingsLoader.resolve(

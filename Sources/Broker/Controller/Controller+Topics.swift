@@ -89,7 +89,11 @@ extension Controller {
                 .invalidReplicationFactor, "Replication factor must be larger than 0, or -1 for the default")
         }
         let available = candidates.count
-        guard factor <= min(available, ClusterState.replicasMax) else {
+        guard factor <= ClusterState.replicasMax else {
+            throw AdminRefusal(
+                .invalidReplicationFactor, AssignmentProblem.tooManyReplicas(factor).message)
+        }
+        guard factor <= available else {
             let brokers = available == 1 ? "the 1 broker" : "the \(available) brokers"
             throw AdminRefusal(
                 .invalidReplicationFactor, "Replication factor \(factor) is larger than \(brokers) available")

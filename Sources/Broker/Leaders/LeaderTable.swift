@@ -91,10 +91,11 @@ package struct LeaderTable: Sendable {
             .sorted { $0.group.rawValue < $1.group.rawValue }
     }
 
-    /// How many groups each node leads.
+    /// How many partitions each node leads.
     package var leaderCounts: [NodeID: Int] {
-        entries.values.reduce(into: [:]) { counts, known in
-            if let leader = known.leader { counts[leader, default: 0] += 1 }
+        entries.reduce(into: [:]) { counts, known in
+            guard known.key >= .firstPartition, let leader = known.value.leader else { return }
+            counts[leader, default: 0] += 1
         }
     }
 }

@@ -46,8 +46,11 @@ struct ClusterHealth: Sendable {
         if isHealthy { return TableCell("healthy", state: .healthy) }
         var reasons: [String] = []
         if controller == nil { reasons.append("no controller") }
-        if !leaderless.isEmpty { reasons.append("\(leaderless.count) partitions without leader") }
-        if !underReplicated.isEmpty { reasons.append("\(underReplicated.count) partitions under-replicated") }
+        func number(_ partitions: [TopicPartition]) -> String {
+            partitions.count == 1 ? "1 partition" : "\(partitions.count) partitions"
+        }
+        if !leaderless.isEmpty { reasons.append("\(number(leaderless)) without leader") }
+        if !underReplicated.isEmpty { reasons.append("\(number(underReplicated)) under-replicated") }
         if !missingBrokers.isEmpty {
             reasons.append("missing brokers " + missingBrokers.map { "\($0)" }.joined(separator: ","))
         }

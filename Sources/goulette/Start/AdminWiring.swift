@@ -104,11 +104,6 @@ extension TopicLeadersView {
     }
 }
 
-extension BrokerEndpoint {
-    /// `host:port`.
-    var text: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
-}
-
 extension ClusterView {
     init(_ status: ClusterStatus, node: NodeID) {
         self.init(
@@ -133,13 +128,9 @@ extension BrokerView {
 
 extension OperationView {
     init(_ operation: ClusterOperation) {
-        let text = "\(operation.entry.command)"
-            .replacingOccurrences(of: "Broker.", with: "").replacingOccurrences(of: "Model.", with: "")
-        // `createTopic(TopicRecord(…))`: the name of the case, and what it holds.
-        let kind = String(text.prefix { $0 != "(" })
-        let detail = text.dropFirst(kind.count + 1).dropLast()
+        let text = operation.entry.command.text
         self.init(
-            id: operation.id, time: operation.entry.time.milliseconds, actor: operation.entry.actor, kind: kind,
-            detail: String(detail.prefix(400)), entry: Data(operation.entry.encoded()).base64EncodedString())
+            id: operation.id, time: operation.entry.time.milliseconds, actor: operation.entry.actor, kind: text.kind,
+            detail: String(text.detail.prefix(400)), entry: Data(operation.entry.encoded()).base64EncodedString())
     }
 }
