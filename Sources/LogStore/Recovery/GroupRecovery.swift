@@ -20,7 +20,7 @@ struct GroupRecovery: ~Copyable {
     private let writes: Bool
     private var batch: IndexBatch
     private var group: RecoveredGroup
-    private var knownTerms: [TermStart]
+    private var terms: TermScan
 
     /// Index records that are committed at a time.
     private static let batchCountMax = 8192
@@ -44,7 +44,7 @@ struct GroupRecovery: ~Copyable {
             id: id, meta: meta, hardState: record.hardState ?? HardStateRecord(term: .zero, votedFor: nil),
             lastIndex: meta.firstIndex.previous, lastTerm: meta.previousTerm, logEndOffset: meta.firstOffset)
         group.settings = settings
-        knownTerms = record.termStarts
+        terms = TermScan(starts: record.termStarts)
     }
 
     /// Runs the recovery.
@@ -59,7 +59,7 @@ struct GroupRecovery: ~Copyable {
             try scan(segments)
         }
         if group.damage == nil, let hole = group.hole { markDamaged(hole, group.lastIndex) }
-        group.termStarts = knownTerms
+        group.termStarts = terms.starts
         group.meta.closed = nil
         if group.lastTerm > group.hardState.term {
             // Rule R2: no vote is known for the higher term.
@@ -229,6 +229,7 @@ struct GroupRecovery: ~Copyable {
                 break
             }
             let start = try startPosition(&info, &tip, proven)
+            terms.before = tip.term
             let file = try core.files.reading(info.segment)
             // What is read is made durable first, so that pointers to it may be written at any time (rule R1).
             if writes { try file.flush() }
@@ -302,7 +303,7 @@ struct GroupRecovery: ~Copyable {
             return 0
         }
         info.lastIndex = entry.index.previous
-        let term = knownTerms.last { $0.firstIndex <= entry.index }?.term ?? tip.term
+        let term = terms.starts.last { $0.firstIndex <= entry.index }?.term ?? tip.term
         tip = LogTip(nextIndex: entry.index, term: min(term, tip.term), nextOffset: entry.offset, checksum: nil)
         let position = Int(entry.position)
         info.sparse = entries.filter { $0.index <= entry.index }
@@ -328,21 +329,22 @@ struct GroupRecovery: ~Copyable {
                     index: header.index, offset: header.baseOffset, position: UInt32(frame.position),
                     maxTimestamp: info.maxTimestamp))
         }
-        let startsTerm = header.term > (knownTerms.last?.term ?? .zero)
-        if startsTerm {
-            knownTerms.append(
-                TermStart(term: header.term, firstIndex: header.index, firstOffset: header.baseOffset))
-        }
+        let startsTerm = terms.note(header)
         if header.kind == .configuration, header.index > (group.configurations.last?.index ?? .zero) {
             group.configurations.append(
                 ConfigurationRecord(index: header.index, bytes: Array(frame.payload.readableBytesView)))
             group.meta.configurations = group.configurations.encoded
         }
         if header.index > proven { group.foundFrames += 1 }
-        guard writes, header.index > proven || header.index >= (replayedFrom ?? header.index.next) || startsTerm else {
-            return
-        }
+        guard writes else { return }
+        let isNew = header.index > proven || header.index >= (replayedFrom ?? header.index.next)
+        if !isNew, !startsTerm, try hasPointer(header) { return }
         try index(frame, info, isIndexed: isIndexed, startsTerm: startsTerm)
+    }
+
+    /// Whether the index knows the frame, which it may not although it knows later ones: see ``TermScan``.
+    private func hasPointer(_ header: FrameHeader) throws(StoreError) -> Bool {
+        try indexed { () throws(IndexError) in try core.index.pointer(at: header.index, of: id) != nil }
     }
 
     /// Step 6: what is in the segment is durable after the flush at the end; until then nothing is committed.
@@ -361,7 +363,10 @@ struct GroupRecovery: ~Copyable {
         batch.putPointer(
             EntryPointer(term: header.term, kind: header.kind.rawValue, content: .segment(place)), at: header.index,
             of: id)
-        if startsTerm, let start = knownTerms.last { batch.putTermStart(start, of: id) }
+        if startsTerm {
+            batch.putTermStart(
+                TermStart(term: header.term, firstIndex: header.index, firstOffset: header.baseOffset), of: id)
+        }
         guard isIndexed, try !isFindable(header) else { return }
         batch.putOffsetIndex(
             OffsetIndexEntry(
