@@ -197,6 +197,9 @@ class Cluster:
             for number, other in copies[1:]:
                 length = min(len(first), len(other))
                 assert first[:length] == other[:length], f"{name} differs between brokers {first_number} and {number}"
+        for member in self.members[1:]:
+            answer = self.members[0].inspect("compare", str(member.data))
+            assert answer.returncode == 0, f"broker {member.number}: {answer.stdout}{answer.stderr}"
         return compared
 
     def verify(self):
