@@ -29,19 +29,19 @@ package struct ProduceCall {
 extension Partition {
     /// Checks the sequence of an idempotent producer; answers the call itself when the batch is not to be appended.
     func admitProducer(of batch: RecordBatch, _ call: ProduceCall) -> Bool {
-        switch producers.check(ProducerBatch(batch, baseOffset: endOffset, maxTimestamp: batch.maxTimestamp)) {
+        let asked = ProducerBatch(batch, baseOffset: endOffset, maxTimestamp: batch.maxTimestamp)
+        switch producers.check(asked) {
         case .append: return true
         case .duplicate(let baseOffset, let lastOffset, let timestamp):
             environment.metrics.duplicateBatches.increment()
             answerDuplicate(baseOffset, lastOffset, timestamp, call)
             return false
+        case .error(.outOfOrderSequence) where producers.excuses(asked):
+            // It is to come again behind the one that was refused before it, and so it is refused alike: a gap in its
+            // sequences would make the client begin a new epoch in all its partitions.
+            call.request.complete(call.slot, .failure(lastRefusal))
+            return false
         case .error(let error):
-            // The client had sent it behind one that was refused because leadership is handed over. It is to come again
-            // behind that one; a gap in its sequences would make the client begin a new epoch in all its partitions.
-            if error == .outOfOrderSequence, replica.transferTarget != nil {
-                call.request.complete(call.slot, .failure(.notLeaderOrFollower))
-                return false
-            }
             call.request.complete(call.slot, .failure(KafkaErrorCode(rawValue: error.rawValue) ?? .unknownServerError))
             return false
         }
@@ -163,8 +163,8 @@ extension Partition {
         endOffset = frame.baseOffset
         forgetProducers(from: frame.baseOffset)
         environment.metrics.framesRefused.increment()
-        let code = ErrorMapping.code(of: error)
-        for waiter in frame.waiters { waiter.fail(code, "\(error)") }
+        lastRefusal = ErrorMapping.code(of: error)
+        for waiter in frame.waiters { waiter.fail(lastRefusal, "\(error)") }
     }
 
     /// Proposes what is open, because nothing more will come.

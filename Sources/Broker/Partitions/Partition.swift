@@ -75,6 +75,8 @@ package final class Partition {
     var rebuilds = 0
     /// Entries on their way to the producers' state.
     var unpacking = UnpackQueue()
+    /// Why the last frame was refused that could not be proposed.
+    var lastRefusal = KafkaErrorCode.notLeaderOrFollower
     /// Set when refused frames left a leader's producers' state less than exact.
     var hasInexactProducers = false
     /// Set while the shard has the open frame on its list for the end of the event-loop turn.

@@ -32,6 +32,8 @@ struct ProducerEntry: Sendable {
     /// True when a batch that belongs to the log left the ring, by a sixth batch or a new epoch: cutting the log back
     /// cannot bring it back.
     private(set) var hasForgotten: Bool
+    /// How many batches may still come that were sent behind one that was taken back.
+    private var behindTakenBack: UInt8 = 0
     /// When the last batch was appended, by the broker's clock.
     private(set) var lastWrite: WallTime
     /// How many batches are remembered.
@@ -80,6 +82,7 @@ struct ProducerEntry: Sendable {
         }
         ring[(start + count) % Self.batchesMax] = batch
         count += 1
+        behindTakenBack = 0
         lastWrite = max(lastWrite, now)
     }
 
@@ -90,6 +93,7 @@ struct ProducerEntry: Sendable {
         count = 0
         start = 0
         awaited = 0
+        behindTakenBack = 0
     }
 
     /// Forgets the batches that reach `offset` or beyond; returns how many there were.
@@ -105,7 +109,15 @@ struct ProducerEntry: Sendable {
         while count > 0, self[count - 1].lastOffset >= offset.rawValue {
             awaited = self[count - 1].firstSequence
             count -= 1
+            behindTakenBack = UInt8(Self.batchesMax - 1)
         }
+    }
+
+    /// Whether a batch out of order was on its way behind one that was taken back: a producer has at most five on their way.
+    mutating func excuses() -> Bool {
+        guard behindTakenBack > 0 else { return false }
+        behindTakenBack -= 1
+        return true
     }
 
     /// The producer is alive.

@@ -120,6 +120,12 @@ struct ProducerStateTable: Sendable {
         return outcome
     }
 
+    /// Whether a batch that is out of order was sent behind one that was taken back, and is no mistake of the producer.
+    mutating func excuses(_ batch: ProducerBatch) -> Bool {
+        guard producers[batch.producerID.rawValue]?.epoch == batch.epoch else { return false }
+        return producers[batch.producerID.rawValue]?.excuses() ?? false
+    }
+
     // MARK: Forgetting
 
     /// Forgets producers that have not written for the expiration time; returns how many.

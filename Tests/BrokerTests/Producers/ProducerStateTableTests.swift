@@ -125,6 +125,21 @@ private let now = WallTime(milliseconds: 1_000)
         #expect(known.check(batch(sequence: 6)) == .append)
     }
 
+    /// Four batches can be on their way behind the refused one; what else is out of order is a gap.
+    @Test func whatWasSentBehindARefusedBatchIsExcused() {
+        var table = table((0..<3).map { batch(sequence: $0, offset: Int64($0)) })
+        func excused(_ sequence: Int32, epoch: Int16 = 0) -> Bool {
+            table.excuses(batch(epoch: epoch, sequence: sequence))
+        }
+        #expect(!excused(9))
+        _ = table.takeBack(from: Offset(1))
+        #expect(!excused(9, epoch: 1), "of another epoch")
+        #expect((Int32(2)..<7).map { excused($0) } == [true, true, true, true, false])
+        _ = table.takeBack(from: Offset(0))
+        table.record(batch(sequence: 0, offset: 0), at: now)
+        #expect(!excused(2), "it has come again")
+    }
+
     @Test func idleProducersAreForgottenAfterADay() {
         var table = ProducerStateTable()
         table.record(batch(1, sequence: 0, timestamp: -1), at: WallTime(milliseconds: 0))
