@@ -49,11 +49,14 @@ class Broker:
             "--admin", f"127.0.0.1:{self.admin_port}", *self.arguments,
         ]
 
-    def start(self, timeout=30):
+    def start(self, timeout=30, wait=True):
+        """Starts the process, and unless told otherwise waits until it is ready."""
         log = open(self.log_path, "ab")
         environment = {**os.environ, **self.environment}
         self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, env=environment)
         log.close()
+        if not wait:
+            return self
         deadline = time.monotonic() + timeout
         while not self.ready():
             if self.process.poll() is not None:
