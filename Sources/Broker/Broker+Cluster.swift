@@ -21,6 +21,7 @@ extension Broker {
                 messages: { peer, messages in shards.receive(messages, from: peer) },
                 leaders: { peer, leaders in home.execute { bound.value.announced(leaders, by: peer) } },
                 peer: { [control] peer, news in
+                    shards.hosts?.connection(peer, news)
                     home.execute {
                         bound.value.peer(peer, news)
                         control.value.controller.connection(peer, news)
@@ -41,6 +42,7 @@ extension Broker {
 
     /// Proposes what is open and hands leadership over; `then` runs once, on the first loop.
     func handOver(then: @escaping @Sendable () -> Void) {
+        control.value.controller.leave()
         let once = Once()
         let finish: @Sendable () -> Void = { [home] in if once.isFirst { home.execute(then) } }
         home.scheduleTask(in: Self.handOverTime, finish)

@@ -126,7 +126,7 @@ extension Raft {
         case handedOver
         /// The target did not catch up or did not take over in time; this replica goes on leading.
         case timedOut
-        /// The target is no voter any more, or this replica lost leadership otherwise.
+        /// The target is no voter any more or was lost, or this replica lost leadership otherwise.
         case abandoned
     }
 }

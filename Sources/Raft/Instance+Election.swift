@@ -3,7 +3,7 @@
 // Instance+Election.swift
 // Pre-votes, votes, and the leader's check that a quorum still hears it.
 
-internal import Model
+public import Model
 
 extension Raft {
     /// Why and how a replica asks for votes.
@@ -64,6 +64,36 @@ extension Raft.Instance {
         guard case .voteRequest(let request) = message.body, !request.isTransfer, leader != nil else { return false }
         return role == .leader || electionElapsed < settings.electionTicks
     }
+
+    /// The connection to `node` was lost: when that is the leader, the wait for it ends early, and when leadership was to
+    /// be handed over to it, this replica goes on leading.
+    ///
+    /// A process that dies loses its connections at once, long before an election timeout. Nobody is deposed for it: the
+    /// replica no longer holds the leader's word against candidates, and asks for pre-votes unless the leader speaks
+    /// again within a few ticks. The voters take turns, so that they do not campaign together; whose is the first
+    /// depends on the group, so that all other brokers share what a broker led.
+    ///
+    /// - Cost: linear in members.
+    public mutating func disconnected(from node: NodeID, into directives: inout Directives) {
+        if transfer?.target == node { endTransfer(.abandoned, into: &directives) }
+        if role == .follower, leader == node { shortenWait(for: node) }
+        settle(into: &directives)
+    }
+
+    private mutating func shortenWait(for node: NodeID) {
+        let heirs = configuration.members.filter { $0 != node && configuration.isVoter($0) }
+        guard let place = heirs.firstIndex(of: id) else { return }
+        let first = Int(group.rawValue % UInt64(heirs.count))
+        let turn = (place + heirs.count - first) % heirs.count
+        // The first waits, too: the others must have lost the leader when they are asked.
+        let wait = min(2 + 3 * turn + Int.random(in: 0...1, using: &random), settings.electionTicks - 1)
+        guard electionTimeout - electionElapsed > wait else { return }
+        electionElapsed = settings.electionTicks
+        electionTimeout = settings.electionTicks + wait
+    }
+
+    /// Whether a follower has reason to doubt that its leader lives, so that every tick may matter.
+    public var doubtsLeader: Bool { role == .follower && electionElapsed >= settings.electionTicks }
 
     /// Answers a request for a vote or a pre-vote in `term`, which is not below ours.
     mutating func answer(

@@ -42,6 +42,12 @@ public final class GroupHosts: Sendable {
         loop.execute { host.value.receive(messages, from: peer) }
     }
 
+    /// A connection to a peer came up, or was lost, as ``PeerEvents/peer`` says.
+    public func connection(_ peer: NodeID, _ news: PeerState) {
+        guard news == .down else { return }
+        for (host, loop) in zip(hosts, loops) { loop.execute { host.value.disconnected(from: peer) } }
+    }
+
     /// Serves the requests that replicas make of each other.
     public func serve(on table: PeerRequestTable) {
         for type in [PeerRequestType.snapshotManifest, .snapshotRange] {

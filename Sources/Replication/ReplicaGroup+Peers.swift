@@ -216,6 +216,7 @@ extension ReplicaGroup {
         if fetch != nil || offer != nil || !delayedLoads.isEmpty { return now + 1 }
         switch core.role {
         case .follower:
+            if core.doubtsLeader { return now + 1 }
             // The wait for a leader is never shorter than this.
             return max(now + 1, heardAt + UInt64(core.settings.electionTicks))
         case .leader:
@@ -233,6 +234,18 @@ extension ReplicaGroup {
             core.tick(into: &directives)
             tickedThrough += 1
             host.metrics.ticks.increment()
+        }
+    }
+
+    /// The connection to `peer` was lost: a leader there, or one to be, is waited for no longer than the core sees fit.
+    ///
+    /// Between the heartbeats of a leader nothing but ticks happens, so what the core was not given of them goes first.
+    func disconnected(from peer: NodeID) {
+        guard core.leader == peer || core.transferTarget == peer else { return }
+        enter { [self] in
+            catchUpTicks()
+            core.disconnected(from: peer, into: &directives)
+            if core.doubtsLeader { host?.wake(self) }
         }
     }
 

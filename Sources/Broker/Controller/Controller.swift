@@ -88,6 +88,9 @@ package final class Controller: StateMachineLogic {
     /// The leader of the controller's group is another, or not known any more.
     func leaderChanged() { member?.leaderChanged() }
 
+    /// This broker is about to hand its leaders over and to stop.
+    func leave() { member?.leave() }
+
     /// A connection to another broker came up, or was lost.
     func connection(_ peer: NodeID, _ news: PeerState) {
         if case .up = news { member?.connection(peer, isUp: true) } else { member?.connection(peer, isUp: false) }

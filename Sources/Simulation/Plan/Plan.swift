@@ -71,6 +71,8 @@ package struct Plan: Sendable {
     let laggard: Int?
     /// How long they may take.
     let lag: Int
+    /// Whether nodes are told of connections that are lost, or find out by waiting only.
+    let noticesDisconnections: Bool
     /// How the production store is set up, when it is what runs.
     let production: ProductionPlan?
 
@@ -125,6 +127,8 @@ package struct Plan: Sendable {
             settings.electionTicks = Self.pick([3, 4, 6], &choice)
         }
         self.settings = settings
+        var links = SeededRandom(seed: options.seed ^ 0x4C_494E_4B)
+        noticesDisconnections = Bool.random(using: &links)
         laggard = profile == .laggard ? Int.random(in: 0..<chosen, using: &choice) : nil
         lag = Self.pick([2, 6, 15], &choice) * settings.electionTicks * tick
     }

@@ -31,6 +31,7 @@ enum Event {
     case turn(node: Int, life: Int)
     case restart(node: Int)
     case hunted(node: Int, life: Int)
+    case disconnected(node: Int, life: Int, from: NodeID)
     case fault
     case operation
     case heal
@@ -41,7 +42,8 @@ enum Event {
         case .tick(let node, let life), .flushed(let node, let life), .reports(let node, let life, _),
             .apply(let node, let life), .checkpointed(let node, let life), .load(let node, let life, _, _),
             .provide(let node, let life, _, _), .fetched(let node, let life, _, _, _), .repair(let node, let life),
-            .hunted(let node, let life), .work(let node, let life, _), .turn(let node, let life):
+            .hunted(let node, let life), .disconnected(let node, let life, _), .work(let node, let life, _),
+            .turn(let node, let life):
             (node, life)
         case .deliver, .restart, .fault, .operation, .heal: nil
         }

@@ -78,6 +78,43 @@ extension World {
     /// Whether messages from one node to another are lost now.
     func isBlocked(_ from: Node, _ to: Node) -> Bool { blocked[from.number][to.number] }
 
+    // MARK: - Connections
+
+    /// All others lose their connections to a node, at moments of their own: because it died, or for no reason at all.
+    func disconnect(_ node: Node) {
+        for other in nodes where other !== node && other.isUp {
+            let delay = Int.random(in: 1...2 * plan.tick, using: &linkRandom)
+            queue.add(.disconnected(node: other.number, life: other.life, from: node.id), at: now + delay)
+        }
+    }
+
+    /// Now and then connections are lost between processes that go on.
+    func resetConnections() {
+        let node = nodes[Int.random(in: 0..<nodes.count, using: &linkRandom)]
+        switch Int.random(in: 0..<8, using: &linkRandom) {
+        case 0: disconnect(node)
+        case 1...2:
+            let other = nodes[Int.random(in: 0..<nodes.count, using: &linkRandom)]
+            guard other !== node, other.isUp else { return }
+            queue.add(.disconnected(node: other.number, life: other.life, from: node.id), at: now)
+        default: break
+        }
+    }
+
+    /// A node is told that a connection was lost.
+    func disconnected(_ node: Node, from peer: NodeID) {
+        trace("\(node.id): lost the connection to \(peer)")
+        for group in node.replicas.indices {
+            run(node, group) { core, directives in
+                core.disconnected(from: peer, into: &directives)
+                note("connection lost: \(core.doubtsLeader ? "the leader is doubted" : "no matter")")
+            }
+            if !node.isUp { return }
+        }
+    }
+
+    // MARK: - Partitions
+
     /// Cuts the cluster in two, in one direction or both, or cuts off one node.
     func partition(alone chosen: Node? = nil) {
         var side = nodes.map { _ in Bool.random(using: &faultRandom) }

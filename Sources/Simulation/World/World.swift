@@ -8,8 +8,8 @@ internal import Raft
 
 /// A simulated cluster and what must hold in it.
 ///
-/// Everything is decided by the seed: four generators, one each for network, disks, faults and clients, so that
-/// switching one off disturbs the others little.
+/// Everything is decided by the seed: five generators, one each for network, disks, faults, clients and connections, so
+/// that switching one off disturbs the others little.
 package final class World {
     let options: Options
     package let plan: Plan
@@ -26,6 +26,7 @@ package final class World {
     var diskRandom: SeededRandom
     var faultRandom: SeededRandom
     var workRandom: SeededRandom
+    var linkRandom: SeededRandom
 
     /// Whether messages from the first node to the second are lost.
     var blocked: [[Bool]]
@@ -49,6 +50,7 @@ package final class World {
         diskRandom = SeededRandom(seed: mix(options.seed, 2))
         faultRandom = SeededRandom(seed: mix(options.seed, 3))
         workRandom = SeededRandom(seed: mix(options.seed, 4))
+        linkRandom = SeededRandom(seed: mix(options.seed, 5))
         blocked = Array(repeating: Array(repeating: false, count: plan.nodes), count: plan.nodes)
         lastArrival = Array(repeating: Array(repeating: 0, count: plan.nodes), count: plan.nodes)
         let founders = Self.founders(plan)
@@ -129,6 +131,7 @@ package final class World {
         case .fault:
             if isFaulty {
                 drawFault()
+                if plan.noticesDisconnections { resetConnections() }
                 queue.add(.fault, at: now + Int.random(in: 1...2 * plan.faultInterval, using: &faultRandom))
             }
         case .operation:
@@ -151,6 +154,7 @@ package final class World {
         case .fetched(_, _, let group, let info, let source): fetched(info, from: source, node, group)
         case .repair: repair(node)
         case .hunted: strike(node)
+        case .disconnected(_, _, let peer): disconnected(node, from: peer)
         case .work(_, _, let worker): work(worker, node)
         case .turn: turn(node)
         default: preconditionFailure("event \(event) belongs to no process")

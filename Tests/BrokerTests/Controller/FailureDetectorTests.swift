@@ -75,6 +75,20 @@ import Testing
         #expect(world.fenced == [2])
     }
 
+    @Test func leadersMoveOnlyToBrokersThatAnswer() {
+        var world = World(2)
+        let node = NodeID(rawValue: 2)
+        #expect(!world.detector.mayLead(node, now: world.now), "it said nothing yet to this leader")
+        world.run(500, alive: [1, 2])
+        #expect(world.detector.mayLead(node, now: world.now))
+        world.detector.connection(node, isUp: false)
+        #expect(!world.detector.mayLead(node, now: world.now), "its connection is lost")
+        world.run(500, alive: [1, 2], ready: false)
+        #expect(!world.detector.mayLead(node, now: world.now), "it is about to stop")
+        world.run(500, alive: [1, 2])
+        #expect(world.detector.mayLead(node, now: world.now))
+    }
+
     @Test func aStartingBrokerEntersWhenItIsReady() {
         var world = World(2, health: .starting)
         world.run(3_000, alive: [1, 2], ready: false)

@@ -58,6 +58,7 @@ struct Script {
 ///     propose N TEXT [bytes=B] [count=C] | read N ID | transfer N TARGET
 ///     change N voters=1,2 learners=3 | cancel N
 ///     deliver|drop|duplicate|reverse|hold [from=N] [to=N] [kind=WORD] [count=C]     selects messages on the network
+///     disconnect N PEER (the connection to the peer is lost, as N sees it)
 ///     persist N [COUNT] | persist-late N (appends are reported later) | report N [COUNT]
 ///     fetch N | crash N [keep=C] | restart N | tear N ENTRIES | compact N INDEX
 ///     wipe N (an empty disk, and it knows) | recreate N [floor=INDEX/TERM] (an empty disk, as if new)
@@ -107,6 +108,9 @@ final class Interpreter {
         switch arguments.verb {
         case "campaign": cluster.run(id) { $0.campaign(into: &$1) }
         case "tick": for _ in 0..<arguments.count(1, else: 1) { cluster.run(id) { $0.tick(into: &$1) } }
+        case "disconnect":
+            let peer = arguments.node(1)
+            cluster.run(id) { $0.disconnected(from: peer, into: &$1) }
         case "resign": cluster.run(id) { $0.resign(into: &$1) }
         case "persist": cluster.persist(id, count: arguments.count(1, else: .max))
         case "persist-late": cluster.persist(id, isLate: true)

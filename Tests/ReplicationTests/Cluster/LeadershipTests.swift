@@ -108,6 +108,28 @@ import Testing
         #expect(throws: ReplicationError.self) { try cluster.propose(old) }
     }
 
+    @Test func aLeaderWhoseConnectionsAreLostIsReplacedWithinTicks() throws {
+        let cluster = try TestCluster(3, seed: 26)
+        try cluster.startAll()
+        let old = try cluster.leader()
+        try cluster.produce(5, to: old)
+        try cluster.settle()
+        try cluster.runTicks(3)
+        // A connection that is lost while its leader lives changes nothing: the other follower does not doubt it.
+        let term = old.group.term
+        let rest = cluster.nodes.filter { $0.id != old.node }
+        rest[0].host?.disconnected(from: old.node)
+        try cluster.runTicks(4 * cluster.hostSettings.raft.electionTicks)
+        #expect(old.isLeading && old.group.term == term)
+        #expect(cluster.metrics.quietHeartbeats.value > 0, "the heartbeats are quiet again")
+        cluster.stop(cluster.node(old.node), loss: .process)
+        for node in rest { node.host?.disconnected(from: old.node) }
+        let ticks = cluster.ticks
+        let new = try cluster.leader(among: rest.map(\.id))
+        #expect(cluster.ticks - ticks < cluster.hostSettings.raft.electionTicks, "nobody had to wait for a timeout")
+        try cluster.produce(5, to: new)
+    }
+
     @Test func aGroupThatBecomesALoneOneAndBack() throws {
         let cluster = try TestCluster(2, founders: 1, seed: 25)
         try cluster.start(cluster.nodes[0])

@@ -169,6 +169,10 @@ extension ClusterMember {
     }
 
     private func handOver(_ request: TransferRequest, answer: @escaping (ReplicaAnswer) -> Void) {
+        // Waiting for one that is away would only cost writes.
+        guard context.connected().contains(request.target) else {
+            return answer(ReplicaAnswer(.refused, "broker \(request.target) is not connected"))
+        }
         let back = NIOLoopBound(answer, eventLoop: loop)
         host.withReplica(request.group) { [loop] replica in
             let done: @Sendable (ReplicaAnswer) -> Void = { answer in

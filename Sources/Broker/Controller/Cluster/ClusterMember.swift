@@ -31,6 +31,7 @@ final class ClusterMember {
     /// Why the controller does not take this broker; nil when it does, or has not answered.
     private(set) var exclusion: String?
     private var isStopped = false
+    private var isLeaving = false
     private var asked = 0
     private var timers: [RepeatedTask] = []
     private var meter = LoadMeter()
@@ -135,6 +136,12 @@ final class ClusterMember {
 
     // MARK: Showing life
 
+    /// This broker is about to stop: the controller is told not to give it leaders any more.
+    func leave() {
+        isLeaving = true
+        beat()
+    }
+
     /// One heartbeat, or one attempt to register.
     func beat() {
         guard !isStopped else { return }
@@ -185,7 +192,7 @@ final class ClusterMember {
     private func heartbeat() -> BrokerHeartbeat {
         let load = meter.measure(host.hosted, at: now)
         return BrokerHeartbeat(
-            node: node, incarnation: context.registration.incarnation, isReady: isRestored,
+            node: node, incarnation: context.registration.incarnation, isReady: isRestored && !isLeaving,
             operation: controller.state.lastOperation, load: load)
     }
 

@@ -194,6 +194,7 @@ final class ControllerDuties {
         let wall = controller.clock.wallTime().milliseconds
         let able = state.brokers.values.filter {
             $0.acceptsReplicas && wall - $0.since.milliseconds >= member.context.timing.settle
+                && detector.mayLead($0.id, now: member.now)
         }
         let draining = state.brokers.values.filter { $0.drain != nil }
         let moves = balancer.plan(

@@ -181,6 +181,13 @@ package struct FailureDetector: Sendable {
         watches[node].map { suspicion($0, now) }
     }
 
+    /// Whether leaders may move to a broker now: it said lately that it is ready, and its connection stands.
+    ///
+    /// Not before it has said so to this leader of the controller, which may just have taken over from it.
+    package func mayLead(_ node: NodeID, now: Instant) -> Bool {
+        watches[node].map { $0.isReady && suspicion($0, now) == .active } ?? false
+    }
+
     /// Milliseconds since a broker was heard of.
     package func silence(of node: NodeID, now: Instant) -> Int64? {
         watches[node].map { now.milliseconds(since: $0.lastHeard) }
