@@ -26,7 +26,8 @@ extension Broker {
                         bound.value.peer(peer, news)
                         control.value.controller.connection(peer, news)
                     }
-                }))
+                },
+                heartbeats: { peer, roster in shards.hosts?.receive(roster, from: peer) }))
         shards.hosts?.serve(on: cluster.requests)
         cluster.requests.serve(.leadersSnapshot) { request, answer in
             home.execute { answer(bound.value.serve(request.body, from: request.from)) }

@@ -58,6 +58,8 @@ package final class PeerInbox: Sendable {
         let messages: @Sendable (NodeID, [PeerMessage]) -> Void
         let leaders: @Sendable (NodeID, [GroupLeader]) -> Void
         let peer: @Sendable (NodeID, PeerState) -> Void
+        /// Without it a roster comes as its messages.
+        var heartbeats: (@Sendable (NodeID, HeartbeatRoster) -> Void)?
     }
 
     private struct State {
@@ -73,6 +75,11 @@ package final class PeerInbox: Sendable {
     package var events: PeerEvents {
         PeerEvents(
             messages: { [self] peer, messages in receiver?.messages(peer, messages) },
+            heartbeats: { [self] peer, roster in
+                guard let receiver else { return }
+                if let heartbeats = receiver.heartbeats { return heartbeats(peer, roster) }
+                receiver.messages(peer, roster.messages)
+            },
             leaders: { [self] peer, leaders in receiver?.leaders(peer, leaders) },
             peer: { [self] peer, news in
                 let receiver = state.withLock { state in

@@ -72,6 +72,21 @@ extension Raft.Instance {
         }
     }
 
+    /// What this leader tells each peer again and again while nothing happens; nil while something does.
+    ///
+    /// Then everything is committed, every peer counts, has answered since the last quorum check and has flushed all of
+    /// it, and nothing waits: until an entry point other than ``tick(into:)`` is called, ticks bring these heartbeats,
+    /// quorum checks that depend on the answers, and nothing else.
+    public var restingHeartbeats: [(peer: NodeID, heartbeat: Raft.Heartbeat)]? {
+        let isSettled =
+            isTermConfirmed && log.committed == log.last && log.flushed == log.last && transfer == nil
+            && reads.count == 0 && held.isEmpty && !configuration.isJoint && standing == .sound
+        guard isSettled, peers.allSatisfy({ $0.isLevel(with: log.last) }) else { return nil }
+        return peers.map {
+            ($0.id, Raft.Heartbeat(committed: log.committed, round: heartbeatRound, session: $0.session))
+        }
+    }
+
     /// Whether the log has not come to where the replica began to be a member again.
     ///
     /// Until then the log is what an earlier life of this replica may have voted for, confirmed, or been alone with: it

@@ -72,6 +72,12 @@ extension Raft {
             }
         }
 
+        /// Whether the peer has flushed all up to `last`, has answered lately, and nothing is on its way to it.
+        func isLevel(with last: LogIndex) -> Bool {
+            state == .replicate && isTrusted && isRecentlyActive && match == last && next == last.next
+                && inflights.count == 0 && loadTicket == nil
+        }
+
         /// Notes an append of entries up to `last`.
         mutating func sent(through last: LogIndex, bytes: Int) {
             switch state {

@@ -6,12 +6,14 @@
 public import Logging
 public import Model
 public import NIOCore
+internal import Raft
 internal import Telemetry
 
 /// The replicas of one event loop.
 ///
 /// One timer for all: a follower is looked at when an election could be due, a leader when heartbeats are, a replica
-/// without peers never. What replicas say during one turn of the loop goes to each peer in one call.
+/// without peers never. What replicas say during one turn of the loop goes to each peer in one call. Leaders that rest say
+/// nothing themselves: the host says it for all of them, see ``HostRest``.
 ///
 /// Confined to its loop. Keep it, and call ``stop()``.
 public final class GroupHost {
@@ -28,6 +30,8 @@ public final class GroupHost {
 
     let link: (any PeerLink)?
     let logger: Logger
+    /// What is said for groups that rest, and what was heard of others'.
+    var rest = HostRest()
     /// Ticks since the start.
     private(set) var now: UInt64 = 1
     private var slots: [Slot] = []
@@ -81,6 +85,7 @@ public final class GroupHost {
         slots = []
         places = [:]
         outboxes = []
+        rest = HostRest()
         metrics.groups.set(0)
     }
 
@@ -103,6 +108,7 @@ public final class GroupHost {
     /// Lets go of a replica; nothing happens when it is not here.
     public func remove(_ id: GroupID) {
         guard let place = places.removeValue(forKey: id) else { return }
+        slots[place].group.stir()
         slots[place].group.host = nil
         let last = slots.removeLast()
         if place < slots.count {
@@ -115,6 +121,9 @@ public final class GroupHost {
 
     /// The replica of a group; nil when it is not on this loop.
     public func group(_ id: GroupID) -> ReplicaGroup? { places[id].map { slots[$0].group } }
+
+    /// All replicas, in an order that changes only when one leaves.
+    var groups: some Sequence<ReplicaGroup> { slots.lazy.map(\.group) }
 
     /// How many replicas there are.
     public var count: Int { slots.count }
@@ -171,6 +180,7 @@ public final class GroupHost {
         loop.preconditionInEventLoop()
         work {
             now += 1
+            if now.isMultiple(of: UInt64(settings.raft.heartbeatTicks)) { sendRosters() }
             var place = 0
             // Replicas may leave while others are given time.
             while place < slots.count && !departed.isEmpty {
@@ -192,7 +202,7 @@ public final class GroupHost {
     }
 
     /// Runs `body`, and sends what came of it.
-    private func work(_ body: () -> Void) {
+    func work(_ body: () -> Void) {
         let isOuter = !isWorking
         isWorking = true
         body()

@@ -5,6 +5,7 @@
 
 public import Model
 public import NIOCore
+internal import Synchronization
 
 /// The way from the peers' connections to the replicas.
 ///
@@ -12,6 +13,13 @@ public import NIOCore
 public final class GroupHosts: Sendable {
     private let hosts: [NIOLoopBound<GroupHost>]
     private let loops: [any EventLoop]
+    /// The parts of rosters for several loops, kept so that the same roster has the same parts.
+    private let splits = Mutex<[RosterSource: Split]>([:])
+
+    private struct Split {
+        let whole: HeartbeatRoster
+        let parts: [HeartbeatRoster?]
+    }
 
     /// Takes the hosts of all loops, in the order of the loops; must be called on one of them or before they run.
     ///
@@ -46,6 +54,32 @@ public final class GroupHosts: Sendable {
     public func connection(_ peer: NodeID, _ news: PeerState) {
         guard news == .down else { return }
         for (host, loop) in zip(hosts, loops) { loop.execute { host.value.disconnected(from: peer) } }
+    }
+
+    /// A roster of a peer, as ``PeerEvents/heartbeats`` brings it.
+    public func receive(_ roster: HeartbeatRoster, from peer: NodeID) {
+        let parts = hosts.count > 1 ? parts(of: roster, from: peer) : [roster]
+        for (place, part) in parts.enumerated() {
+            guard let part else { continue }
+            let host = hosts[place]
+            if loops[place].inEventLoop {
+                host.value.receive(part, from: peer)
+            } else {
+                loops[place].execute { host.value.receive(part, from: peer) }
+            }
+        }
+    }
+
+    private func parts(of roster: HeartbeatRoster, from peer: NodeID) -> [HeartbeatRoster?] {
+        let source = RosterSource(roster, of: peer)
+        return splits.withLock { splits in
+            if let known = splits[source], known.whole === roster { return known.parts }
+            var rows = [[HeartbeatRow]](repeating: [], count: hosts.count)
+            for row in roster.rows { rows[place(of: row.group)].append(row) }
+            let parts = rows.map { $0.isEmpty ? nil : HeartbeatRoster(roster.kind, name: roster.name, rows: $0) }
+            splits[source] = Split(whole: roster, parts: parts)
+            return parts
+        }
     }
 
     /// Serves the requests that replicas make of each other.

@@ -39,6 +39,11 @@ extension ReplicaGroup {
 
     /// A message of `peer` arrived.
     func receive(_ message: PeerMessage, from peer: NodeID) {
+        if rest != nil, case .heartbeatResponse = message.body, let row = HeartbeatRow(message),
+            isRestAnswer(row, of: peer, nil)
+        {
+            return
+        }
         if case .heartbeat(let heartbeat) = message.body, let quiet, !isRunning,
             quiet.matches(heartbeat, peer, message.term), let host
         {
@@ -198,6 +203,11 @@ extension ReplicaGroup {
     func tick(_ now: UInt64) -> UInt64 {
         guard failure == nil, hasPeers else { return .max }
         guard !isRunning else { return now + 1 }
+        if rest != nil {
+            if isRestAnswered(now) { return now + restCheckTicks }
+            stir()
+        }
+        settleRosterClock()
         tickOffer(now)
         fetch?.tick()
         tickLoads()
@@ -206,6 +216,7 @@ extension ReplicaGroup {
         catchUpTicks()
         run()
         tickFollowers(now)
+        if beginRest(now) { return now + restCheckTicks }
         return nextTick(now)
     }
 
@@ -230,6 +241,9 @@ extension ReplicaGroup {
     /// Gives the core what it was not given since it was last entered.
     func catchUpTicks() {
         guard let host else { return }
+        // To the core, the time of rest did not pass.
+        if rest != nil { stir() }
+        settleRosterClock()
         while tickedThrough < host.now {
             core.tick(into: &directives)
             tickedThrough += 1

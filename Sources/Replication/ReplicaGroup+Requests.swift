@@ -16,6 +16,8 @@ struct PendingRequests {
     private var reads: [Raft.ReadID: Indexed] = [:]
     private var nextRead: UInt64 = 0
 
+    var isEmpty: Bool { transfer == nil && membership == nil && reads.isEmpty }
+
     mutating func addRead(_ then: @escaping Indexed) -> Raft.ReadID {
         nextRead += 1
         let read = Raft.ReadID(rawValue: nextRead)

@@ -75,6 +75,7 @@ extension ReplicaGroup {
     /// One keeps up when it answered within an election timeout and has flushed what was committed one timeout ago.
     public var inSyncReplicas: [NodeID] {
         guard core.role == .leader else { return [] }
+        noteRestAnswers()
         let now = host?.now ?? 0
         let ticks = UInt64(core.settings.electionTicks)
         let configuration = core.configuration

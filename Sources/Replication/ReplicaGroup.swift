@@ -59,6 +59,13 @@ public final class ReplicaGroup {
     /// The last heartbeat and its answer, while nothing has happened since.
     var quiet: QuietHeartbeat?
     var lastHeartbeatAnswer: Raft.HeartbeatResponse?
+    /// Says when the roster that the quiet heartbeat is part of was heard last; nil when it came by itself.
+    var rosterClock: RosterClock?
+    /// Set while the host speaks for this leader.
+    var rest: LeaderRest?
+    var rests: UInt64 = 0
+    /// The last entry, and since when it is that: leaders rest after a while without entries.
+    var calm = (last: LogIndex.zero, since: UInt64(0))
     var seen = SeenRole()
     var followers = FollowerActivity()
     var requests = PendingRequests()
@@ -182,7 +189,7 @@ public final class ReplicaGroup {
 
     func run() {
         isRunning = true
-        quiet = nil
+        stir()
         carryOut()
         while !inputs.isEmpty {
             let batch = inputs
@@ -309,6 +316,7 @@ public final class ReplicaGroup {
     func fail(_ error: StoreError) {
         guard failure == nil else { return }
         failure = error
+        stir()
         leadingTerm = nil
         if hasPeers { nameSuccessor() }
         observer?.replicaFailed(error)

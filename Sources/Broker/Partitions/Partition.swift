@@ -54,6 +54,8 @@ package final class Partition {
     private(set) var followedTerm: Term?
     /// Counts what this broker said of itself as the leader of the present term.
     private(set) var leaderRevision: UInt32 = 0
+    /// The rest of the leader during which the replicas in sync were looked at last.
+    private var lookedAtRest: UInt64?
     /// Whether other brokers vote in the partition's group.
     private(set) var isReplicated: Bool
     /// How many replicas a commit takes.
@@ -268,6 +270,10 @@ extension Partition: ReplicaObserver {
     /// Notices replicas that fell behind, or caught up.
     func refreshInSync() {
         guard isReplicated, let term = replica.leadingTerm else { return }
+        let rest = replica.restNumber
+        // While a leader rests nobody falls behind.
+        guard rest == nil || rest != lookedAtRest else { return }
+        lookedAtRest = rest
         let now = replica.inSyncReplicas
         guard now != inSync else { return }
         inSync = now

@@ -15,6 +15,10 @@ struct HeartbeatSender: Sendable {
         var number: UInt32
         var rows: [HeartbeatRow]
         var lastUse: UInt64
+        /// Whose vectors these are; nil when they are told by their first group.
+        var name: UInt64?
+        /// What was sent last.
+        var roster: HeartbeatRoster?
         /// The receiver asked for a full vector.
         var isUnknown = false
     }
@@ -39,21 +43,37 @@ struct HeartbeatSender: Sendable {
         return vectors
     }
 
+    /// The vector that carries `roster`; constant in cost when it is the one before.
+    mutating func vector(_ roster: HeartbeatRoster) -> HeartbeatVector {
+        guard let place = slots.firstIndex(where: { $0.roster === roster }), !slots[place].isUnknown else {
+            return vector(roster.kind, roster.rows, of: roster)
+        }
+        uses += 1
+        slots[place].number &+= 1
+        slots[place].lastUse = uses
+        return HeartbeatVector(
+            kind: roster.kind, slot: UInt8(place), number: slots[place].number,
+            content: .changes(roundsUp: 0, []))
+    }
+
     /// The receiver does not have what changes would refer to.
     mutating func reset(slot: UInt8) {
         if slots.indices.contains(Int(slot)) { slots[Int(slot)].isUnknown = true }
     }
 
-    private mutating func vector(_ kind: HeartbeatVector.Kind, _ rows: [HeartbeatRow]) -> HeartbeatVector {
-        guard rows.count >= Self.rememberedRowsMin else {
+    private mutating func vector(
+        _ kind: HeartbeatVector.Kind, _ rows: [HeartbeatRow], of roster: HeartbeatRoster? = nil
+    ) -> HeartbeatVector {
+        guard rows.count >= Self.rememberedRowsMin || roster != nil else {
             return HeartbeatVector(kind: kind, slot: HeartbeatVector.noSlot, number: 0, content: .full(rows))
         }
         uses += 1
-        guard let place = place(kind, rows) else {
+        guard let place = place(kind, rows, roster?.name) else {
             return HeartbeatVector(kind: kind, slot: HeartbeatVector.noSlot, number: 0, content: .full(rows))
         }
         let content = slots[place].isUnknown ? nil : Self.changes(from: slots[place].rows, to: rows)
         slots[place].rows = rows
+        slots[place].roster = roster
         slots[place].number &+= 1
         slots[place].lastUse = uses
         slots[place].isUnknown = false
@@ -61,16 +81,19 @@ struct HeartbeatSender: Sendable {
             kind: kind, slot: UInt8(place), number: slots[place].number, content: content ?? .full(rows))
     }
 
-    /// The slot of a host's vectors, which begin with the same group each time; else a new one, or the one that was not
-    /// used for longest.
-    private mutating func place(_ kind: HeartbeatVector.Kind, _ rows: [HeartbeatRow]) -> Int? {
+    /// The slot of the roster's name, or of vectors that begin with the same group; else a new one, or the one that was
+    /// not used for longest.
+    private mutating func place(_ kind: HeartbeatVector.Kind, _ rows: [HeartbeatRow], _ name: UInt64?) -> Int? {
         let group = rows[0].group
         let remembered = slots.reduce(0) { $0 + $1.rows.count }
-        if let known = slots.firstIndex(where: { $0.kind == kind && $0.rows.first?.group == group }) {
+        let known = slots.firstIndex {
+            $0.kind == kind && $0.name == name && (name != nil || $0.rows.first?.group == group)
+        }
+        if let known {
             let after = remembered - slots[known].rows.count + rows.count
             return after <= HeartbeatVector.rememberedRowsMax ? known : nil
         }
-        let fresh = Slot(kind: kind, number: 0, rows: [], lastUse: uses, isUnknown: true)
+        let fresh = Slot(kind: kind, number: 0, rows: [], lastUse: uses, name: name, isUnknown: true)
         if slots.count < HeartbeatVector.slotsMax {
             guard remembered + rows.count <= HeartbeatVector.rememberedRowsMax else { return nil }
             slots.append(fresh)
@@ -111,16 +134,28 @@ struct HeartbeatSender: Sendable {
 /// The receiving side: completes vectors from what it remembers.
 struct HeartbeatReceiver: Sendable {
     private struct Slot {
-        var kind: HeartbeatVector.Kind
         var number: UInt32
-        var rows: [HeartbeatRow]
+        /// Named by the slot.
+        var roster: HeartbeatRoster
     }
 
     /// What a vector came to.
-    enum Outcome: Sendable, Hashable {
+    enum Outcome: Sendable {
+        /// It is not remembered.
         case rows([HeartbeatRow])
+        /// The same object as before when nothing changed.
+        case roster(HeartbeatRoster)
         /// It refers to one that is not here: the sender must send it in full.
         case unknown(slot: UInt8)
+
+        /// Nil when it refers to one that is not here.
+        var rows: [HeartbeatRow]? {
+            switch self {
+            case .rows(let rows): rows
+            case .roster(let roster): roster.rows
+            case .unknown: nil
+            }
+        }
     }
 
     private var slots = [Slot?](repeating: nil, count: HeartbeatVector.slotsMax)
@@ -132,33 +167,44 @@ struct HeartbeatReceiver: Sendable {
     mutating func complete(_ vector: HeartbeatVector) throws(PeerFrameError) -> Outcome {
         switch vector.content {
         case .full(let rows):
-            if vector.slot != HeartbeatVector.noSlot {
-                try remember(Slot(kind: vector.kind, number: vector.number, rows: rows), at: Int(vector.slot))
-            }
-            return .rows(rows)
+            guard vector.slot != HeartbeatVector.noSlot, !rows.isEmpty else { return .rows(rows) }
+            return .roster(try remember(vector, rows))
         case .changes(let roundsUp, let changes):
-            // Taken out while it changes, so that its rows are not copied.
-            guard var slot = slots[Int(vector.slot)].take() else { return .unknown(slot: vector.slot) }
-            guard slot.kind == vector.kind, slot.number &+ 1 == vector.number else {
-                remembered -= slot.rows.count
+            let place = Int(vector.slot)
+            guard let slot = slots[place].take() else { return .unknown(slot: vector.slot) }
+            guard slot.roster.kind == vector.kind, slot.number &+ 1 == vector.number else {
+                remembered -= slot.roster.rows.count
                 return .unknown(slot: vector.slot)
             }
-            for place in slot.rows.indices { slot.rows[place].round &+= roundsUp }
-            for change in changes {
-                guard change.place < slot.rows.count else { throw .malformed("place \(change.place)") }
-                let group = slot.rows[change.place].group
-                slot.rows[change.place] = change.row
-                slot.rows[change.place].group = group
-            }
-            slot.number = vector.number
-            slots[Int(vector.slot)] = slot
-            return .rows(slot.rows)
+            let roster = try Self.changed(slot.roster, roundsUp, changes)
+            slots[place] = Slot(number: vector.number, roster: roster)
+            return .roster(roster)
         }
     }
 
-    private mutating func remember(_ slot: Slot, at place: Int) throws(PeerFrameError) {
-        remembered += slot.rows.count - (slots[place]?.rows.count ?? 0)
+    private static func changed(
+        _ roster: HeartbeatRoster, _ roundsUp: UInt64, _ changes: [HeartbeatVector.Change]
+    ) throws(PeerFrameError) -> HeartbeatRoster {
+        guard roundsUp > 0 || !changes.isEmpty else { return roster }
+        var rows = roster.rows
+        if roundsUp > 0 { for place in rows.indices { rows[place].round &+= roundsUp } }
+        for change in changes {
+            guard change.place < rows.count else { throw .malformed("place \(change.place)") }
+            let group = rows[change.place].group
+            rows[change.place] = change.row
+            rows[change.place].group = group
+        }
+        return HeartbeatRoster(roster.kind, name: roster.name, rows: rows)
+    }
+
+    private mutating func remember(
+        _ vector: HeartbeatVector, _ rows: [HeartbeatRow]
+    ) throws(PeerFrameError) -> HeartbeatRoster {
+        let place = Int(vector.slot)
+        remembered += rows.count - (slots[place]?.roster.rows.count ?? 0)
         guard remembered <= HeartbeatVector.rememberedRowsMax else { throw .malformed("\(remembered) rows in vectors") }
-        slots[place] = slot
+        let roster = HeartbeatRoster(vector.kind, name: UInt64(vector.slot), rows: rows)
+        slots[place] = Slot(number: vector.number, roster: roster)
+        return roster
     }
 }

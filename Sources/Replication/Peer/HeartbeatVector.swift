@@ -44,8 +44,9 @@ struct HeartbeatVector: Sendable, Hashable {
 
     /// Not remembered: for vectors too small to be worth it.
     static let noSlot: UInt8 = 255
-    /// How many vectors a side remembers of the other: hosts of groups on a broker, twice for answers.
-    static let slotsMax = 32
+    /// How many vectors a side remembers of the other: hosts of groups on a broker, twice for answers, and as many of
+    /// those that do not rest.
+    static let slotsMax = 128
     /// Rows of one vector; more are sent as several.
     static let rowsMax = 16_384
     /// Rows in all slots of a connection.

@@ -161,6 +161,11 @@ final class PeerConnection: ChannelInboundHandler {
                 return shared.metrics.dropped(messages.count, .stranger)
             }
             shared.events.messages(node, messages)
+        case .heartbeats(let roster):
+            guard let node = session.remote?.node, shared.isMember(node) else {
+                return shared.metrics.dropped(roster.rows.count, .stranger)
+            }
+            shared.events.heartbeats(node, roster)
         case .leaders(let leaders):
             guard let node = session.remote?.node, shared.isMember(node) else {
                 return shared.metrics.dropped(1, .stranger)
@@ -216,6 +221,7 @@ final class PeerConnection: ChannelInboundHandler {
                 if messages.isEmpty { messages = more } else { messages += more }
             case .heartbeats(let kind, let rows):
                 for vector in session.vectors(kind, rows) { send(vector) }
+            case .roster(let roster): send(session.vector(roster))
             case .leaders(let leaders):
                 for start in stride(from: 0, to: leaders.count, by: Self.leadersPerFrame) {
                     let end = min(start + Self.leadersPerFrame, leaders.count)

@@ -81,6 +81,9 @@ final class PeerDialer: Sendable {
     /// Sends the heartbeats of one host.
     func send(_ kind: HeartbeatVector.Kind, _ rows: [HeartbeatRow]) { settle { $0.offer(kind, rows) } }
 
+    /// Sends the heartbeats of groups that rest.
+    func send(_ roster: HeartbeatRoster) { settle { $0.offer(roster) } }
+
     /// Sends word of who leads.
     func announce(_ leaders: [GroupLeader]) { settle { $0.offer(leaders) } }
 

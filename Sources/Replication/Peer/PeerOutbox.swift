@@ -16,6 +16,8 @@ struct PeerOutbox: Sendable {
         case messages([PeerMessage])
         /// The heartbeats of one host.
         case heartbeats(HeartbeatVector.Kind, [HeartbeatRow])
+        /// Those of its groups that rest.
+        case roster(HeartbeatRoster)
         case leaders([GroupLeader])
         case call(PeerCall)
     }
@@ -84,6 +86,9 @@ struct PeerOutbox: Sendable {
         offer(.heartbeats(kind, rows), messages: rows.count)
     }
 
+    /// Takes the heartbeats of groups that rest, all or none.
+    mutating func offer(_ roster: HeartbeatRoster) -> Verdict { offer(.roster(roster), messages: roster.rows.count) }
+
     /// Takes word of who leads.
     mutating func offer(_ leaders: [GroupLeader]) -> Verdict {
         offer(.leaders(leaders), messages: 1)
@@ -127,6 +132,7 @@ extension PeerOutbox.Item {
         switch self {
         case .messages(let messages): messages.reduce(0) { $0 + $1.wireBytes }
         case .heartbeats(_, let rows): rows.count * 16
+        case .roster(let roster): roster.rows.count * 16
         case .leaders(let leaders): leaders.count * 20
         case .call(let call): call.body.readableBytes + PeerSession.frameOverhead
         }

@@ -66,6 +66,7 @@ struct PeerSession: Sendable {
         /// The introductions are made: the other side is `remote`.
         case established(PeerIdentity, PeerLane)
         case messages([PeerMessage])
+        case heartbeats(HeartbeatRoster)
         case leaders([GroupLeader])
         case request(id: UInt64, type: UInt16, timeout: Duration, body: ByteBuffer)
         case answered(id: UInt64, Result<ByteBuffer, PeerCallError>)
@@ -243,6 +244,7 @@ struct PeerSession: Sendable {
         do throws(PeerFrameError) {
             switch try receiver.complete(vector) {
             case .rows(let rows): directives.append(.messages(rows.map { $0.message(vector.kind) }))
+            case .roster(let roster): directives.append(.heartbeats(roster))
             case .unknown(let slot): directives.append(.send(.heartbeatReset(slot: slot)))
             }
         } catch {
@@ -305,6 +307,9 @@ struct PeerSession: Sendable {
     mutating func vectors(_ kind: HeartbeatVector.Kind, _ rows: [HeartbeatRow]) -> [HeartbeatVector] {
         sender.vectors(kind, rows)
     }
+
+    /// The frame for a roster.
+    mutating func vector(_ roster: HeartbeatRoster) -> HeartbeatVector { sender.vector(roster) }
 
     // MARK: - Time
 

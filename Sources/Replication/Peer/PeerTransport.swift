@@ -169,6 +169,12 @@ public final class PeerTransport: PeerLink {
         }
     }
 
+    /// Sends the heartbeats of groups that rest.
+    public func send(_ roster: HeartbeatRoster, to peer: NodeID) {
+        guard let lanes = lanes(to: peer) else { return metrics.dropped(roster.rows.count, .unknown) }
+        lanes.control.send(roster)
+    }
+
     /// Tells a peer who leads.
     public func announce(_ leaders: [GroupLeader], to peer: NodeID) {
         guard !leaders.isEmpty else { return }

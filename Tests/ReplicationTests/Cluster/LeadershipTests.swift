@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // LeadershipTests.swift
-// Handing over, confirming reads, replicas that may not vote, disks that fail, and what groups cost that have nothing to do.
+// Handing over, confirming reads, replicas that may not vote, and disks that fail.
 
 import CrashScenario
 import Model
@@ -184,45 +184,5 @@ import Testing
         let last = try cluster.leader(among: [ids[0]])
         try cluster.run("the first to be alone") { !last.log.isReplicated }
         try cluster.produce(5, to: last)
-    }
-
-    /// What 100 groups cost that have nothing to do: a heartbeat and its answer for each follower, and no core is entered
-    /// for followers.
-    @Test func idleGroupsCostLittle() throws {
-        let cluster = try TestCluster(3, seed: 26)
-        for node in cluster.nodes { try cluster.start(node, withReplica: false) }
-        var observers: [TestReplica] = []
-        let groups = 100
-        for node in cluster.nodes {
-            let store = try #require(node.store)
-            for number in 0..<groups {
-                let id = GroupID(rawValue: 2000 + UInt64(number))
-                let log = store.partitionLog(try store.recoverPartition(id), owner: try #require(node.owner))
-                let group = ReplicaGroup(
-                    node: node.id, log: log, configuration: Raft.Configuration(voters: cluster.founders),
-                    settings: cluster.hostSettings.raft, seed: UInt64(number) << 8 | UInt64(node.id.rawValue))
-                let replica = TestReplica(group, log)
-                observers.append(replica)
-                node.host?.add(group)
-                group.start(observer: replica)
-            }
-        }
-        try cluster.run("all leaders") { observers.filter(\.isLeading).count == groups }
-        try cluster.runTicks(100)
-        cluster.network.resetCounts()
-        let ticks = cluster.metrics.ticks.value
-        let quiet = cluster.metrics.quietHeartbeats.value
-        let rounds = 10
-        let period = cluster.hostSettings.raft.heartbeatTicks
-        try cluster.runTicks(rounds * period)
-        let sent = cluster.network.sent
-        #expect(sent.keys.sorted() == ["heartbeat", "heartbeatResponse"])
-        #expect(sent["heartbeat"] == groups * 2 * rounds && sent["heartbeatResponse"] == groups * 2 * rounds)
-        #expect(Int(cluster.metrics.ticks.value - ticks) == groups * rounds * period, "leaders only")
-        #expect(Int(cluster.metrics.quietHeartbeats.value - quiet) == groups * 2 * rounds, "no follower's core")
-        for replica in observers {
-            replica.group.stop()
-            replica.log.close()
-        }
     }
 }

@@ -91,7 +91,8 @@ final class TestCluster {
         network.connect(
             node.id,
             TestNetwork.Receiver(
-                messages: { peer, messages in hosts.receive(messages, from: peer) }, requests: requests))
+                messages: { peer, messages in hosts.receive(messages, from: peer) },
+                heartbeats: { peer, roster in hosts.receive(roster, from: peer) }, requests: requests))
         if withReplica { try startReplica(node) }
     }
 

@@ -47,6 +47,7 @@ final class TestNetwork: Sendable {
     /// What a broker does with what it gets.
     struct Receiver: Sendable {
         let messages: @Sendable (NodeID, [PeerMessage]) -> Void
+        let heartbeats: @Sendable (NodeID, HeartbeatRoster) -> Void
         let requests: PeerRequestTable
     }
 
@@ -131,6 +132,13 @@ final class TestNetwork: Sendable {
                 network.fly(from: node, to: peer) { [network, node] in
                     network.state.withLock { $0.receivers[peer] }?.messages(node, [message])
                 }
+            }
+        }
+
+        func send(_ roster: HeartbeatRoster, to peer: NodeID) {
+            network.state.withLock { $0.sent["\(roster.kind) roster", default: 0] += 1 }
+            network.fly(from: node, to: peer) { [network, node] in
+                network.state.withLock { $0.receivers[peer] }?.heartbeats(node, roster)
             }
         }
 

@@ -67,6 +67,7 @@ import Testing
         case .send: "send"
         case .established(let remote, let lane): "established \(remote.node) \(remote.incarnation) \(lane)"
         case .messages(let messages): "messages \(messages.count)"
+        case .heartbeats(let roster): "heartbeats \(roster.messages.count)"
         case .leaders(let leaders): "leaders \(leaders.count)"
         case .request(let id, let type, let timeout, let body):
             "request \(id) \(type) \(timeout.milliseconds) \(body.readableBytes)"
@@ -320,14 +321,14 @@ import Testing
             let vectors = dialer.vectors(.heartbeats, rows)
             return try run(&dialer, &acceptor, vectors.map { .send(.heartbeats($0)) }).other
         }
-        #expect(try exchange() == ["messages 10"])
+        #expect(try exchange() == ["heartbeats 10"])
         _ = dialer.vectors(.heartbeats, rows)
         #expect(try exchange() == [])
-        #expect(try exchange() == ["messages 10"])
+        #expect(try exchange() == ["heartbeats 10"])
         // Another connection of the same dialer begins anew.
         let (fresh, other) = try introduced()
         (dialer, acceptor) = (fresh, other)
-        #expect(try exchange() == ["messages 10"])
-        #expect(try exchange() == ["messages 10"])
+        #expect(try exchange() == ["heartbeats 10"])
+        #expect(try exchange() == ["heartbeats 10"])
     }
 }
