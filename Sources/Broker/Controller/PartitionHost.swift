@@ -42,9 +42,15 @@ package final class PartitionHost {
     private let loop: any EventLoop
     private let isAlone: Bool
     /// Of every partition of the metadata, and of replicas that run ahead of it.
-    private var handles: [GroupID: PartitionHandle] = [:]
+    private var handles: [GroupID: PartitionHandle] = [:] {
+        didSet { knownHosted = nil }
+    }
     private var topics: [String: TopicImage] = [:]
-    private var replicas: [GroupID: Hosting] = [:]
+    private var replicas: [GroupID: Hosting] = [:] {
+        didSet { knownHosted = nil }
+    }
+    /// ``hosted``, until something changes.
+    private var knownHosted: [PartitionHandle]?
     /// The groups whose logs are in the directory.
     package private(set) var stored: Set<GroupID>
 
@@ -241,8 +247,9 @@ package final class PartitionHost {
         shards.execute(on: shard) { body($0.partitions[group]?.replica) }
     }
 
-    /// Looks at the replicas that lead here: all of them, or those of `groups`.
-    func leading(_ groups: Set<GroupID>?, then: @escaping ([GroupID: LocalReplica]) -> Void) {
+    /// Looks at the replicas that lead here: all of them, or those of `groups`; without `resting`, not at those to which
+    /// nothing happens.
+    func leading(_ groups: Set<GroupID>?, resting: Bool = true, then: @escaping ([GroupID: LocalReplica]) -> Void) {
         let back = NIOLoopBound((then: then, host: self), eventLoop: loop)
         let gathering = Gathering<[LocalReplica]>(count: shards.count) { [loop] parts in
             loop.execute {
@@ -260,16 +267,22 @@ package final class PartitionHost {
         for number in 0..<shards.count {
             shards.execute(on: number) { shard in
                 let chosen = groups.map { $0.compactMap { shard.partitions[$0] } } ?? Array(shard.partitions.values)
-                gathering.set(number, chosen.compactMap { $0.replica.leadingTerm == nil ? nil : $0.replica.observed })
+                let leaders = chosen.lazy.map(\.replica).filter {
+                    $0.leadingTerm != nil && (resting || $0.restNumber == nil)
+                }
+                gathering.set(number, leaders.map(\.observed))
             }
         }
     }
 
     /// The handles of replicas that run here.
     var hosted: [PartitionHandle] {
-        replicas.compactMap { group, hosting in
+        if let knownHosted { return knownHosted }
+        let found = replicas.compactMap { group, hosting in
             if case .running = hosting.state { handles[group] } else { nil }
         }
+        knownHosted = found
+        return found
     }
 
     /// The topics of the image, and those about to be in it.

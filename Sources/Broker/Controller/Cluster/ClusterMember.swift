@@ -46,6 +46,7 @@ final class ClusterMember {
     // What leaders here have said to the controller's leader and not seen applied yet.
     private var said: [GroupID: (command: ClusterCommand, at: Instant)] = [:]
     private var looks = 0
+    private var sweeps = Sweeps()
 
     init(_ controller: Controller, _ context: ClusterContext) {
         self.controller = controller
@@ -325,12 +326,12 @@ final class ClusterMember {
         let state = controller.state
         let busy = isSweep ? nil : state.reassigning
         guard busy?.isEmpty != true else { return }
-        host.leading(busy) { [self] leading in
-            for action in reconciler.actions(
+        let isFull = isSweep && sweeps.begin(at: state.lastOperation)
+        host.leading(busy, resting: isFull || !isSweep) { [self] leading in
+            let actions = reconciler.actions(
                 controller.state, running: leading, stored: host.stored, groups: Array(leading.keys))
-            {
-                carryOut(action)
-            }
+            if isSweep, !actions.isEmpty { sweeps.repeats() }
+            for action in actions { carryOut(action) }
         }
     }
 
@@ -419,6 +420,30 @@ final class ClusterMember {
             }
         }
     }
+}
+
+/// Which sweeps over the leaders here include those that rest.
+///
+/// Nothing has happened to them since they were looked at: unless the metadata did change, or something was to be done
+/// the last time, there is nothing to find. Now and then all are looked at nevertheless.
+private struct Sweeps {
+    private static let partialMax = 10
+    private var operation: UInt64?
+    private var partial = 0
+
+    /// Whether the sweep that begins now includes all.
+    mutating func begin(at operation: UInt64) -> Bool {
+        guard self.operation == operation, partial < Self.partialMax else {
+            self.operation = operation
+            partial = 0
+            return true
+        }
+        partial += 1
+        return false
+    }
+
+    /// Something was to be done.
+    mutating func repeats() { operation = nil }
 }
 
 extension ClusterCommand {
