@@ -34,8 +34,8 @@ extension Catalogue {
         "Decompressed frames that were read from disk, kept for the next reader.")
     static let storageWriteBuffer = SettingKey<ByteCount>(
         "storage.write_buffer_bytes", .bytes(8 << 20...1 << 40), default: "256 MiB", .medium,
-        "The newest frames of all partitions, at most; readers at the tail are served from it. As much is kept as lets readers "
-            + "fall back to twice the distance they lately had, 8 MiB when nobody reads.")
+        "The newest frames of all partitions, at most; readers at the tail, and followers, are served from it. As much is kept as "
+            + "lets them fall back to twice the distance they lately had, 8 MiB when nobody reads.")
     static let storageCompression = SettingKey<FrameCompression>(
         "storage.compression", default: .zstd, .medium,
         "How frames are compressed on disk. Clients always get exactly the bytes that producers sent.")

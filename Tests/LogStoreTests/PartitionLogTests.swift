@@ -424,6 +424,23 @@ import Testing
         #expect(fixture.store.bufferBalance > TailWindow.floorBytes + 8_000_000)
     }
 
+    /// What a follower lacks stays in memory, however far the leader is ahead of it.
+    @Test func tailFollowsFollowersThatLag() throws {
+        let fixture = try LogFixture { $0.compressionLevel = 0 }
+        let log = try fixture.log()
+        var sent = LogIndex.zero
+        for _ in 0..<10 {
+            try fixture.append(4, records: 1, bytes: 1_000_000)
+            try fixture.settle(log)
+            fixture.loop.turn()
+            for index in [sent.next, sent.next.next] {
+                #expect(log.sealedEntries(from: index, through: index)?.count == 1, "\(index) of \(log.lastIndex)")
+            }
+            sent = sent.next.next
+        }
+        #expect(fixture.store.bufferBalance > 18_000_000)
+    }
+
     @Test func refusesBelowTheReserve() throws {
         let disk = FaultyFileSystem()
         disk.arrange { $0.free = 1 << 20 }

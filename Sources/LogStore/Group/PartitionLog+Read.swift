@@ -110,6 +110,7 @@ extension PartitionLog {
         if let entries = tailEntries(from: index, through: last, maxBytes: maxBytes) {
             return later { completion(.success(entries)) }
         }
+        noteMissed(index)
         let ranges = ranges {
             $0.lastIndex >= index
         } start: {
@@ -129,6 +130,8 @@ extension PartitionLog {
     }
 
     /// The entries from `index` on in their stored form, when memory has the first one in it.
+    ///
+    /// A follower's place in the tail is kept for it like a consumer's.
     private func tailEntries(from index: LogIndex, through last: LogIndex, maxBytes: Int) -> [StoredEntry]? {
         guard let first = tail.first?.header.index, index >= first else { return nil }
         var entries: [StoredEntry] = []
@@ -143,7 +146,9 @@ extension PartitionLog {
             entries.append(frame.header.entry(stored))
             position += 1
         }
-        return entries.isEmpty && position < tail.count ? nil : entries
+        if entries.isEmpty, position < tail.count { return nil }
+        if !entries.isEmpty { handle.owner.tails.value?.read(at: tail[index - first].ledgerPosition) }
+        return entries
     }
 
     /// See the type.

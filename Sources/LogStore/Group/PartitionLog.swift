@@ -99,6 +99,7 @@ public final class PartitionLog: GroupLog {
 
     /// Where a frame stood in the ledger, for reads of what is not in memory any more.
     struct TailMark {
+        let index: LogIndex
         let offset: Offset
         let ledgerPosition: Int
     }
@@ -251,10 +252,12 @@ public final class PartitionLog: GroupLog {
         guard let ledger = handle.owner.tails.value else { preconditionFailure("\(id): no ledger") }
         var frame = frame
         frame.ledgerPosition = ledger.end
-        // After a truncation offsets are given again.
-        while let last = marks.last, last.offset > frame.header.baseOffset { marks.removeLast() }
+        // After a truncation indices and offsets are given again.
+        while let last = marks.last, last.index >= frame.header.index { marks.removeLast() }
         if marks.last.map({ ledger.end - $0.ledgerPosition >= Self.markBytes }) ?? true {
-            marks.append(TailMark(offset: frame.header.baseOffset, ledgerPosition: ledger.end))
+            marks.append(
+                TailMark(
+                    index: frame.header.index, offset: frame.header.baseOffset, ledgerPosition: ledger.end))
         }
         while let oldest = marks.first, oldest.ledgerPosition < ledger.horizon { marks.removeFirst() }
         tail.append(frame)
@@ -264,9 +267,17 @@ public final class PartitionLog: GroupLog {
 
     /// Notes that `offset` is read and not in memory, so that the reader's place is kept when it was there not long ago.
     func noteMissed(_ offset: Offset) {
-        guard let first = marks.first, first.offset <= offset else { return }
-        let after = marks.partitioningIndex { $0.offset > offset }
-        handle.owner.tails.value?.read(at: marks[after - 1].ledgerPosition)
+        noteMissed(before: marks.partitioningIndex { $0.offset > offset })
+    }
+
+    /// The same for the entry at `index`, which a follower lacks.
+    func noteMissed(_ index: LogIndex) {
+        noteMissed(before: marks.partitioningIndex { $0.index > index })
+    }
+
+    private func noteMissed(before mark: Int) {
+        guard mark > 0 else { return }
+        handle.owner.tails.value?.read(at: marks[mark - 1].ledgerPosition)
     }
 
     /// How far apart marks are.
