@@ -49,6 +49,10 @@ public struct StoreSettings: Sendable {
     package var leadBytesMin = 256 << 10
     /// Who does the work of the store's threads.
     package var execution = Execution.threads
+    #if MUTATIONS
+        /// A deliberate bug.
+        package var mutation: StoreMutation?
+    #endif
 
     /// The defaults for `directory`.
     public init(directory: String) { self.directory = directory }

@@ -3,7 +3,9 @@
 // LostIndexTests.swift
 // What the index lost of frames that are in their segment, while it has later ones from the journal, is found again.
 
+import CrashScenario
 import Model
+import Synchronization
 import Testing
 
 @testable import LogStore
@@ -59,6 +61,37 @@ import Testing
             return true
         }
         return found
+    }
+
+    /// The frame that the index lost is in a segment that has its footer, and the one that was replayed in the next.
+    @Test(arguments: [false, true]) func aFrameInASealedSegment(isInterrupted: Bool) throws {
+        let way = Mutex(FlushPath.direct)
+        let pick: @Sendable (Int) -> Int = { count in
+            count == 2 ? way.withLock { FlushPath.allCases.firstIndex(of: $0) ?? 0 } : count - 1
+        }
+        let store = try SteppedStore(journal: .auto, pick: pick)
+        let log = try store.log()
+        for _ in 0..<2 { try log.append(LogFixture.draft(log)) }
+        store.settle()
+        store.store.checkpoint()
+        try log.append(LogFixture.draft(log, term: Term(2)))
+        store.settle()
+        way.withLock { $0 = .journal }
+        log.roll()
+        try log.append(LogFixture.draft(log, term: Term(2)))
+        store.settle()
+        store.store.abandon()
+        store.medium.losePower(keeping: 0)
+        let disk = store.disk.afterCrash(.nothing, seed: 1)
+        if isInterrupted { try SteppedStore(journal: .auto, disk: disk, medium: store.medium).store.abandon() }
+        let again = try SteppedStore(journal: .auto, disk: disk.afterCrash(.process, seed: 2), medium: store.medium)
+        let found = try again.log()
+        #expect(found.lastIndex == LogIndex(4) && found.damage == nil && found.segmentCount == 2)
+        #expect(found.termStarts.last == TermStart(term: Term(2), firstIndex: LogIndex(3), firstOffset: Offset(2)))
+        let metadata = again.store.metadata
+        #expect(try metadata.pointer(at: LogIndex(3), of: LogFixture.group) != nil)
+        #expect(try metadata.groupMeta(of: LogFixture.group)?.unindexedFrom == nil)
+        again.store.abandon()
     }
 
     // MARK: Terms

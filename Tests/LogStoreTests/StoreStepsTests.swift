@@ -12,51 +12,9 @@ import Testing
 @testable import LogStore
 
 @Suite struct StoreStepsTests {
-    /// A store whose workers move when they are told to.
-    private final class Machine {
-        let disk: FaultyFileSystem
-        let medium: IndexMedium
-        let loop = TestLoop()
-        let clock = ManualClock()
-        let steps: StoreSteps
-        var store: LogStore
-
-        init(
-            journal: StoreSettings.JournalMode, disk: FaultyFileSystem = FaultyFileSystem(),
-            medium: IndexMedium = IndexMedium()
-        ) throws {
-            (self.disk, self.medium) = (disk, medium)
-            let clock = clock
-            steps = StoreSteps {
-                $0 - 1
-            } stalled: {
-                clock.advance(milliseconds: 10)
-            }
-            var settings = StoreLife.settings("/store", journal: journal)
-            settings.clock = clock.clock
-            settings.execution = .steps(steps)
-            // Where large payloads lie in memory is another matter.
-            settings.leadBytesMin = 1 << 30
-            store = try LogStore.open(
-                settings, system: disk, metrics: nil, logger: LogFixture.logger, index: medium)
-        }
-
-        func log() throws -> PartitionLog {
-            store.partitionLog(
-                try store.recoverPartition(LogFixture.group), owner: CompletionOwner(eventLoop: loop))
-        }
-
-        func settle() {
-            for _ in 0..<8 {
-                for worker in StoreSteps.Worker.allCases where steps.hasWork(worker) { steps.run(worker) }
-                loop.turn()
-            }
-        }
-    }
-
     @Test(arguments: StoreSettings.JournalMode.allCases)
     func nothingHappensBeforeItsStep(_ journal: StoreSettings.JournalMode) throws {
-        let machine = try Machine(journal: journal)
+        let machine = try SteppedStore(journal: journal)
         let log = try machine.log()
         try log.append(LogFixture.draft(log))
         machine.loop.turn()
@@ -72,7 +30,7 @@ import Testing
     }
 
     @Test func waitingRunsTheOthers() throws {
-        let machine = try Machine(journal: .on)
+        let machine = try SteppedStore(journal: .on)
         let log = try machine.log()
         // More than the ring holds: the flush waits for checkpoints.
         for _ in 0..<40 {
@@ -89,7 +47,7 @@ import Testing
 
     /// What a reader finds where a cut was made since it was asked, or is being made, is no damage.
     @Test(arguments: [10, 3] as [UInt64]) func aReadThatACutOvertakes(_ cut: UInt64) throws {
-        let machine = try Machine(journal: .on)
+        let machine = try SteppedStore(journal: .on)
         let log = try machine.log()
         for _ in 0..<20 { try log.append(LogFixture.draft(log)) }
         machine.settle()
@@ -120,7 +78,7 @@ import Testing
     /// A replica that comes back has the same files: those of its former life stay away, also when the power fails.
     @Test(arguments: [Loss.process, .all, .nothing], StoreSettings.JournalMode.allCases)
     func aGroupMadeAnewIsEmpty(_ loss: Loss, _ journal: StoreSettings.JournalMode) throws {
-        let machine = try Machine(journal: journal)
+        let machine = try SteppedStore(journal: journal)
         var log = try machine.log()
         for number in 0..<40 {
             try log.append(LogFixture.draft(log))
@@ -141,13 +99,15 @@ import Testing
         }
         machine.store.abandon()
         if loss != .process { machine.medium.losePower(keeping: 0) }
-        let next = try Machine(journal: journal, disk: machine.disk.afterCrash(loss, seed: 1), medium: machine.medium)
+        let next = try SteppedStore(
+            journal: journal, disk: machine.disk.afterCrash(loss, seed: 1), medium: machine.medium)
         log = try next.log()
         #expect(log.lastIndex == LogIndex(3) && log.lastTerm == Term(2))
         next.settle()
         next.store.abandon()
         // Also when nobody has opened it since the start.
-        let last = try Machine(journal: journal, disk: next.disk.afterCrash(.process, seed: 2), medium: next.medium)
+        let last = try SteppedStore(
+            journal: journal, disk: next.disk.afterCrash(.process, seed: 2), medium: next.medium)
         try last.store.deleteGroup(LogFixture.group)
         #expect(try last.log().lastIndex == .zero)
         last.store.abandon()
@@ -155,7 +115,7 @@ import Testing
 
     /// What a failing disk did not delete is not served as if it were new.
     @Test func aGroupThatCouldNotBeDeletedIsNotOpened() throws {
-        let machine = try Machine(journal: .on)
+        let machine = try SteppedStore(journal: .on)
         let log = try machine.log()
         for _ in 0..<5 { try log.append(LogFixture.draft(log)) }
         machine.settle()
@@ -168,10 +128,29 @@ import Testing
         machine.store.abandon()
     }
 
+    /// The producers' state reflected entries that were cut before they had a place, and survived them.
+    @Test func producersOfEntriesWithTheCodec() throws {
+        let machine = try SteppedStore(journal: .on)
+        let log = try machine.log()
+        try log.append(LogFixture.draft(log))
+        machine.settle()
+        try log.append(LogFixture.draft(log, bytes: 8_000))
+        #expect(log.sealedIndex == LogIndex(1))
+        log.saveProducerSnapshot([1], at: log.logEndOffset)
+        try log.truncate(from: LogIndex(2))
+        machine.settle()
+        #expect(try machine.store.metadata.producerSnapshot(of: LogFixture.group) == nil)
+        try log.append(LogFixture.draft(log, term: Term(2), bytes: 8_000))
+        log.saveProducerSnapshot([2], at: log.logEndOffset)
+        machine.settle()
+        #expect(try machine.store.metadata.producerSnapshot(of: LogFixture.group)?.bytes == [2])
+        machine.store.abandon()
+    }
+
     @Test(arguments: StoreSettings.JournalMode.allCases)
     func sameStepsSameBytes(_ journal: StoreSettings.JournalMode) throws {
         let runs = try (0..<2).map { _ in
-            let machine = try Machine(journal: journal)
+            let machine = try SteppedStore(journal: journal)
             let log = try machine.log()
             for number in 0..<30 {
                 try log.append(LogFixture.draft(log, bytes: number % 7 == 0 ? 20_000 : 300))

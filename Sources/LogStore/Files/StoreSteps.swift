@@ -79,6 +79,9 @@ package final class StoreSteps: Sendable {
         }
     }
 
+    /// One of `values`, where it depends on measured times which one threads would take.
+    func choose<T>(_ values: [T]) -> T { values[pick(values.count)] }
+
     /// The places 0 to `count`, in the order in which threads side by side happened to be done.
     func shuffled(_ count: Int) -> [Int] {
         var places = Array(0..<count)

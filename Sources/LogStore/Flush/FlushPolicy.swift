@@ -66,10 +66,13 @@ package struct FlushPolicy: Sendable {
         case .off: return .direct
         case .auto: break
         }
-        guard !round.hasOthers, round.frames > 0, round.segments <= Self.directSegmentsMax,
-            round.bytes / round.frames >= Self.directFrameBytesMin
-        else { return .journal }
+        guard isOpen(round), round.bytes / round.frames >= Self.directFrameBytesMin else { return .journal }
         return cost(.direct, round) <= cost(.journal, round) ? .direct : .journal
+    }
+
+    /// Whether the round may go either way, were its cost the right one.
+    package func isOpen(_ round: FlushRound) -> Bool {
+        mode == .auto && !round.hasOthers && round.frames > 0 && round.segments <= Self.directSegmentsMax
     }
 
     /// The expected nanoseconds of disk work.

@@ -26,11 +26,13 @@ extension CommandLog: SnapshotLog {
             switch outcome {
             case .state(let applied, let image):
                 self.image = image
+                // The state may reflect entries that were appended since the call.
+                let known = configurations.filter { $0.index <= last } + self.configurations.filter { $0.index > last }
                 completion(
                     .success(
                         LogSnapshot(
                             group: id, index: applied.index, term: applied.term,
-                            configurations: configurations.through(applied.index), firstIndex: applied.index.next,
+                            configurations: known.through(applied.index), firstIndex: applied.index.next,
                             previousTerm: applied.term, firstOffset: .zero, logStartOffset: .zero, chain: nil,
                             termStarts: [], producers: nil,
                             content: .state(

@@ -72,6 +72,7 @@ extension PartitionLog {
             waiting.removeFirst()
             seal(first)
         }
+        postProducers()
         if isClosed, waiting.isEmpty { finishClosing() }
     }
 

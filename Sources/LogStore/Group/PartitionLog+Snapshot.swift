@@ -106,9 +106,11 @@ extension PartitionLog: SnapshotLog {
     public func installStaged(completion: @escaping (Result<Void, StoreError>) -> Void) {
         guard let stage = desk.stage else { return later { completion(.failure(.closed)) } }
         isInstalling = true
+        forgetWaiting()
         desk.submit(.install(stage, settings), ticket: makeTicket(), handle, core) { [weak self] outcome in
             guard let self else { return completion(.failure(.closed)) }
-            isInstalling = false
+            // A log that closes meanwhile never hears how it ended.
+            isInstalling = isClosed
             desk.finish()
             completion(
                 outcome.installed.map { group in
@@ -118,11 +120,16 @@ extension PartitionLog: SnapshotLog {
         }
     }
 
+    /// What the codec still has must not be given a place in a log that is going.
+    private func forgetWaiting() {
+        for entry in waiting { core.addPending(-rawLength(of: entry.draft)) }
+        waiting.removeAll()
+        heldProducers = nil
+    }
+
     /// Takes over what an installed snapshot left.
     private func adopt(_ recovered: RecoveredGroup) {
         dropTail(from: .zero)
-        for entry in waiting { core.addPending(-rawLength(of: entry.draft)) }
-        waiting.removeAll()
         lastIndex = recovered.lastIndex
         lastTerm = recovered.lastTerm
         logEndOffset = recovered.logEndOffset

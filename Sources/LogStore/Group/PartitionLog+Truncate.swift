@@ -28,6 +28,7 @@ extension PartitionLog {
             core.addPending(-rawLength(of: last.draft))
             logEndOffset = last.draft.baseOffset
         }
+        if let held = heldProducers, held.index >= index { heldProducers = nil }
         termStarts.removeAll { $0.firstIndex >= index }
         if configurations.contains(where: { $0.index >= index }) {
             configurations.removeAll { $0.index >= index }
@@ -239,6 +240,14 @@ extension PartitionLog {
         guard failure == nil, !isClosed, !isInstalling else { return }
         let snapshot = ProducerSnapshot(offset: offset, index: lastIndex, bytes: bytes)
         producerSnapshot = snapshot
-        core.flushQueue.post(.forward(.producerSnapshot(id, snapshot)))
+        heldProducers = snapshot
+        postProducers()
+    }
+
+    /// Posts the producers' state behind the entries it reflects: those that wait for the codec may yet be forgotten.
+    func postProducers() {
+        guard let held = heldProducers, held.index <= sealedIndex else { return }
+        heldProducers = nil
+        core.flushQueue.post(.forward(.producerSnapshot(id, held)))
     }
 }

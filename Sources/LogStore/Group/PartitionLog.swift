@@ -32,6 +32,8 @@ public final class PartitionLog: GroupLog {
     public internal(set) var maxTimestamp: Int64
     /// The producers' state that was stored last.
     public internal(set) var producerSnapshot: ProducerSnapshot?
+    /// One that reflects entries with the codec, to be stored behind them.
+    var heldProducers: ProducerSnapshot?
     /// Damage that recovery found; such a replica must not lead.
     public let damage: Corruption?
     /// See the type.
@@ -353,7 +355,8 @@ public final class PartitionLog: GroupLog {
     /// Notes where the log ends and is forgotten by the store.
     func finishClosing() {
         dropTail(from: .zero)
-        if failure == nil {
+        // While a snapshot takes its place, what is known here is of the log that goes.
+        if failure == nil, !isInstalling {
             meta.closed = cleanEnd
             core.flushQueue.post(.forward(.meta(id, meta)))
         }

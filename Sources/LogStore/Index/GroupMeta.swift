@@ -37,6 +37,11 @@ public struct GroupMeta: Hashable, Sendable {
     public var floor: JoinFloor?
     /// The checksum that the next frame continues, where the log holds no frame to tell it; else whatever it was.
     public var chain: UInt32?
+    /// The first entry of which the index may know nothing although it knows later ones: replay found that frames are missing
+    /// there between what the index had and the journal.
+    ///
+    /// Recovery reads the log from there, and takes the note away.
+    public var unindexedFrom: LogIndex?
 
     /// The facts of a new, empty log.
     public init() {}
@@ -126,7 +131,7 @@ extension GroupMeta: StoredValue {
         static let damaged: UInt8 = 16
         static let floor: UInt8 = 32
         static let chain: UInt8 = 64
-        static let all: UInt8 = 127
+        static let unindexed: UInt8 = 128
     }
 
     func encode(into writer: inout RecordWriter) {
@@ -159,20 +164,20 @@ extension GroupMeta: StoredValue {
             writer.integer(floor.index.rawValue)
         }
         if let chain { writer.integer(chain) }
+        if let unindexedFrom { writer.integer(unindexedFrom.rawValue) }
         writer.counted(configurations)
     }
 
     private var flags: UInt8 {
         (cut == nil ? 0 : Flag.cut) | (closed == nil ? 0 : Flag.closed) | (label == nil ? 0 : Flag.label)
             | (isAmnesiac ? Flag.amnesiac : 0) | (isDamaged ? Flag.damaged : 0) | (floor == nil ? 0 : Flag.floor)
-            | (chain == nil ? 0 : Flag.chain)
+            | (chain == nil ? 0 : Flag.chain) | (unindexedFrom == nil ? 0 : Flag.unindexed)
     }
 
     init(decoding bytes: RawSpan) throws(RecordDamage) {
         var reader = RecordReader()
         try reader.version(of: Self.self, from: bytes)
         let flags = try reader.integer(UInt8.self, from: bytes)
-        guard flags & ~Flag.all == 0 else { throw .unknownValue(field: "flags", value: UInt64(flags)) }
         firstIndex = LogIndex(rawValue: try reader.integer(from: bytes))
         previousTerm = Term(rawValue: try reader.integer(from: bytes))
         firstOffset = Offset(rawValue: try reader.integer(from: bytes))
@@ -186,6 +191,7 @@ extension GroupMeta: StoredValue {
                 index: LogIndex(rawValue: try reader.integer(from: bytes)))
         }
         if flags & Flag.chain != 0 { chain = try reader.integer(from: bytes) }
+        if flags & Flag.unindexed != 0 { unindexedFrom = LogIndex(rawValue: try reader.integer(from: bytes)) }
         configurations = try reader.counted(from: bytes)
         isAmnesiac = flags & Flag.amnesiac != 0
         isDamaged = flags & Flag.damaged != 0

@@ -14,7 +14,7 @@ struct GroupRecovery: ~Copyable {
     private let core: StoreCore
     private let id: GroupID
     private let record: GroupRecord
-    /// Entries that replay wrote in this run: their sparse indices are missing.
+    /// Entries that replay wrote in this run, whose sparse indices are missing, or that the index may lack altogether.
     private let replayedFrom: LogIndex?
     private let isClean: Bool
     private let writes: Bool
@@ -35,8 +35,9 @@ struct GroupRecovery: ~Copyable {
         self.id = id
         self.record = record
         self.core = core
-        self.replayedFrom = replayedFrom
-        self.isClean = isClean
+        let unindexed = record.meta?.unindexedFrom
+        self.replayedFrom = replayedFrom.map { min($0, unindexed ?? $0) } ?? unindexed
+        self.isClean = isClean && unindexed == nil
         self.writes = writes
         batch = try indexed { () throws(IndexError) in try core.index.makeBatch() }
         let meta = record.meta ?? GroupMeta()
@@ -61,6 +62,7 @@ struct GroupRecovery: ~Copyable {
         if group.damage == nil, let hole = group.hole { markDamaged(hole, group.lastIndex) }
         group.termStarts = terms.starts
         group.meta.closed = nil
+        if group.damage == nil { group.meta.unindexedFrom = nil }
         if group.lastTerm > group.hardState.term {
             // Rule R2: no vote is known for the higher term.
             group.hardState = HardStateRecord(term: group.lastTerm, votedFor: nil)
@@ -329,7 +331,8 @@ struct GroupRecovery: ~Copyable {
                     index: header.index, offset: header.baseOffset, position: UInt32(frame.position),
                     maxTimestamp: info.maxTimestamp))
         }
-        let startsTerm = terms.note(header)
+        let isLate = core.mutates(.scanTrustsIndex) && header.term <= terms.starts.last?.term ?? .zero
+        let startsTerm = !isLate && terms.note(header)
         if header.kind == .configuration, header.index > (group.configurations.last?.index ?? .zero) {
             group.configurations.append(
                 ConfigurationRecord(index: header.index, bytes: Array(frame.payload.readableBytesView)))
@@ -344,7 +347,8 @@ struct GroupRecovery: ~Copyable {
 
     /// Whether the index knows the frame, which it may not although it knows later ones: see ``TermScan``.
     private func hasPointer(_ header: FrameHeader) throws(StoreError) -> Bool {
-        try indexed { () throws(IndexError) in try core.index.pointer(at: header.index, of: id) != nil }
+        if core.mutates(.scanTrustsIndex) { return true }
+        return try indexed { () throws(IndexError) in try core.index.pointer(at: header.index, of: id) != nil }
     }
 
     /// Step 6: what is in the segment is durable after the flush at the end; until then nothing is committed.

@@ -14,6 +14,8 @@ struct JournalReplay: ~Copyable {
     private var writer = FrameWriter()
     private var metas: [GroupID: GroupMeta?] = [:]
     private var terms: [GroupID: Term] = [:]
+    /// The last entry of each group that the index knows, or that was brought to its place.
+    private var tips: [GroupID: LogIndex] = [:]
     private var segments: [SegmentKey: Segment] = [:]
     private var frames: [SealedFrame] = []
     private var bytes = 0
@@ -53,6 +55,8 @@ struct JournalReplay: ~Copyable {
         metas[group] = .some(meta)
         let last = try indexed { () throws(IndexError) in try core.index.termStarts(of: group) }.last
         terms[group] = last?.term ?? .zero
+        let pointer = try indexed { () throws(IndexError) in try core.index.lastPointer(of: group) }
+        tips[group] = max(pointer?.index ?? .zero, meta?.firstIndex.previous ?? .zero)
         return meta
     }
 
@@ -63,6 +67,7 @@ struct JournalReplay: ~Copyable {
         let startsTerm = header.term > (terms[group] ?? .zero)
         if startsTerm { terms[group] = header.term }
         firstReplayed[group] = min(firstReplayed[group] ?? header.index, header.index)
+        let meta = base == nil ? meta : noteGap(before: header, meta)
         frames.append(
             SealedFrame(
                 handle: nil, generation: 0, segment: base.map { segment(group, $0, header.salt) }, position: position,
@@ -71,6 +76,21 @@ struct JournalReplay: ~Copyable {
         frameCount += 1
         bytes += header.frameBytes
         if bytes > Self.gatheredBytesMax { try write() }
+    }
+
+    /// Notes that the index lost frames that are in their segment; those behind them would hide that.
+    ///
+    /// The note is committed with them, or before.
+    private mutating func noteGap(before header: FrameHeader, _ meta: GroupMeta) -> GroupMeta {
+        let group = header.group
+        let tip = tips[group] ?? .zero
+        tips[group] = max(tip, header.index)
+        guard header.index > tip.next, !core.mutates(.scanTrustsIndex) else { return meta }
+        var changed = meta
+        changed.unindexedFrom = min(meta.unindexedFrom ?? tip.next, tip.next)
+        metas[group] = .some(changed)
+        batch.putGroupMeta(changed, of: group)
+        return changed
     }
 
     /// The group's facts with the configuration that a frame holds; nil when it holds none that is new.

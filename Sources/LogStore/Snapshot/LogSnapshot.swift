@@ -18,7 +18,8 @@ public struct LogSnapshot: Sendable, Hashable {
     public let term: Term
     /// The memberships along the log, oldest first; the first is the one in effect where the log begins.
     public let configurations: [ConfigurationRecord]
-    let firstIndex: LogIndex
+    /// The first entry it holds; behind `index` when it holds none.
+    package let firstIndex: LogIndex
     let previousTerm: Term
     let firstOffset: Offset
     let logStartOffset: Offset

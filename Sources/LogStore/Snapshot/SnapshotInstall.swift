@@ -22,11 +22,7 @@ struct SnapshotInstall {
     /// Decides and carries out; everything is staged and right, and the group's log takes no entries.
     func run(_ stage: SnapshotStage) throws(StoreError) {
         try stage.flush()
-        // What is in the journal of the old log must not come back with a replay.
-        let done = DispatchSemaphore(value: 0)
-        core.flushQueue.post(.forward(.checkpoint(done)))
-        core.wait(for: done, by: [.flush, .apply])
-        if let failure = core.failure { throw failure }
+        if !core.mutates(.installOverJournal) { try emptyJournal() }
         if core.marks.value.deferredFrom != nil { throw core.noSpace }
         try indexed { () throws(IndexError) in
             var batch = try core.index.makeBatch()
@@ -35,6 +31,14 @@ struct SnapshotInstall {
             try batch.commit(durability: .synced)
         }
         try complete()
+    }
+
+    /// What is in the journal of the old log must not come back with a replay.
+    private func emptyJournal() throws(StoreError) {
+        let done = DispatchSemaphore(value: 0)
+        core.flushQueue.post(.forward(.checkpoint(done)))
+        core.wait(for: done, by: [.flush, .apply])
+        if let failure = core.failure { throw failure }
     }
 
     /// Carries out an installation that was decided.
@@ -115,13 +119,14 @@ struct SnapshotInstall {
     private func settle(family: StateFamily?) throws(StoreError) {
         try indexed { () throws(IndexError) in
             var meta = try core.index.groupMeta(of: group) ?? GroupMeta()
-            meta.firstIndex = snapshot.firstIndex
+            if !core.mutates(.installKeepsStart) { meta.firstIndex = snapshot.firstIndex }
             meta.previousTerm = snapshot.previousTerm
             meta.firstOffset = snapshot.firstOffset
             meta.logStartOffset = snapshot.logStartOffset
             meta.configurations = snapshot.configurations.encoded
             meta.cut = nil
             meta.closed = nil
+            meta.unindexedFrom = nil
             meta.isDamaged = false
             meta.chain = snapshot.chain
             var batch = try core.index.makeBatch()
@@ -132,7 +137,7 @@ struct SnapshotInstall {
                 batch.putApplied(AppliedPosition(index: snapshot.index, term: snapshot.term), in: family, of: group)
             }
             try batch.delete(in: .snapshots, over: KeySpace.range(of: group))
-            try batch.commit(durability: .synced)
+            try batch.commit(durability: core.mutates(.installUnsynced) ? .buffered : .synced)
         }
     }
 }
@@ -163,6 +168,7 @@ struct StateImage {
 extension LogStore {
     /// Finishes an installation that was decided when the process ended.
     func finishInstall(_ id: GroupID) throws(StoreError) {
+        if core.mutates(.installForgotten) { return }
         guard let manifest = try indexed({ () throws(IndexError) in try metadata.snapshotManifest(of: id) }) else {
             return
         }

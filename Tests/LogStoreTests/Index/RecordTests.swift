@@ -29,6 +29,7 @@ import Testing
         meta.isDamaged = true
         meta.floor = JoinFloor(term: Term(8), index: LogIndex(9))
         meta.chain = 0xC0FF_EE00
+        meta.unindexedFrom = LogIndex(17)
         return meta
     }
 
@@ -64,7 +65,7 @@ import Testing
     @Test func groupMeta() {
         check(GroupMeta())
         check(Self.fullMeta)
-        for field in 0..<7 {
+        for field in 0..<8 {
             var meta = Self.fullMeta
             switch field {
             case 0: meta.cut = nil
@@ -73,6 +74,7 @@ import Testing
             case 3: meta.isAmnesiac = false
             case 4: meta.floor = nil
             case 5: meta.chain = nil
+            case 6: meta.unindexedFrom = nil
             default: meta.isDamaged = false
             }
             check(meta)

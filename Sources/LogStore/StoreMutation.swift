@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// StoreMutation.swift
+// Deliberate bugs of the store, to prove that the simulation sees them. Where MUTATIONS is not defined, as in every
+// product, the question whether one is on is a constant and the compiler removes it with its answer.
+
+/// A deliberate bug of the store.
+package enum StoreMutation: String, CaseIterable, Sendable {
+    /// Recovery believes what the index says of terms and pointers before the last one.
+    case scanTrustsIndex = "scan-trusts-index"
+    /// What the journal has of the old log is still there when a snapshot takes its place.
+    case installOverJournal = "install-over-journal"
+    /// An installed snapshot is reported before its last step is synced.
+    case installUnsynced = "install-unsynced"
+    /// The log begins where it did before the snapshot took its place.
+    case installKeepsStart = "install-keeps-start"
+    /// An installation that a crash cut short is not finished.
+    case installForgotten = "install-forgotten"
+}
+
+extension StoreCore {
+    /// Whether a deliberate bug is on.
+    @inline(__always)
+    func mutates(_ candidate: StoreMutation) -> Bool {
+        #if MUTATIONS
+            settings.mutation == candidate
+        #else
+            false
+        #endif
+    }
+}
