@@ -158,7 +158,7 @@ public final class ReplicaGroup {
     public func compact(upTo index: LogIndex) {
         precondition(!isRunning, "\(id): compaction from inside a directive")
         precondition(index <= committed, "\(id): compaction up to \(index), committed is \(committed)")
-        guard failure == nil else { return }
+        guard failure == nil, !isInstalling else { return }
         attempt { () throws(StoreError) in try log.compact(upTo: min(index, log.flushedIndex)) }
         noteCompaction()
     }

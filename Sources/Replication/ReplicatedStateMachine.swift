@@ -186,7 +186,9 @@ public final class ReplicatedStateMachine: ReplicaObserver {
 
     // MARK: Applying
 
+    /// While a snapshot takes the place of the state nothing is stored: its keys would be mixed with older ones.
     private func advance() {
+        guard !replica.isInstalling else { return }
         while applied < min(committed, replica.log.flushedIndex), failure == nil {
             if let first = pending.first, first.index == applied.next {
                 pending.removeFirst()
@@ -214,7 +216,7 @@ public final class ReplicatedStateMachine: ReplicaObserver {
         let asked = generation
         if let first = pending.first { last = min(last, first.index.previous) }
         replica.log.readEntries(from: applied.next, through: last, maxBytes: 4 << 20) { [weak self] answer in
-            guard let self, self.generation == asked else { return }
+            guard let self, self.generation == asked, !self.replica.isInstalling else { return }
             self.isReading = false
             switch answer {
             case .success(let entries):
@@ -252,7 +254,7 @@ public final class ReplicatedStateMachine: ReplicaObserver {
     }
 
     private func compact(upTo target: LogIndex) {
-        guard failure == nil, target >= replica.log.firstIndex else { return }
+        guard failure == nil, target >= replica.log.firstIndex, !replica.isInstalling else { return }
         do {
             // Entries that change nothing, like no-ops, leave no trace in the state, so the position is noted here.
             try store([], at: applied)

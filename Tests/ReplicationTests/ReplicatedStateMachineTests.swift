@@ -61,6 +61,22 @@ import Testing
         }
     }
 
+    /// What was being read when a snapshot came was stored among the snapshot's keys, with an older applied index.
+    @Test func nothingIsAppliedWhileASnapshotIsInstalled() throws {
+        let fixture = try Fixture()
+        fixture.machine.start(logic: fixture.ledger)
+        fixture.log.finishVotes()
+        fixture.log.flush()
+        fixture.machine.replica.isInstalling = true
+        fixture.log.finishReads()
+        fixture.machine.replicaFlushed(upTo: LogIndex(1))
+        #expect(fixture.machine.applied == .zero)
+        #expect(try fixture.index.applied(in: .controller, of: .controller) == nil)
+        fixture.machine.replica.isInstalling = false
+        fixture.machine.replicaInstalled(Raft.Position(index: LogIndex(1), term: Term(1)))
+        #expect(fixture.machine.applied == LogIndex(1) && fixture.ledger.reloads == [LogIndex(1)])
+    }
+
     @Test func proposersHearInOrderOnceTheirCommandIsApplied() throws {
         let fixture = try Fixture()
         fixture.lead()
