@@ -30,6 +30,7 @@ package enum Coverage {
             names += [
                 "recovery: damage found by a read", "operation: commands compacted", "operation: segments deleted",
             ]
+            names += snapshots
             names += scanEnds.map { "recovery: " + $0.name }
         }
         return names
@@ -43,6 +44,13 @@ package enum Coverage {
         let later = [RecoveryFinding.badPayload, .zeros].map { RecoveryCase($0, isProven: false, hasLater: true) }
         return proven + later + findings.map { RecoveryCase($0, isProven: false, hasLater: false) }
     }()
+
+    /// The way of a snapshot, and where it is cut short.
+    private static let snapshots =
+        [
+            "made", "begun", "gone on with", "given up, closed", "cut short on its way",
+            "cut short while it is installed", "installed, segments", "installed, state",
+        ].map { "snapshot: " + $0 } + ["recovery: an installation is finished", "recovery: behind a snapshot"]
 
     static let directives = [
         "persistHardState", "truncate", "append", "send", "needEntries", "commit", "becameLeader", "termConfirmed",

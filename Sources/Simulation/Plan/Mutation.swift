@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Mutation.swift
-// Deliberate bugs. Those of the core exist only where MUTATIONS is defined; those of storage and shell live in the
-// simulated ones.
+// Deliberate bugs. Those of the core and of the store exist only where MUTATIONS is defined; those of shell, model and
+// disks live in the simulated ones.
 
+package import LogStore
 package import Raft
 
 /// A deliberate bug of the simulated storage or shell, to prove that the checkers see it.
@@ -64,13 +65,25 @@ package enum Mutation: Hashable, Sendable {
     case core(Raft.Mutation)
     /// One of the simulated storage or shell.
     case shell(ShellMutation)
+    /// One of the production store.
+    case store(StoreMutation)
     /// One of the disks under the production store.
     case disk(DiskMutation)
+
+    /// Whether only runs on the production store can show it.
+    package var needsProduction: Bool {
+        switch self {
+        case .core, .shell: false
+        case .store, .disk: true
+        }
+    }
 
     /// Every bug this build can show.
     package static var all: [Mutation] {
         (Raft.Mutation.isAvailable ? Raft.Mutation.allCases.map(Mutation.core) : [])
-            + ShellMutation.allCases.map(Mutation.shell) + DiskMutation.allCases.map(Mutation.disk)
+            + ShellMutation.allCases.map(Mutation.shell)
+            + (Raft.Mutation.isAvailable ? StoreMutation.allCases.map(Mutation.store) : [])
+            + DiskMutation.allCases.map(Mutation.disk)
     }
 
     /// The name that commands take.
@@ -78,6 +91,7 @@ package enum Mutation: Hashable, Sendable {
         switch self {
         case .core(let mutation): mutation.rawValue
         case .shell(let mutation): mutation.rawValue
+        case .store(let mutation): mutation.rawValue
         case .disk(let mutation): mutation.rawValue
         }
     }

@@ -92,14 +92,10 @@ package struct Plan: Sendable {
         self.founders = profile.map { min(chosen, $0 == .laggard ? 5 : 3) } ?? founders
         var mix = Self.drawFaults(&random)
         if let profile { mix = profile.faults(beside: mix) }
-        if options.storage == .production, mix.contains(.compaction) {
-            // The production store installs no snapshots yet: what begins anew must find the whole log.
-            mix.subtract(profile == .newcomers ? .compaction : Faults.damage.union(.membership))
-        }
         faults = mix.subtracting(options.disabled)
         production =
             options.storage == .production
-            ? ProductionPlan(seed: options.seed, isDiskFull: faults.contains(.diskFull)) : nil
+            ? ProductionPlan(options, faults) : nil
         let drawn = Int.random(in: 1_500...6_000, using: &random) + 200 * (profile == nil ? groups : 1)
         events = min(options.eventsMax ?? .max, drawn)
         tick = Int.random(in: 10_000...50_000, using: &random)

@@ -23,17 +23,22 @@ struct ProductionPlan {
     /// Whether the first group is a log of commands.
     let hasCommands: Bool
 
-    init(seed: UInt64, isDiskFull: Bool) {
-        var random = SeededRandom(seed: seed ^ 0x4C4F_4753)
+    private let mutation: Mutation?
+
+    init(_ options: Options, _ faults: Faults) {
+        mutation = options.mutation
+        var random = SeededRandom(seed: options.seed ^ 0x4C4F_4753)
         func pick<T>(_ values: [T]) -> T { values[Int.random(in: 0..<values.count, using: &random)] }
         journal = pick([.on, .auto, .auto, .off])
         journalFiles = pick([2, 2, 3])
-        segmentBytes = pick([1_500, 6_000, 30_000, 90_000])
+        // Where logs are shortened, whole segments have to go.
+        let sizes = faults.contains(.compaction) ? [1_500, 1_500, 6_000, 30_000] : [1_500, 6_000, 30_000, 90_000]
+        segmentBytes = pick(sizes)
         compresses = pick([true, false])
         checkpointMilliseconds = pick([10, 100, 1_000])
         recycled = pick([0, 2, 8])
         tailBytes = pick([0, 8_000, 1 << 20])
-        reserve = isDiskFull ? pick([0, 600 << 10]) : 0
+        reserve = faults.contains(.diskFull) ? pick([0, 600 << 10]) : 0
         payloadBytes = pick([100, 400, 1_500])
         largePermille = pick([0, 10, 60])
         hasCommands = pick([true, false, false])
@@ -57,6 +62,9 @@ struct ProductionPlan {
         settings.compressionBytesMin = 300
         settings.unbufferedBytesMin = 4_096
         settings.leadBytesMin = 8_192
+        #if MUTATIONS
+            if case .store(let mutation)? = mutation { settings.mutation = mutation }
+        #endif
         return settings
     }
 

@@ -19,7 +19,10 @@ extension ProductionStore {
         let name = "group \(group)"
         let asked = unreported[group]
         let base = log.firstIndex.previous
-        guard base == durable.base.index || asked.bases.contains(base) else {
+        let bases = asked.steps.map { step in
+            if case .install(let source, _) = step { source.base.index } else { durable.base.index }
+        }
+        guard base == durable.base.index || asked.bases.contains(base) || bases.contains(base) else {
             return .failure(Problem("R6: \(name) begins behind \(base), durable was \(durable.base.index)"))
         }
         let entries: [EntryBytes]
@@ -28,7 +31,7 @@ extension ProductionStore {
         case .failure(let error): return .failure(Problem("S10: \(name) cannot be read: \(error)"))
         }
         var found = Result<GroupImage, Problem>.failure(Problem(""))
-        switch chain(of: entries, from: base, group, durable) {
+        switch chain(of: entries, from: Raft.Position(index: base, term: log.termBeforeFirst), group, durable) {
         case .failure(let problem): return .failure(problem)
         case .success(let chain): found = match(log, chain, asked, durable, name)
         }
@@ -54,12 +57,12 @@ extension ProductionStore {
 
     /// The checksum at the end of `entries`, each of which must be what its leader stored.
     private func chain(
-        of entries: [EntryBytes], from base: LogIndex, _ group: Int, _ durable: GroupImage
+        of entries: [EntryBytes], from base: Raft.Position, _ group: Int, _ durable: GroupImage
     ) -> Result<UInt64, Problem> {
         guard var chain = knownChain(at: base, group, durable) else {
-            return .failure(Problem("S4: group \(group) begins behind \(base), where nothing was"))
+            return .failure(Problem("S4: group \(group) begins behind \(base.index), where nothing was"))
         }
-        var next = base.next
+        var next = base.index.next
         var offset = entries.first?.baseOffset
         for bytes in entries {
             guard bytes.index == next, bytes.baseOffset == offset else {
@@ -75,13 +78,13 @@ extension ProductionStore {
         return .success(chain)
     }
 
-    /// The checksum of the log up to `index`, as the states since the last recovery had it.
-    private func knownChain(at index: LogIndex, _ group: Int, _ durable: GroupImage) -> UInt64? {
+    /// The checksum of the log up to a position, as the states since the last recovery had it.
+    private func knownChain(at position: Raft.Position, _ group: Int, _ durable: GroupImage) -> UInt64? {
         var image = durable
-        if let chain = image.chain(at: index) { return chain }
+        if image.term(at: position.index) == position.term { return image.chain(at: position.index) }
         for step in unreported[group].steps {
             image.apply(step)
-            if let chain = image.chain(at: index) { return chain }
+            if image.term(at: position.index) == position.term { return image.chain(at: position.index) }
         }
         return nil
     }
@@ -104,13 +107,11 @@ extension ProductionStore {
 
     /// What the log says of itself besides its entries (S2, A10).
     private func compareFacts(_ log: any GroupLog, _ image: GroupImage, _ name: String) -> Problem? {
-        let terms = log.termStarts.filter { $0.firstIndex > image.base.index }.map(\.term)
-        var expected: [Term] = []
-        for frame in image.frames where frame.entry.term != expected.last { expected.append(frame.entry.term) }
-        // The run that reaches across the base began before it.
-        if Array(expected.suffix(terms.count)) != terms || expected.count - terms.count > 1 {
-            return Problem("S2: \(name) knows the terms \(terms), its entries say \(expected)")
-        }
+        // A log of commands behind installed state knows of no earlier entry of the term that goes on.
+        let starts = log.termStarts.filter { $0.firstIndex > image.base.index && $0.term > image.base.term }
+            .map { Raft.TermStart(term: $0.term, start: $0.firstIndex) }
+        let expected = image.termStarts
+        if starts != expected { return Problem("S2: \(name) knows the terms \(starts), its entries say \(expected)") }
         if log.lastTerm != (image.term(at: image.last) ?? .zero) {
             return Problem("S2: \(name) ends in \(log.lastTerm), its last entry says otherwise")
         }
@@ -146,6 +147,11 @@ extension ProductionStore {
                 let frame = StoredFrame(bytes, at: position), frame.index == index.rawValue,
                 frame.group == id.rawValue, frame.isWhole(bytes)
             else { return Problem("S1: group \(group) has a pointer for \(index), but no frame at \(position)") }
+        }
+        // Those of sealed segments go; of the last segment with any, none is missing between others.
+        let active = places.filter { $0.1.at.segment == places.last?.1.at.segment }.map(\.0)
+        for (index, next) in zip(active, active.dropFirst()) where next != index.next {
+            return Problem("S1: group \(group) has pointers for \(index) and \(next), and none in between")
         }
         return nil
     }

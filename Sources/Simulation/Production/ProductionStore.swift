@@ -14,6 +14,8 @@ internal import Synchronization
 enum LogStep {
     case cut(LogIndex)
     case frame(Frame)
+    /// A snapshot takes the log's place: what its giver's log holds up to an entry.
+    case install(GroupImage, through: LogIndex)
 }
 
 /// What was asked of one log and not reported durable: after a crash some of it is there, in its order.
@@ -49,6 +51,8 @@ final class ProductionStore {
     var damaged: [DamagedPlace] = []
     /// Whether a durable part of the journal was damaged: the store must refuse to open, or need none of it.
     var isJournalDamaged = false
+    /// Whether an old index took the place of the index, and no start has noticed.
+    var isIndexOld = false
     /// An index that was set aside, to be put back as a fault.
     var formerIndex: IndexMedium.Image?
     /// Whether the process that ended last had a disk that failed it.
@@ -102,7 +106,10 @@ final class ProductionStore {
         guard let store, let owner else { throw .closed }
         let log: any GroupLog
         if plan.isCommands(group) {
-            log = store.commandLog(try store.recoverCommandLog(plan.id(of: group), floor: floor), owner: owner)
+            let commands = store.commandLog(
+                try store.recoverCommandLog(plan.id(of: group), floor: floor), owner: owner)
+            commands.stateFamily = .controller
+            log = commands
         } else {
             let recovered = try store.recoverPartition(
                 plan.id(of: group), settings: plan.logSettings, floor: floor)
@@ -184,6 +191,7 @@ final class ProductionStore {
         unreported = unreported.map { _ in Unreported() }
         damaged = []
         isJournalDamaged = false
+        isIndexOld = false
         formerIndex = nil
     }
 
@@ -271,6 +279,14 @@ final class ProductionStore {
         try log.append(draft)
     }
 
+    /// Notes that a snapshot has taken the place of a log; returns the steps that are durable by that.
+    func installed(_ group: Int) -> [LogStep] {
+        let place = unreported[group].steps.lastIndex { if case .install = $0 { true } else { false } }
+        let steps = Array(unreported[group].steps[...(place ?? 0)])
+        unreported[group].steps.removeFirst(steps.count)
+        return steps
+    }
+
     /// Notes that the log reported entries up to `index` durable; returns the steps that are durable by that, or a
     /// broken rule.
     func reported(_ index: LogIndex, _ term: Term, _ group: Int) -> Result<[LogStep], Problem> {
@@ -298,6 +314,7 @@ extension GroupImage {
         switch step {
         case .cut(let index): apply(.truncate(index))
         case .frame(let frame): apply(.append([frame]))
+        case .install(let source, let index): copy(source, through: index)
         }
     }
 }

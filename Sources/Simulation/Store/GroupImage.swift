@@ -134,6 +134,18 @@ struct GroupImage {
         baseChain = frame.chain
     }
 
+    /// Takes the place of another log: what `source` holds up to an entry, as a snapshot of segments brings it.
+    mutating func copy(_ source: GroupImage, through index: LogIndex) {
+        base = source.base
+        baseChain = source.baseChain
+        frames = Array(source.frames.prefix(max(0, index - base.index)))
+        let kept = source.configurations.elements.filter { $0.index <= index }
+        guard let first = kept.first else { return }
+        var history = Raft.ConfigurationHistory(initial: first.configuration, at: first.index)
+        for element in kept.dropFirst() { history.append(element.configuration, at: element.index) }
+        configurations = history
+    }
+
     /// Cuts the log before `index`, as recovery does with what cannot be used.
     mutating func cut(from index: LogIndex) { apply(.truncate(max(index, base.index.next))) }
 
@@ -150,6 +162,17 @@ struct GroupImage {
             history.append(element.configuration, at: element.index)
         }
         configurations = history
+    }
+
+    /// Where the terms of its entries begin; that of the entry before the first one began earlier.
+    var termStarts: [Raft.TermStart] {
+        var starts: [Raft.TermStart] = []
+        var term = base.term
+        for frame in frames where frame.entry.term != term {
+            term = frame.entry.term
+            starts.append(Raft.TermStart(term: term, start: frame.entry.index))
+        }
+        return starts
     }
 
     /// What a core takes over.

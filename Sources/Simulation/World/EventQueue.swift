@@ -26,6 +26,7 @@ enum Event {
     case load(node: Int, life: Int, group: Int, Raft.EntriesRequest)
     case provide(node: Int, life: Int, group: Int, peer: NodeID)
     case fetched(node: Int, life: Int, group: Int, Raft.SnapshotInfo, from: NodeID)
+    case pull(node: Int, life: Int, group: Int, SnapshotPull)
     case repair(node: Int, life: Int)
     case work(node: Int, life: Int, StoreSteps.Worker)
     case turn(node: Int, life: Int)
@@ -41,9 +42,9 @@ enum Event {
         switch self {
         case .tick(let node, let life), .flushed(let node, let life), .reports(let node, let life, _),
             .apply(let node, let life), .checkpointed(let node, let life), .load(let node, let life, _, _),
-            .provide(let node, let life, _, _), .fetched(let node, let life, _, _, _), .repair(let node, let life),
-            .hunted(let node, let life), .disconnected(let node, let life, _), .work(let node, let life, _),
-            .turn(let node, let life):
+            .provide(let node, let life, _, _), .fetched(let node, let life, _, _, _), .pull(let node, let life, _, _),
+            .repair(let node, let life), .hunted(let node, let life), .disconnected(let node, let life, _),
+            .work(let node, let life, _), .turn(let node, let life):
             (node, life)
         case .deliver, .restart, .fault, .operation, .heal: nil
         }

@@ -35,6 +35,11 @@ struct Replica {
     var held: [Message] = []
     /// A snapshot that has arrived.
     var fetched: Installed?
+    /// With the production store, the snapshot on offer, and the one on its way here.
+    var offer: SnapshotOffer?
+    var isMakingOffer = false
+    var isInstalling = false
+    var pull: SnapshotPull?
     /// Whether this replica is marked damaged in the atlas because of its entries.
     var isDamaged: Bool { if case .corrupt = standing { true } else { false } }
 }
@@ -68,6 +73,8 @@ final class Node {
     var isDoomed = false
     /// Replicas that are being deleted, to come back at a floor: begun again after a crash.
     var returns: [Int: Return] = [:]
+    /// Groups whose log a snapshot has taken the place of.
+    var behindSnapshot: Set<Int> = []
     /// The configuration each replica begins with when its log holds none.
     var initial: [Raft.Configuration]
     var replicas: [Replica]

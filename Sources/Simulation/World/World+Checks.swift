@@ -89,7 +89,8 @@ extension World {
         if core.lastIndex != mirror.last {
             fail("A8: node \(node.id) believes in log end \(core.lastIndex), stored is \(mirror.last)")
         }
-        if core.configurationIndex != mirror.configuration.index && core.configurationIndex > mirror.base.index
+        let base = max(mirror.base.index, core.firstIndex.previous)
+        if core.configurationIndex != mirror.configuration.index && core.configurationIndex > base
             || core.configuration != mirror.configuration.configuration
         {
             fail("A10: node \(node.id) uses \(core.configuration), its log says \(mirror.configuration.configuration)")

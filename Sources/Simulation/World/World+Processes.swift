@@ -73,6 +73,7 @@ extension World {
 
     /// The process is gone.
     func ended(_ node: Node) {
+        noteSnapshots(atEndOf: node)
         if node.isUp && plan.noticesDisconnections { disconnect(node) }
         node.isUp = false
         node.isDoomed = false

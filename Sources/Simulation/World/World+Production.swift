@@ -40,6 +40,8 @@ extension World {
     /// The process could not start, which some fault must explain.
     private func failedStart(_ node: Node, _ production: ProductionStore, _ error: StoreError) {
         trace("\(node.id): does not start: \(error)")
+        // It may have noticed, and noted that; the next start tells by the groups only.
+        if production.isIndexOld { forgetPromises(node, production) }
         if production.disk.isDead {
             crash(node, isPowerLoss: plan.faults.contains(.power))
         } else if production.isJournalDamaged, case .corrupt = error {
@@ -58,6 +60,7 @@ extension World {
     private func forgetPromises(_ node: Node, _ production: ProductionStore) {
         trace("\(node.id): the store is amnesiac")
         if node.health != .lost { fail("A9: node \(node.id) takes itself for amnesiac") }
+        production.isIndexOld = false
         for group in node.replicas.indices { markLost(node, group) }
     }
 
@@ -65,6 +68,7 @@ extension World {
     private func markLost(_ node: Node, _ group: Int) {
         var image = GroupImage(.empty)
         image.apply(.markAmnesiac)
+        node.behindSnapshot.remove(group)
         node.store.mirror[group] = image
         node.store.durable[group] = image
     }
@@ -89,6 +93,7 @@ extension World {
             _ = try production.openLog(group)
             return nil
         }
+        noteSnapshot(node, production, group)
         let log = try production.openLog(group)
         for ending in production.endings { note("recovery: \(ending.name)") }
         production.endings = []
@@ -122,7 +127,6 @@ extension World {
 
     private func takeOutOfService(_ node: Node, _ production: ProductionStore, _ group: Int, from index: LogIndex) {
         trace("\(node.id)/\(group): damaged from \(index), out of service")
-        production.unreported[group] = Unreported()
         node.store.mirror[group] = node.store.durable[group]
         node.replicas[group].standing = .corrupt(from: index)
     }
@@ -214,8 +218,11 @@ extension World {
         guard let production = node.production, let steps = production.steps else { return }
         node.scheduled.remove(worker)
         production.clock.set(now)
-        let isMortal = isFaulty && !plan.faults.isDisjoint(with: [.crash, .power]) && chance(6, &diskRandom)
-        if isMortal { production.disk.die(after: Int.random(in: 0...10, using: &diskRandom)) }
+        // An installation is the longest thing that can be cut short.
+        let isInstalling = worker == .stage && isInstalling(node)
+        let isMortal =
+            isFaulty && !plan.faults.isDisjoint(with: [.crash, .power]) && chance(isInstalling ? 250 : 6, &diskRandom)
+        if isMortal { production.disk.die(after: Int.random(in: 0...(isInstalling ? 40 : 10), using: &diskRandom)) }
         trace("\(node.id): \(worker)")
         steps.run(worker)
         digest = mix(digest, UInt64(production.disk.operations))
@@ -239,6 +246,7 @@ extension World {
 
     /// What is done by the clock.
     func tickProduction(_ node: Node) {
+        if let production = node.production { tickSnapshots(node, production) }
         for worker in [StoreSteps.Worker.flush, .apply]
         where !node.scheduled.contains(worker) && chance(200, &diskRandom) {
             schedule(worker, node)

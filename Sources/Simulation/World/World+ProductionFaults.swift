@@ -13,6 +13,7 @@ extension World {
     /// Stops a process as its operator does: everything is done first, and the next start must find all of it.
     func stopCleanly(_ node: Node, _ production: ProductionStore) {
         trace("\(node.id): stops")
+        noteSnapshots(atEndOf: node)
         for group in node.replicas.indices { node.replicas[group] = Replica() }
         node.life += 1
         let isWell = !node.isDoomed
@@ -131,6 +132,7 @@ extension World {
         production.medium.restore(former)
         // The journal may not reach back so far.
         production.isJournalDamaged = true
+        production.isIndexOld = true
         production.formerIndex = nil
         queue.add(.restart(node: node.number), at: now + plan.tick)
         return true

@@ -52,20 +52,18 @@ extension World {
         }
     }
 
-    /// Removes what is committed and old from one log, as far as every member has it.
+    /// Removes what is committed and old from one log, now and then only as far as every member has it.
     func compactProduction(_ node: Node, _ production: ProductionStore, _ group: Int) {
-        guard let core = node.replicas[group].core, let log = production.logs[group], !node.isDoomed else { return }
+        guard let core = node.replicas[group].core, let log = production.logs[group], !node.isDoomed,
+            !node.replicas[group].isInstalling
+        else { return }
         var limit = min(core.committedIndex, core.flushedIndex)
-        for id in core.configuration.members { limit = min(limit, self.node(id).store.durable[group].last) }
-        // Leaders must not only have it confirmed, they must know: without snapshots they could not go on elsewhere.
-        for peer in nodes {
-            guard let leader = peer.replicas[group].core, leader.isLeader else { continue }
-            for status in leader.peerStatus { limit = min(limit, status.next.previous) }
+        // Those who have not come so far are given a snapshot.
+        if Bool.random(using: &workRandom) {
+            for id in core.configuration.members { limit = min(limit, self.node(id).store.durable[group].last) }
         }
         let former = log.firstIndex
-        guard limit >= former, let chain = node.store.mirror[group].chain(at: limit),
-            core.configuration.members.allSatisfy({ self.node($0).store.durable[group].chain(at: limit) == chain })
-        else { return }
+        guard limit >= former, node.store.mirror[group].chain(at: limit) != nil else { return }
         let life = node.life
         do throws(StoreError) {
             if let partition = log as? PartitionLog {
@@ -161,6 +159,7 @@ extension World {
         let node = nodes[Int.random(in: 0..<nodes.count, using: &workRandom)]
         guard node.isUp, !node.isDoomed, node.pausedUntil <= now, let production = node.production,
             let log = production.logs[group] as? PartitionLog, node.replicas[group].core != nil,
+            !node.replicas[group].isInstalling,
             log.logStartOffset < log.logEndOffset
         else { return }
         let end = log.logEndOffset
@@ -196,6 +195,7 @@ extension World {
             return nil
         }
         node.returns[group] = nil
+        node.behindSnapshot.remove(group)
         node.initial[group] = .empty
         node.store.mirror[group] = GroupImage(.empty, floor: floor)
         node.store.durable[group] = GroupImage(.empty, floor: floor)

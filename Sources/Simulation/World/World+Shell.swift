@@ -39,7 +39,9 @@ extension World {
             }
             issue(.truncate(from), node, group)
         case .append(let entries): append(entries, node, group)
-        case .installSnapshot(let info): install(info, node, group)
+        case .installSnapshot(let info):
+            if let production = node.production { return installProduction(info, node, production, group) }
+            install(info, node, group)
         case .send(let message):
             checkMessage(message, node, group)
             sendStored(message, node, group)
@@ -70,7 +72,6 @@ extension World {
             node.replicas[group].reads.removeAll { pending in reads.contains(pending.read) }
         case .transferEnded(_, let outcome): if outcome == .handedOver { statistics.transfers += 1 }
         case .provideSnapshot(let peer):
-            guard node.production == nil else { return }
             let delay = Int.random(in: plan.latency(isFaulty: isFaulty), using: &networkRandom)
             queue.add(.provide(node: node.number, life: node.life, group: group, peer: peer), at: now + delay)
         case .fetchSnapshot(let info, let source):
@@ -175,6 +176,7 @@ extension World {
 
     /// Offers a snapshot of anything between the base of the log and its commit index.
     func provide(_ node: Node, _ group: Int, to peer: NodeID) {
+        if let production = node.production { return provideProduction(node, production, group, to: peer) }
         guard let core = node.replicas[group].core, core.isLeader else { return }
         let image = node.store.mirror[group]
         let spare = core.committedIndex - image.base.index
@@ -188,6 +190,7 @@ extension World {
 
     /// The pull of a snapshot has ended: with its content, if the source still has it.
     func fetched(_ info: Raft.SnapshotInfo, from source: NodeID, _ node: Node, _ group: Int) {
+        if let production = node.production { return pull(info, from: source, node, production, group) }
         let peer = self.node(source)
         let image = peer.store.mirror[group]
         guard peer.isUp, !isBlocked(peer, node), peer.pausedUntil <= now,

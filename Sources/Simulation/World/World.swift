@@ -152,6 +152,7 @@ package final class World {
         case .load(_, _, let group, let request): load(request, node, group)
         case .provide(_, _, let group, let peer): provide(node, group, to: peer)
         case .fetched(_, _, let group, let info, let source): fetched(info, from: source, node, group)
+        case .pull(_, _, let group, let pull): nextPiece(pull, node, group)
         case .repair: repair(node)
         case .hunted: strike(node)
         case .disconnected(_, _, let peer): disconnected(node, from: peer)
