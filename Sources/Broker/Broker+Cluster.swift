@@ -47,11 +47,14 @@ extension Broker {
         let once = Once()
         let finish: @Sendable () -> Void = { [home] in if once.isFirst { home.execute(then) } }
         home.scheduleTask(in: Self.handOverTime, finish)
-        let gathering = Gathering<Void>(count: shards.count + 1) { _ in finish() }
-        for number in 0..<shards.count {
-            shards.execute(on: number) { shard in shard.handOver { gathering.set(number, ()) } }
+        let gathering = Gathering<[GroupID]>(count: shards.count + 1) { [home, control] given in
+            // Clients that leave before the new leaders are known would be sent back here by the other brokers.
+            home.execute { control.value.leaders.whenOthersLead(Set(given.joined()), then: finish) }
         }
-        control.value.handOver { [shards] in gathering.set(shards.count, ()) }
+        for number in 0..<shards.count {
+            shards.execute(on: number) { shard in shard.handOver { gathering.set(number, $0) } }
+        }
+        control.value.handOver { [shards] in gathering.set(shards.count, $0) }
     }
 }
 

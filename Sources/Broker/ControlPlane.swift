@@ -167,17 +167,21 @@ final class ControlPlane {
         leaders.forget(below: controller.state.nextGroup, except: kept)
     }
 
-    /// Hands the leadership of the broker's own groups over; `then` runs once.
-    func handOver(then: @escaping () -> Void) {
+    /// Hands the leadership of the broker's own groups over; `then` runs once, with those that were handed over.
+    func handOver(then: @escaping ([GroupID]) -> Void) {
         var waiting = 1
+        var given: [GroupID] = []
         let done = {
             waiting -= 1
-            if waiting == 0 { then() }
+            if waiting == 0 { then(given) }
         }
         for replica in [controller.machine.replica, coordinator.machine.replica] where replica.leadingTerm != nil {
             guard let target = replica.inSyncReplicas.first(where: { $0 != node }) else { continue }
             waiting += 1
-            replica.transferLeadership(to: target) { _ in done() }
+            replica.transferLeadership(to: target) { outcome in
+                if (try? outcome.get()) == .handedOver { given.append(replica.id) }
+                done()
+            }
         }
         done()
     }

@@ -17,6 +17,9 @@ final class LeaderBoard {
     /// Called when the leader of one of the broker's own groups has changed.
     var onOwnGroup: ((GroupID, Leadership) -> Void)?
 
+    /// Groups that others should lead, and what happens when they do.
+    private var awaited: (groups: Set<GroupID>, then: () -> Void)?
+
     init(node: NodeID, shards: ShardDirectory) {
         self.node = node
         self.shards = shards
@@ -51,9 +54,32 @@ final class LeaderBoard {
 
     private func spread(_ news: [LeaderChange], except number: Int?) {
         guard !news.isEmpty else { return }
+        checkAwaited()
         for change in news where change.group < .firstPartition { onOwnGroup?(change.group, change.leadership) }
         for other in 0..<shards.count where other != number {
             shards.execute(on: other) { shard in _ = shard.leaders.merge(news) }
+        }
+    }
+
+    /// Runs `then` once it is known that other brokers lead these groups; a later call takes the place of an earlier one.
+    func whenOthersLead(_ groups: Set<GroupID>, then: @escaping () -> Void) {
+        awaited = (groups, then)
+        checkAwaited()
+    }
+
+    private func checkAwaited() {
+        guard let (groups, then) = awaited else { return }
+        let left = groups.filter { table[$0]?.leader.map { $0 == node } ?? true }
+        awaited = left.isEmpty ? nil : (left, then)
+        if left.isEmpty { then() }
+    }
+
+    /// A broker cannot be reached, or can again: what it leads may have another leader any moment, so that clients should
+    /// rather ask again than go there.
+    func setAbsent(_ peer: NodeID, _ isAbsent: Bool) {
+        guard table.setAbsent(peer, isAbsent) else { return }
+        for number in 0..<shards.count {
+            shards.execute(on: number) { shard in _ = shard.leaders.setAbsent(peer, isAbsent) }
         }
     }
 

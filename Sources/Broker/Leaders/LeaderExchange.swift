@@ -20,6 +20,11 @@ final class LeaderExchange {
     private var peers: Set<NodeID> = []
     private static let timeout = Duration.seconds(10)
     private static let pause = TimeAmount.seconds(1)
+    /// How long clients are not sent to a broker that cannot be reached from here: by then its partitions have other
+    /// leaders, or it is only this broker that does not reach it.
+    private static let absence = TimeAmount.seconds(2)
+    /// The end of each broker's absence.
+    private var returns: [NodeID: Scheduled<Void>] = [:]
 
     init(board: LeaderBoard, link: any PeerLink, loop: any EventLoop, logger: Logger) {
         self.board = board
@@ -33,11 +38,26 @@ final class LeaderExchange {
 
     func peer(_ peer: NodeID, _ news: PeerState) {
         switch news {
-        case .down: peers.remove(peer)
+        case .down:
+            peers.remove(peer)
+            setAbsent(peer)
         case .up:
             peers.insert(peer)
+            returned(peer)
             exchange(board.ownLeadership, with: peer)
         }
+    }
+
+    private func setAbsent(_ peer: NodeID) {
+        board.setAbsent(peer, true)
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        returns[peer]?.cancel()
+        returns[peer] = loop.scheduleTask(in: Self.absence) { bound.value.returned(peer) }
+    }
+
+    private func returned(_ peer: NodeID) {
+        returns.removeValue(forKey: peer)?.cancel()
+        board.setAbsent(peer, false)
     }
 
     /// Passes on what this broker's replicas say of themselves.

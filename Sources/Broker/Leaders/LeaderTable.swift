@@ -56,6 +56,8 @@ package struct LeaderChange: Equatable, Sendable {
 /// Invariant: the term of a group never goes back.
 package struct LeaderTable: Sendable {
     private var entries: [GroupID: Leadership] = [:]
+    /// Brokers whose connection was lost a moment ago: what they led may have another leader already.
+    package private(set) var absent: Set<NodeID> = []
 
     package init() {}
 
@@ -75,6 +77,11 @@ package struct LeaderTable: Sendable {
     /// Takes over news; returns what of it was new, in the same order.
     package mutating func merge(_ changes: [LeaderChange]) -> [LeaderChange] {
         changes.filter { merge($0) }
+    }
+
+    /// Notes whether a broker is absent; returns whether that is news.
+    package mutating func setAbsent(_ node: NodeID, _ isAbsent: Bool) -> Bool {
+        isAbsent ? absent.insert(node).inserted : absent.remove(node) != nil
     }
 
     /// Forgets the groups that are not in `kept` and below `limit`: their numbers are never used again.

@@ -280,13 +280,13 @@ extension Partition: ReplicaObserver {
         announceLeadership(term)
     }
 
-    /// Hands leadership over to a replica in sync; `then` runs once, also when there is none.
-    func handOver(then: @escaping () -> Void) {
+    /// Hands leadership over to a replica in sync; `then` runs once, and is told whether one took it.
+    func handOver(then: @escaping (Bool) -> Void) {
         let others = inSync.filter { $0 != node }
-        guard replica.leadingTerm != nil, !others.isEmpty else { return then() }
+        guard replica.leadingTerm != nil, !others.isEmpty else { return then(false) }
         // Not all to the same broker.
         let target = others[Int(handle.group.rawValue % UInt64(others.count))]
-        replica.transferLeadership(to: target) { _ in then() }
+        replica.transferLeadership(to: target) { then((try? $0.get()) == .handedOver) }
     }
 
     package func replicaConfigured(_ configuration: Raft.Configuration, isCommitted: Bool) {

@@ -79,17 +79,22 @@ package final class Shard {
         partitions.removeValue(forKey: group)
     }
 
-    /// Proposes what is open and hands every leadership over to another broker that can take it; `then` runs once.
-    package func handOver(then: @escaping () -> Void) {
+    /// Proposes what is open and hands every leadership over to another broker that can take it; `then` runs once, with
+    /// the groups that were handed over.
+    package func handOver(then: @escaping ([GroupID]) -> Void) {
         var waiting = 1
+        var given: [GroupID] = []
         let done = {
             waiting -= 1
-            if waiting == 0 { then() }
+            if waiting == 0 { then(given) }
         }
         for partition in partitions.values {
             partition.finish()
             waiting += 1
-            partition.handOver(then: done)
+            partition.handOver { isGiven in
+                if isGiven { given.append(partition.handle.group) }
+                done()
+            }
         }
         done()
     }

@@ -64,13 +64,16 @@ struct ClusterView {
 
     /// Who leads a group; nil while nobody is known to, or clients cannot be sent there.
     func leader(of group: GroupID) -> BrokerAddress? {
-        leaders[group]?.leader.flatMap { address(of: $0) }
+        leaders[group]?.leader.flatMap { leaders.absent.contains($0) ? nil : address(of: $0) }
     }
 
     /// The leader and its epoch as hints; -1 for what is not known.
+    ///
+    /// A leader whose connection to this broker was just lost is not known: a client that is sent to it looks for it for a
+    /// second before it asks again (librdkafka 2.16), one that is told of nobody asks again at once.
     func leaderHint(_ handle: PartitionHandle) -> (leader: Int32, epoch: Int32) {
         let known = leadership(of: handle)
-        guard let known, let leader = known.leader, address(of: leader) != nil else {
+        guard let known, let leader = known.leader, address(of: leader) != nil, !leaders.absent.contains(leader) else {
             return (-1, known?.term.leaderEpoch ?? -1)
         }
         return (leader.rawValue, known.term.leaderEpoch)

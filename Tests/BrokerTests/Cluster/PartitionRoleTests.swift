@@ -277,7 +277,7 @@ import Testing
             let term = try await cluster.on(leader) { $0.partition.handle.leaderEpoch }
             await withCheckedContinuation { done in
                 cluster.loop.execute {
-                    Task { try await cluster.on(leader) { $0.shard.handOver { done.resume() } } }
+                    Task { try await cluster.on(leader) { $0.shard.handOver { _ in done.resume() } } }
                 }
             }
             let next = try await cluster.leader(among: cluster.others(than: leader))

@@ -27,7 +27,14 @@ import Testing
     private func inSync(
         replicas: [Int32] = [1, 2, 3], rejoining: [Int32] = [], _ leadership: Leadership?
     ) -> [Int32] {
+        described(replicas: replicas, rejoining: rejoining, leadership).isrNodes
+    }
+
+    private func described(
+        replicas: [Int32] = [1, 2, 3], rejoining: [Int32] = [], absent: Int32? = nil, _ leadership: Leadership?
+    ) -> MetadataResponse.Partition {
         var leaders = LeaderTable()
+        if let absent { _ = leaders.setAbsent(NodeID(rawValue: absent), true) }
         if let leadership { _ = leaders.merge(LeaderChange(group: Self.group, leadership: leadership)) }
         let image = ClusterImage(
             clusterID: "c", node: NodeID(rawValue: 1), controller: nil,
@@ -38,7 +45,7 @@ import Testing
         var record = PartitionRecord(group: Self.group, replicas: replicas.map { NodeID(rawValue: $0) })
         record.rejoining = rejoining.map { NodeID(rawValue: $0) }
         let handle = PartitionHandle(topic: "t", index: PartitionIndex(rawValue: 0), group: Self.group, shard: 0)
-        return view.describe(handle, record).isrNodes
+        return view.describe(handle, record)
     }
 
     private func said(_ leader: Int32?, _ inSync: [Int32] = []) -> Leadership {
@@ -61,5 +68,13 @@ import Testing
         #expect(inSync(rejoining: [3], said(2, [1, 2, 3])) == [1, 2])
         #expect(inSync(replicas: [1, 2, 4], said(2, [1, 2, 4])) == [1, 2])
         #expect(inSync(replicas: [1, 2], said(2, [1, 2, 3])) == [1, 2], "3 is no replica any more")
+    }
+
+    @Test func clientsAreNotSentToALeaderThatIsAway() {
+        let known = described(absent: 3, said(2, [1, 2]))
+        #expect(known.leaderID == 2 && known.errorCode == .none)
+        let away = described(absent: 2, said(2, [1, 2]))
+        #expect(away.leaderID == -1 && away.errorCode == .leaderNotAvailable && away.leaderEpoch == 3)
+        #expect(away.isrNodes == [1, 2], "what it said of its replicas stands")
     }
 }
