@@ -2,11 +2,16 @@
 """A fourth broker joins under load, one leaves, and an operator moves partitions and leaders by the command line."""
 
 import json
+import os
 import subprocess
+import time
 
 import pytest
 from brokers import GOULETTE, Member, wait_until
 from load import Load, check
+
+# What the topic holds when the fourth broker comes; more shows how long a move takes, fewer that it works.
+MEGABYTES = int(os.environ.get("GOULETTE_GROWTH_MEGABYTES", "20"))
 
 
 def admin(member, *arguments, timeout=180):
@@ -20,6 +25,11 @@ def admin(member, *arguments, timeout=180):
 
 def brokers(member):
     return {broker["id"]: broker for broker in admin(member, "broker", "list", "-o", "json")}
+
+
+def moved_bytes(cluster):
+    """Bytes that brokers sent to each other since they were started."""
+    return sum(member.metric("goulette_peer_sent_bytes_total") for member in cluster.running)
 
 
 def replicas(cluster, topic):
@@ -40,8 +50,9 @@ def fourth(cluster):
 
 def test_a_broker_joins_and_another_leaves_under_load(cluster, fourth):
     cluster.create_topic("load", partitions=6)
-    load = Load(cluster, "load", 6)
-    load.wait_for(1000)
+    load = Load(cluster, "load", 6, size=1000)
+    load.wait_for(MEGABYTES * 1000, timeout=300)
+    began, sent, records = time.monotonic(), moved_bytes(cluster), load.count()
     fourth.launch().wait_ready()
     wait_until(lambda: brokers(cluster[1]).get(4, {}).get("state") == "active", "broker 4 is active")
     moved = cluster.cli("partition", "move", "load/0", "--to", "4,2,3", timeout=180)
@@ -52,12 +63,18 @@ def test_a_broker_joins_and_another_leaves_under_load(cluster, fourth):
     wait_until(lambda: "does not take this broker" in cluster[1].log_path.read_text(), "broker 1 is refused", 30)
     assert 1 not in brokers(cluster[2])
     assert all(1 not in ids for ids in replicas(cluster, "load").values())
+    seconds, sent, during = time.monotonic() - began, moved_bytes(cluster) - sent, load.count() - records
+    print(f"a fourth broker in, the first out: {seconds:.1f} s, {sent / 1e6:.0f} MB between brokers; the topic held "
+          f"{records * 1e-3:.0f} MB, {during} records of 1 kB were acknowledged meanwhile")
     assert cluster[1].stop(60) == 0, cluster[1].log_tail()
     load.wait_for(1000)
     load.stop()
     survivors = [member for member in cluster.members if member.number != 1]
     cluster.members = survivors
-    print(f"{check(cluster, load)} records")
+    print(f"{check(cluster, load)} records, each once; {load.longest_gap(began)} ms at most without one in a partition")
+    cluster.wait_healthy()
+    assert cluster.stop() == [0, 0, 0], cluster.log_tails()
+    print(f"{cluster.compare_replicas()} segments are equal on all that hold them")
 
 
 def test_draining_before_a_restart(cluster):

@@ -181,7 +181,8 @@ import Testing
         try await broker.start()
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .connect(host: "127.0.0.1", port: broker.address.port).get()
-        try await channel.writeAndFlush(ByteBuffer(string: text))
+        // The broker may have closed before the write is reported.
+        try? await channel.writeAndFlush(ByteBuffer(string: text))
         try await channel.closeFuture.get()
         await broker.log.wait(for: "log connection between brokers was refused")
         await broker.transport.stop()
