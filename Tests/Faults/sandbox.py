@@ -67,9 +67,11 @@ def compiled(name):
     place.mkdir(mode=0o700, exist_ok=True)
     program = place / f"{name}-{changed}"
     if not program.exists():
-        made = place / f"{name}.{os.getpid()}"
+        # Not by process number: two runs side by side count their processes apart.
+        made = pathlib.Path(tempfile.mkdtemp(dir=place)) / name
         run("gcc", "-O2", "-Wall", "-o", str(made), str(source))
         made.rename(program)
+        made.parent.rmdir()
     return program
 
 

@@ -10,8 +10,9 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 class Load:
     """Idempotent, acks=all; remembers each acknowledged record's offset and when acknowledgements came."""
 
-    def __init__(self, cluster, topic, partitions, size=200):
-        self.topic, self.partitions, self.size = topic, partitions, size
+    def __init__(self, cluster, topic, partitions, body=lambda: b"x" * 200):
+        """`body` makes what follows a record's number."""
+        self.topic, self.partitions, self.body = topic, partitions, body
         self.acknowledged = [dict() for _ in range(partitions)]
         self.next = [0] * partitions
         self.times = [[] for _ in range(partitions)]
@@ -26,13 +27,12 @@ class Load:
         self.thread.start()
 
     def run(self):
-        body = b"x" * self.size
         while not self.stop_event.is_set():
             for partition in range(self.partitions):
                 number = self.next[partition]
                 try:
                     self.producer.produce(
-                        self.topic, b"%d %s" % (number, body), partition=partition,
+                        self.topic, b"%d %s" % (number, self.body()), partition=partition,
                         on_delivery=lambda error, message, p=partition, n=number: self.delivered(error, message, p, n))
                     self.next[partition] += 1
                 except BufferError:

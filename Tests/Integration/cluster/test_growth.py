@@ -50,7 +50,7 @@ def fourth(cluster):
 
 def test_a_broker_joins_and_another_leaves_under_load(cluster, fourth):
     cluster.create_topic("load", partitions=6)
-    load = Load(cluster, "load", 6, size=1000)
+    load = Load(cluster, "load", 6, body=lambda: os.urandom(1000))
     load.wait_for(MEGABYTES * 1000, timeout=300)
     began, sent, records = time.monotonic(), moved_bytes(cluster), load.count()
     fourth.launch().wait_ready()
