@@ -70,12 +70,16 @@ class Checker:
     def prepare(self):
         """Acknowledged, unknown and final records, by partition and identity."""
         self.acknowledged = collections.defaultdict(dict)  # place -> {(producer, number): offset}
+        # Those that the client takes for written because of the answer to a later batch: it does not know where.
+        self.implied = collections.defaultdict(set)
         self.unknown = collections.defaultdict(set)
         self.acknowledged_at = collections.defaultdict(list)
         for _, ended, outcome, topic, partition, producer, number, offset, _ in self.by_kind["produce"]:
             place = topic, partition
             self.numbers[f"produce {outcome}"] += 1
-            if outcome == "ok":
+            if outcome == "ok" and offset is None:
+                self.implied[place].add((producer, number))
+            elif outcome == "ok":
                 self.acknowledged[place][producer, number] = offset
                 self.acknowledged_at[place].append((ended, offset + 1))
             else:
@@ -98,13 +102,16 @@ class Checker:
                 if identity not in self.identities[place]:
                     kind = "lost" if offset <= last else "unseen"
                     self.findings.add(kind, f"{name}@{offset}: {identity} was acknowledged; the log ends at {last}")
+            for identity in self.implied[place] - self.identities[place]:
+                self.findings.add("lost", f"{name}: {identity} was acknowledged, without an offset")
             places = collections.defaultdict(list)
             for offset, producer, number in records:
                 places[producer, number].append(offset)
             for identity, offsets in places.items():
                 if len(offsets) > 1:
                     self.judge_duplicate(place, identity, offsets)
-                if identity not in self.acknowledged[place] and identity not in self.unknown[place]:
+                sent = self.acknowledged[place], self.implied[place], self.unknown[place]
+                if not any(identity in known for known in sent):
                     self.findings.add("phantom", f"{name}@{offsets[0]}: {identity} was never sent")
         for place in self.acknowledged.keys() - self.final.keys():
             self.findings.add("unseen", f"{place} was not read at the end")

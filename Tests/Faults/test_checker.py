@@ -43,6 +43,11 @@ def test_a_record_of_unknown_outcome_may_be_there_or_not():
     assert kinds([*SENT, produced(5, None, outcome="info")], [*LOG, (5, "p", 5)]) == set()
 
 
+def test_a_record_may_be_acknowledged_without_its_offset():
+    assert kinds([*SENT[:4], produced(4, None)]) == set()
+    assert kinds([*SENT, produced(5, None)]) == {"lost"}
+
+
 BAD = {
     "lost": ([*SENT, produced(9, 3, producer="q")], LOG),
     "unseen": (SENT, LOG[:4]),
