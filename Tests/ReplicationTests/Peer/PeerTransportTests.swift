@@ -177,7 +177,8 @@ import Testing
 
     @Test(arguments: ["GET / HTTP/1.1\r\n\r\n", "zzzzzzzzzzzzzzzz", "\u{10}\u{0}\u{0}\u{0}0123456789abcdef"])
     func foreignBytesEndTheConnection(_ text: String) async throws {
-        let broker = PeerTestBroker(1)
+        // The bytes are to end it, and not the time that they take on a busy machine.
+        let broker = PeerTestBroker(1) { $0.handshakeTimeout = .seconds(600) }
         try await broker.start()
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .connect(host: "127.0.0.1", port: broker.address.port).get()
@@ -189,7 +190,10 @@ import Testing
     }
 
     @Test func connectionsAreBounded() async throws {
-        let broker = PeerTestBroker(1) { $0.inboundConnectionsMax = 2 }
+        let broker = PeerTestBroker(1) {
+            $0.inboundConnectionsMax = 2
+            $0.handshakeTimeout = .seconds(600)
+        }
         try await broker.start()
         var channels: [any Channel] = []
         for _ in 0..<3 {
