@@ -62,6 +62,8 @@ struct SnapshotInstall {
         let stage = SnapshotStage(snapshot, core)
         let directory = Segment.directory(of: group, root: root)
         try core.system.makeDirectory(directory)
+        // Before any file moves there: a directory that a power failure takes would take the moved files along.
+        try core.files.syncDirectory(root + "/groups")
         var staged: Set<LogIndex> = []
         for (number, segment) in segments.enumerated() where core.system.exists(stage.path(ofFile: number)) {
             staged.insert(segment.base)
@@ -77,7 +79,6 @@ struct SnapshotInstall {
             try core.system.rename(stage.path(ofFile: number), to: path)
         }
         try core.files.syncDirectory(directory)
-        try core.files.syncDirectory(root + "/groups")
         core.readCache.drop(group)
     }
 

@@ -14,12 +14,14 @@ extension World {
     func stopCleanly(_ node: Node, _ production: ProductionStore) {
         trace("\(node.id): stops")
         noteSnapshots(atEndOf: node)
+        // What an earlier life of a replica out of service had asked for, this one does not write.
+        let served = node.replicas.indices.filter { node.replicas[$0].core != nil }
         for group in node.replicas.indices { node.replicas[group] = Replica() }
         node.life += 1
         let isWell = !node.isDoomed
         check(production.close())
         if isWell, !production.hasFailed, !production.disk.isDead, !node.isDiskFull {
-            for group in node.replicas.indices where !node.store.mirror[group].isAmnesiac {
+            for group in served where !node.store.mirror[group].isAmnesiac {
                 // What was appended is written, whoever was told.
                 for step in production.unreported[group].steps { node.store.durable[group].apply(step) }
                 if let state = production.unreported[group].hardStates.last {
