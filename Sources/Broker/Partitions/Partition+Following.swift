@@ -202,7 +202,9 @@ extension Partition {
     }
 
     private func caughtUp() {
-        if replica.leadingTerm != nil { settle(nil) }
+        guard replica.leadingTerm != nil else { return }
+        producers.expectStragglers()
+        settle(nil)
     }
 }
 

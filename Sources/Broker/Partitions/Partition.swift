@@ -211,6 +211,8 @@ extension Partition: ReplicaObserver {
         followedTerm = nil
         handle.publish(leaderEpoch: term.leaderEpoch)
         leaderRevision = 0
+        lastRefusal = .notLeaderOrFollower
+        producers.expectStragglers()
         inSync = replica.inSyncReplicas
         announceLeadership(term)
     }

@@ -32,7 +32,7 @@ struct ProducerEntry: Sendable {
     /// True when a batch that belongs to the log left the ring, by a sixth batch or a new epoch: cutting the log back
     /// cannot bring it back.
     private(set) var hasForgotten: Bool
-    /// How many batches may still come that were sent behind one that was taken back.
+    /// How many batches may still come that were sent behind one that was taken back, or that another leader refused.
     private var behindTakenBack: UInt8 = 0
     /// When the last batch was appended, by the broker's clock.
     private(set) var lastWrite: WallTime
@@ -112,6 +112,9 @@ struct ProducerEntry: Sendable {
             behindTakenBack = UInt8(Self.batchesMax - 1)
         }
     }
+
+    /// Another leader may have refused the batch that comes next, and those behind it may come here first.
+    mutating func expectStragglers() { behindTakenBack = UInt8(Self.batchesMax) }
 
     /// Whether a batch out of order was on its way behind one that was taken back: a producer has at most five on their way.
     mutating func excuses() -> Bool {

@@ -120,7 +120,13 @@ struct ProducerStateTable: Sendable {
         return outcome
     }
 
-    /// Whether a batch that is out of order was sent behind one that was taken back, and is no mistake of the producer.
+    /// This broker leads from now on.
+    ///
+    /// A client that has the answer of the former leader, a refusal, may send what follows to the new one before it sends the
+    /// refused batch again (librdkafka 2.16, also with one request on the way): not a gap yet.
+    mutating func expectStragglers() { for id in producers.keys { producers[id]?.expectStragglers() } }
+
+    /// Whether a batch that is out of order was sent behind one that was refused, and is no mistake of the producer.
     mutating func excuses(_ batch: ProducerBatch) -> Bool {
         guard producers[batch.producerID.rawValue]?.epoch == batch.epoch else { return false }
         return producers[batch.producerID.rawValue]?.excuses() ?? false

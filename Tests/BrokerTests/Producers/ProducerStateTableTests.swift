@@ -140,6 +140,18 @@ private let now = WallTime(milliseconds: 1_000)
         #expect(!excused(2), "it has come again")
     }
 
+    /// What the former leader refused is sent again, but perhaps not first: a new leader waits for it.
+    @Test func aNewLeaderExcusesWhatComesBeforeWhatWasRefused() {
+        var table = table((0..<3).map { batch(sequence: $0, offset: Int64($0)) })
+        func excused(_ sequence: Int32) -> Bool { table.excuses(batch(sequence: sequence)) }
+        table.expectStragglers()
+        #expect(table.check(batch(sequence: 9)) == .error(.outOfOrderSequence))
+        #expect((Int32(9)..<15).map { excused($0) } == [true, true, true, true, true, false])
+        table.expectStragglers()
+        table.record(batch(sequence: 3, offset: 3), at: now)
+        #expect(!excused(9), "what was refused has come")
+    }
+
     @Test func idleProducersAreForgottenAfterADay() {
         var table = ProducerStateTable()
         table.record(batch(1, sequence: 0, timestamp: -1), at: WallTime(milliseconds: 0))
