@@ -54,11 +54,12 @@ final class LeaderBoard {
 
     private func spread(_ news: [LeaderChange], except number: Int?) {
         guard !news.isEmpty else { return }
-        checkAwaited()
         for change in news where change.group < .firstPartition { onOwnGroup?(change.group, change.leadership) }
         for other in 0..<shards.count where other != number {
             shards.execute(on: other) { shard in _ = shard.leaders.merge(news) }
         }
+        // Last: whoever waited lets go of clients, which are to be told of the new leaders first.
+        checkAwaited()
     }
 
     /// Runs `then` once it is known that other brokers lead these groups; a later call takes the place of an earlier one.

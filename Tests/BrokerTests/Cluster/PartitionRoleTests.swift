@@ -277,11 +277,19 @@ import Testing
                 return nodes[leader]?.partition.inSync.count == 3
             }
             let term = try await cluster.on(leader) { $0.partition.handle.leaderEpoch }
-            await withCheckedContinuation { done in
-                cluster.loop.execute {
-                    Task { try await cluster.on(leader) { $0.shard.handOver { _ in done.resume() } } }
+            let known = await withCheckedContinuation { (done: CheckedContinuation<NodeID?, Never>) in
+                Task {
+                    try await cluster.on(leader) { node in
+                        node.shard.handOver { given in
+                            #expect(given == [PartitionCluster.group])
+                            node.board.whenOthersLead(Set(given)) {
+                                done.resume(returning: node.board.table[PartitionCluster.group]?.leader)
+                            }
+                        }
+                    }
                 }
             }
+            #expect(known.map { $0 != leader } == true, "it waits until it knows who leads now")
             let next = try await cluster.leader(among: cluster.others(than: leader))
             #expect(try await cluster.on(next) { $0.partition.handle.leaderEpoch } == term + 1, "by one election")
             #expect(try await cluster.produce(["0"], at: next, producer: Self.producer(0)).baseOffset == 0)
