@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A disk for each broker: ext4 on a loop device on a file whose writes are lost with the power until flushed."""
 
+import contextlib
 import subprocess
 import threading
 
@@ -20,6 +21,7 @@ class Disk:
         self.place.mkdir(parents=True, exist_ok=True)
         self.file = work / f"{place.name}.disk"
         self.file.touch()
+        self.is_filled = False
         self.tool = Tool(compiled("disk"), work / f"{place.name}.image", size, self.file)
         self.format()
 
@@ -52,6 +54,8 @@ class Disk:
             self.unmount()
             self.tool.tell("on")
             self.mount()
+            if not self.is_filled:
+                self.remove_ballast()
             after = self.counts()
             return {key: after[key] - before[key] for key in ("lost", "kept")}
 
@@ -75,13 +79,21 @@ class Disk:
 
     def fill(self, leave):
         """Somebody else's file takes all space but `leave` bytes."""
+        self.is_filled = True
         free = int(run("stat", "-f", "-c", "%a", str(self.place))) * int(run("stat", "-f", "-c", "%S", str(self.place)))
         if free > leave:
             subprocess.run(
                 ["fallocate", "-l", str(free - leave), str(self.place / "ballast-of-others")], capture_output=True)
 
     def unfill(self):
-        (self.place / "ballast-of-others").unlink(missing_ok=True)
+        """Frees the space for good: neither a power failure nor a file system that met errors brings the file back."""
+        self.is_filled = False
+        self.remove_ballast()
+
+    def remove_ballast(self):
+        with contextlib.suppress(OSError):  # On a file system that refuses to write it is removed after the next mount.
+            (self.place / "ballast-of-others").unlink(missing_ok=True)
+            run("sync", "-f", str(self.place), check=False)
 
     def counts(self):
         return dict(zip(("reads", "writes", "flushes", "failed", "lost", "kept"), self.tool.counts()))

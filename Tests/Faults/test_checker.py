@@ -35,8 +35,8 @@ def test_a_good_history_has_no_violations():
     ]) == set()
 
 
-def test_one_old_high_watermark_is_a_late_answer():
-    assert kinds([*SENT, polled(LOG[:4], high=3), polled(LOG[4:])]) == set()
+def test_an_old_high_watermark_for_a_moment_is_a_late_answer():
+    assert kinds([*SENT, polled(LOG[:3], high=2), polled(LOG[3:4], high=3, ended=4.1), polled(LOG[4:])]) == set()
 
 
 def test_a_record_of_unknown_outcome_may_be_there_or_not():
@@ -58,9 +58,9 @@ BAD = {
     "vanished": ([*SENT, polled([(5, "p", 5)])], LOG),
     "non-monotonic poll": ([*SENT, polled(LOG[:3]), polled(LOG[1:])], LOG),
     "skipped": ([*SENT, polled(LOG[:2]), polled(LOG[3:])], LOG),
-    "past the high watermark": ([*SENT, polled(LOG[:4], high=3), polled(LOG[4:], high=3)], LOG),
+    "past the high watermark": ([*SENT, polled(LOG[:4], high=3), polled(LOG[4:], high=3, ended=6.0)], LOG),
     "high watermark back": (
-        [*SENT, polled(LOG[:2], high=5), polled(LOG[2:3], high=4), polled(LOG[3:4], high=4)], LOG),
+        [*SENT, polled(LOG[:2], high=5), polled(LOG[2:3], high=4), polled(LOG[3:4], high=4, ended=6.0)], LOG),
     "log end back": ([*SENT, ("end", 2.5, 2.6, *PLACE, 4)], LOG),
     "log end too far": ([*SENT, ("end", 2.5, 2.6, *PLACE, 6)], LOG),
     "group offset back": (
