@@ -251,10 +251,15 @@ extension ReplicaGroup {
         }
     }
 
-    /// The connection to `peer` was lost: a leader there, or one to be, is waited for no longer than the core sees fit.
+    /// The connection to `peer` was lost: a leader there, or one to be, is waited for no longer than the core sees fit;
+    /// a follower there does not keep up before it answers again.
     ///
     /// Between the heartbeats of a leader nothing but ticks happens, so what the core was not given of them goes first.
     func disconnected(from peer: NodeID) {
+        if core.role == .leader {
+            if rest != nil { stir() }
+            followers.forget(peer)
+        }
         guard core.leader == peer || core.transferTarget == peer else { return }
         enter { [self] in
             catchUpTicks()

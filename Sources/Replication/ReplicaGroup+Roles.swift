@@ -36,6 +36,9 @@ struct FollowerActivity {
         answered.append((peer, tick))
     }
 
+    /// The connection was lost: whoever comes back may be another one, and has to answer first.
+    mutating func forget(_ peer: NodeID) { answered.removeAll { $0.peer == peer } }
+
     /// Notes how far the log was committed, once in a timeout.
     mutating func mark(_ committed: LogIndex, at tick: UInt64, every ticks: UInt64) {
         guard tick >= markedAt + ticks else { return }
@@ -72,7 +75,8 @@ extension ReplicaGroup {
 
     /// The voters that keep up with this leader, itself among them; empty on others.
     ///
-    /// One keeps up when it answered within an election timeout and has flushed what was committed one timeout ago.
+    /// One keeps up when it answered within an election timeout, over a connection that was not lost since, and has
+    /// flushed what was committed one timeout ago.
     public var inSyncReplicas: [NodeID] {
         guard core.role == .leader else { return [] }
         noteRestAnswers()

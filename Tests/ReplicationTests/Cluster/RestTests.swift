@@ -137,6 +137,22 @@ private final class ManyGroups {
         try many.allRest("rest after the return")
     }
 
+    /// Whoever comes back over a new connection may have lost its disk.
+    @Test func aFollowerWhoseConnectionIsLostIsNotInSync() throws {
+        let many = try ManyGroups(10, seed: 33)
+        let cluster = many.cluster
+        try many.allRest()
+        let leader = try #require(many.leader(of: many.ids[0]))
+        let lost = try #require(cluster.founders.first { $0 != leader.node })
+        cluster.network.isolate(lost, from: cluster.founders)
+        cluster.node(leader.node).host?.disconnected(from: lost)
+        try cluster.runTicks(1)
+        #expect(leader.isLeading && !leader.group.inSyncReplicas.contains(lost), "at once")
+        cluster.network.heal()
+        try cluster.run("the follower's return") { leader.group.inSyncReplicas == cluster.founders }
+        try many.allRest("rest after the return")
+    }
+
     /// The broker lives and goes on to speak for its other leaders, but not for this one.
     @Test func aLeaderThatStopsIsReplaced() throws {
         let many = try ManyGroups(10, seed: 30)
