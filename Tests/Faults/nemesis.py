@@ -160,6 +160,8 @@ class Nemesis:
             return self.network(event)
         if event["lane"] == "members":
             return MEMBERS[kind](self, event)
+        if kind == "slow":
+            return self.slow(event)
         few = {"kill-all": len(order), "power-all": len(order), "rolling": len(order), "pause-two": 2}
         numbers = sorted(order[:few.get(kind, 1)])
         with self.owning(numbers) as owned:
@@ -244,12 +246,16 @@ class Nemesis:
             self.stop.wait(event["lasting"] + 3)
             member.disk.unfill()
 
-    def slow(self, event, members):
+    def slow(self, event):
+        """One disk or all; nobody is owned, as power is to fail meanwhile: what is not flushed yet is much then."""
         microseconds = 500 + event["draw"] % 20000
-        members[0].disk.slow(microseconds)
-        self.note("slow", [members[0].number], lasting=event["lasting"], microseconds=microseconds)
+        members = [self.cluster[number] for number in event["order"][:1 if event["draw"] >> 20 & 1 else None]]
+        for member in members:
+            member.disk.slow(microseconds)
+        self.note("slow", sorted(m.number for m in members), lasting=event["lasting"], microseconds=microseconds)
         self.wait(event)
-        members[0].disk.slow(0)
+        for member in members:
+            member.disk.slow(0)
 
     def disk_errors(self, event, members):
         """Some requests fail. The broker has to end, or to answer with errors; what it has flushed stays."""
@@ -339,7 +345,7 @@ class Nemesis:
 FAULTS = {
     "kill": Nemesis.kill, "kill-all": Nemesis.kill, "pause": Nemesis.pause, "pause-two": Nemesis.pause,
     "rolling": Nemesis.rolling, "power": Nemesis.power, "power-all": Nemesis.power, "full": Nemesis.full,
-    "slow": Nemesis.slow, "write-errors": Nemesis.disk_errors, "read-errors": Nemesis.disk_errors,
+    "write-errors": Nemesis.disk_errors, "read-errors": Nemesis.disk_errors,
     "flip": Nemesis.flip, "wipe": Nemesis.wipe,
 }
 MEMBERS = {"elect": Nemesis.elect, "drain": Nemesis.drain, "move": Nemesis.move, "rebalance": Nemesis.rebalance,
