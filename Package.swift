@@ -130,7 +130,7 @@ let package = Package(
             swiftSettings: settings()),
         .executableTarget(
             name: "logstore-inspect",
-            dependencies: ["Model", "Raft", "Records", "LogStore", "Terminal", nioCore, arguments],
+            dependencies: ["Model", "Raft", "Records", "LogStore", "Broker", "Terminal", nioCore, arguments],
             path: "tools/logstore-inspect",
             swiftSettings: settings()),
         .executableTarget(

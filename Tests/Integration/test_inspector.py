@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import pty
+import re
 import shutil
 import struct
 import subprocess
@@ -15,12 +16,13 @@ import time
 
 import pytest
 
+from brokers import Cluster
 from conftest import INSPECT, ROOT
 
 COMMANDS = (
     ["overview"], ["partitions"], ["segments", "seen/0"], ["batches", "seen/0"], ["records", "seen/0"],
     ["records", "seen/0", "--show-values"], ["index", "seen/0"], ["raft"], ["raft", "seen/0"], ["raft", "controller"],
-    ["verify"], ["verify", "--fast"],
+    ["verify"], ["verify", "--fast"], ["metadata"], ["metadata", "--topic", "seen"],
 )
 
 FINDING = {"kind", "topic", "partition", "group", "file"}
@@ -42,6 +44,7 @@ KEYS = {
                 "valueBytes", "leaderEpoch"},
     "index": {"kind", "key", "offset", "index", "timestamp", "segment", "position", "bytes"},
     "raft": {"group", "id", "term", "vote", "voters", "firstIndex", "lastIndex", "appliedIndex", "state"},
+    "metadata": {"cluster", "brokers", "topics", "partitions", "operations"},
     "verify": {"clean", "depth", "partitions", "stateMachines", "frames", "bytes", "damaged", "damage", "skipped",
                "warnings"},
 }
@@ -105,7 +108,7 @@ def test_the_inspector_beside_a_broker_under_load(new_broker):
         while time.monotonic() < deadline or runs < 3:
             answer = broker.inspect("verify")
             assert answer.returncode == 0, answer.stdout + answer.stderr
-            for command in (["overview"], ["partitions"], ["segments", "seen/0"], ["raft"]):
+            for command in (["overview"], ["partitions"], ["segments", "seen/0"], ["raft"], ["metadata"]):
                 answer = broker.inspect(*command)
                 assert answer.returncode == 0, (command, answer.stdout, answer.stderr)
             runs += 1
@@ -168,6 +171,129 @@ def test_records_are_filtered_and_formatted(new_broker):
     assert len(limited.stdout.splitlines()) == 6 and "--limit 0" in limited.stderr
 
 
+def plain(text, *names):
+    """Output without what differs from run to run: ids, entries, times and ports are replaced by as many letters."""
+    for name in names:
+        text = text.replace(name, "I" * len(name))
+    text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d\.\d{3})?", lambda found: "T" * len(found[0]), text)
+    return re.sub(r"entry \d+ of", "entry N of", text)
+
+
+METADATA = """\
+cluster           IIIIIIIIIIIIIIIIIIIIII
+applied           entry N of term 1
+last operation    5
+next group        1028
+next producer id  0
+balance           not due
+
+TOPIC   ID                      PARTITIONS  CONFIGURATION
+orders  IIIIIIIIIIIIIIIIIIIIII           2  retention.ms=86400000
+other   IIIIIIIIIIIIIIIIIIIIII           1  -
+
+PARTITION  GROUP  REPLICAS  PREFERRED  TERM HERE  REJOINING  CHANGE
+orders/0    1024  1                 1          1  -          -
+orders/1    1025  1                 1          1  -          -
+other/0     1026  1                 1          1  -          -
+
+OPERATION  TIME                     ACTOR       COMMAND      ABOUT
+        1  TTTTTTTTTTTTTTTTTTTTTTT  controller  initialize   IIIIIIIIIIIIIIIIIIIIII
+        2  TTTTTTTTTTTTTTTTTTTTTTT  client      createTopic  orders IIIIIIIIIIIIIIIIIIIIII: group 1024 on 1; \
+group 1025 on 1 retention.ms=86400000
+        3  TTTTTTTTTTTTTTTTTTTTTTT  client      createTopic  other IIIIIIIIIIIIIIIIIIIIII: group 1026 on 1
+        4  TTTTTTTTTTTTTTTTTTTTTTT  client      createTopic  brief IIIIIIIIIIIIIIIIIIIIII: group 1027 on 1
+        5  TTTTTTTTTTTTTTTTTTTTTTT  client      deleteTopic  IIIIIIIIIIIIIIIIIIIIII
+"""
+
+
+def test_metadata_of_a_directory(new_broker):
+    broker = new_broker().start()
+    assert broker.cli("topic", "create", "orders", "-p", "2", "-c", "retention.ms=86400000").returncode == 0
+    assert broker.cli("topic", "create", "other").returncode == 0
+    assert broker.cli("topic", "create", "brief").returncode == 0
+    assert broker.cli("topic", "delete", "brief", "-y").returncode == 0
+    beside = broker.inspect("metadata", "--json").stdout
+    assert broker.stop() == 0
+
+    def metadata(*arguments):
+        answer = broker.inspect("metadata", "--json", *arguments)
+        assert answer.returncode == 0 and answer.stderr == "", answer.stderr
+        return json.loads(answer.stdout)
+
+    found = metadata()
+    assert found == json.loads(beside)
+    # The other parts of the object have columns of their own, which are documented as well.
+    documented = (ROOT / "docs/INSPECTOR.md").read_text()
+    for row in (found["cluster"], found["topics"][0], found["partitions"][0], found["operations"][0]):
+        assert not [key for key in row if f"`{key}`" not in documented]
+    ids = [found["operations"][n]["about"].split(" ")[n in (1, 3)].rstrip(":") for n in (0, 1, 3)]
+    text = broker.inspect("metadata").stdout
+    assert plain(text, *ids, *(topic["id"] for topic in found["topics"])) == METADATA
+
+    assert found["topics"][0]["configuration"] == {"retention.ms": "86400000"}
+    assert [p["partition"] for p in metadata("--topic", "orders")["partitions"]] == ["orders/0", "orders/1"]
+    assert [o["operation"] for o in metadata("--topic", "orders")["operations"]] == [2]
+    assert [o["operation"] for o in metadata("--operations", "2")["operations"]] == [4, 5]
+    assert [o["operation"] for o in metadata("--operations", "0")["operations"]] == [1, 2, 3, 4, 5]
+    assert len(metadata("--broker", "1")["partitions"]) == 3
+    for name, value in (("--topic", "nothing"), ("--broker", "7")):
+        unknown = broker.inspect("metadata", name, value)
+        assert unknown.returncode == 1 and value in unknown.stderr and unknown.stdout == ""
+    assert broker.inspect("metadata", "--operations", "-1").returncode == 64
+
+
+BROKERS = """\
+BROKER  STATE   SINCE             CLIENTS          BROKERS          RACK  REPLICAS  LOST
+     1  active  TTTTTTTTTTTTTTTT  127.0.0.1:PPPPP  127.0.0.1:PPPPP  -            4  -
+     2  active  TTTTTTTTTTTTTTTT  127.0.0.1:PPPPP  127.0.0.1:PPPPP  -            4  -
+     3  active  TTTTTTTTTTTTTTTT  127.0.0.1:PPPPP  127.0.0.1:PPPPP  -            4  -
+"""
+
+
+def test_metadata_of_a_cluster(tmp_path):
+    cluster = Cluster(tmp_path).start()
+    try:
+        cluster.create_topic("seen", partitions=4)
+        beside = cluster[2].inspect("metadata", "--json")
+        assert beside.returncode == 0, beside.stderr
+    finally:
+        cluster.stop()
+    found = json.loads(beside.stdout)
+    assert {broker["broker"] for broker in found["brokers"]} == {1, 2, 3}
+    assert found["brokers"][1]["address"] == cluster[2].bootstrap
+    documented = (ROOT / "docs/INSPECTOR.md").read_text()
+    assert not [key for key in found["brokers"][0] if f"`{key}`" not in documented]
+    assert all(sorted(p["replicas"]) == [1, 2, 3] and p["term"] >= 1 for p in found["partitions"])
+    stored = [json.loads(member.inspect("metadata", "--json").stdout) for member in cluster.members]
+    for one in stored:
+        assert one["topics"] == found["topics"] and one["cluster"]["clusterId"] == found["cluster"]["clusterId"]
+    only = json.loads(cluster[1].inspect("metadata", "--broker", "2", "--json").stdout)
+    assert [broker["broker"] for broker in only["brokers"]] == [2] and len(only["partitions"]) == 4
+    assert {"registerBroker", "unfenceBroker"} <= {operation["command"] for operation in only["operations"]}
+    text = cluster[1].inspect("metadata").stdout
+    table = text.split("\n\n")[1] + "\n"
+    assert re.sub(r":\d{5}", ":PPPPP", plain(table)) == BROKERS
+
+
+def test_metadata_that_cannot_be_read(new_broker):
+    broker = new_broker().start()
+    for number in range(40):
+        assert broker.cli("topic", "create", f"topic-{number}", "-c", "retention.ms=86400000").returncode == 0
+    assert broker.stop() == 0
+    # What was in RocksDB's log goes to tables with the next start.
+    assert broker.start().stop() == 0
+    # Tables name their column family.
+    tables = [path for path in (broker.data / "rocksdb").glob("*.sst") if b"controller" in path.read_bytes()]
+    assert tables
+    for table in tables:
+        content = bytearray(table.read_bytes())
+        for place in range(0, len(content) // 2, 64):
+            content[place] ^= 0x55
+        table.write_bytes(content)
+    damaged = broker.inspect("metadata")
+    assert damaged.returncode == 21 and "rocksdb" in damaged.stderr, (damaged.stdout, damaged.stderr)
+
+
 def on_a_terminal(command, columns=100, environment=None):
     """What a command prints on a terminal of that width."""
     primary, secondary = pty.openpty()
@@ -191,8 +317,6 @@ def on_a_terminal(command, columns=100, environment=None):
 
 def visible(text):
     """Without colours and redrawn progress."""
-    import re
-
     lines = [re.sub(r"\x1b\[[0-9;]*[mK]", "", line).split("\r")[-1] for line in text.replace("\r\n", "\n").split("\n")]
     return lines
 

@@ -23,7 +23,7 @@ import Terminal
             """,
         subcommands: [
             Overview.self, Partitions.self, Segments.self, Batches.self, Records.self, Index.self, RaftState.self,
-            Verify.self, Compare.self,
+            ClusterMetadata.self, Verify.self, Compare.self,
         ])
 
     static func main() {

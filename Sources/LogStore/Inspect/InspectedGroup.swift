@@ -69,6 +69,9 @@ extension InspectedGroup {
         Skipped(kind: kind, label: label, group: id, file: file, position: position, bytes: bytes, reason: reason)
     }
 
+    /// A record of this group's applied state that contradicts itself or the others.
+    public func stateDamage(_ reason: String) -> Damage { damage(.state, "rocksdb", index: nil, reason) }
+
     /// Something unusual about this group.
     public func warning(_ kind: StoreWarning.Kind, file: String? = nil, _ text: String) -> StoreWarning {
         StoreWarning(kind: kind, label: label, group: id, file: file, text: text)

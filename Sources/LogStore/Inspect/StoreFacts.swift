@@ -100,6 +100,16 @@ extension StoreReader {
         return nil
     }
 
+    /// Passes each record of a state machine's state whose key begins with `prefix` to `body`, in order, until it
+    /// returns false.
+    public func state(
+        _ prefix: [UInt8] = [], in family: StateFamily, of group: InspectedGroup, _ body: ([UInt8], [UInt8]) -> Bool
+    ) throws(StoreError) {
+        try indexed { () throws(IndexError) in
+            try index.scan(prefix, in: family, of: group.id) { body($0, $1) }
+        }
+    }
+
     /// Passes each pointer of `group` to `body` until it returns false.
     public func pointers(of group: InspectedGroup, _ body: (IndexedPointer) -> Bool) throws(StoreError) {
         try indexed { () throws(IndexError) in
