@@ -31,7 +31,8 @@ public final class LogStore: Sendable {
     public let wasClean: Bool
     /// Whether the index database held less than was durable before: votes, log starts or truncations may be forgotten.
     ///
-    /// Every group that was there carries the mark from then on; see ``GroupMeta/isAmnesiac``.
+    /// Every group that was there carries the mark from then on, also one that only its files or the journal tell of; see
+    /// ``GroupMeta/isAmnesiac``.
     public let isAmnesiac: Bool
 
     let core: StoreCore
@@ -114,7 +115,7 @@ public final class LogStore: Sendable {
         // A process that was killed may have left names that are not durable.
         try system.syncDirectory(root)
         wasClean = meta.cleanShutdown != nil && !past.isAmnesiac
-        try past.settle(core, wasClean: wasClean)
+        try past.settle(core, meta, wasClean: wasClean)
         let recovered = try Self.replay(core, meta)
         core.marks.update { $0.checkpointed = recovered.next }
         self.settings = settings

@@ -63,18 +63,59 @@ import Testing
         fixture.store.close()
     }
 
-    @Test func groupsThatAreForgottenKeepTheirFiles() throws {
-        let (fixture, before) = try store(.off)
+    /// Made anew without a mark, it would be taken for a replica that never promised anything.
+    @Test(arguments: StoreSettings.JournalMode.allCases) func aGroupThatIsForgottenAltogetherIsMarked(
+        mode: StoreSettings.JournalMode
+    ) throws {
+        let (fixture, before) = try store(mode)
         let late = GroupID(rawValue: 2000)
-        try fixture.append(2, to: try fixture.log(late))
+        let log = try fixture.log(late)
+        try log.persist(hardState: HardStateRecord(term: Term(7), votedFor: NodeID(rawValue: 3))) {}
+        try fixture.append(2, to: log)
         fixture.checkpoint()
         fixture.crash()
         fixture.store.close()
         try forget(fixture, before)
         try reopen(fixture)
         #expect(fixture.store.isAmnesiac)
-        #expect(try fixture.store.groups() == [LogFixture.group])
-        #expect(PosixFileSystem().exists(fixture.directory.path + "/groups/2000"))
+        #expect(try fixture.store.groups() == [LogFixture.group, late])
+        // The next start knows it by the group alone, and leaves its files where they are.
+        fixture.crash()
+        fixture.store.close()
+        try reopen(fixture)
+        #expect(!fixture.store.isAmnesiac)
+        let found = try fixture.log(late)
+        #expect(found.isAmnesiac && found.lastIndex == LogIndex(2))
+        // Whoever removes the replica and adds it again makes it a new one; so is a group that was never there.
+        try fixture.restart()
+        try fixture.store.deleteGroup(late)
+        #expect(try !fixture.log(late).isAmnesiac)
+        #expect(try !fixture.log(GroupID(rawValue: 2001)).isAmnesiac)
+        fixture.crash()
+        fixture.store.close()
+    }
+
+    /// Its vote is only in the journal, which keeps it until a checkpoint.
+    @Test func aGroupThatOnlyTheJournalKnowsIsMarked() throws {
+        let fixture = try LogFixture(journal: .on)
+        try fixture.append(5)
+        fixture.checkpoint()
+        let before = try sizes(fixture)
+        try fixture.append(1)
+        fixture.checkpoint()
+        let late = GroupID(rawValue: 2000)
+        let log = try fixture.log(late)
+        var isStored = false
+        try log.persist(hardState: HardStateRecord(term: Term(7), votedFor: NodeID(rawValue: 3))) { isStored = true }
+        try fixture.loop.turn { isStored }
+        fixture.crash()
+        fixture.store.close()
+        try forget(fixture, before)
+        #expect(!PosixFileSystem().exists(fixture.directory.path + "/groups/2000"))
+        try reopen(fixture)
+        let found = try fixture.log(late)
+        #expect(found.isAmnesiac && found.hardState.term == Term(7))
+        fixture.crash()
         fixture.store.close()
     }
 
