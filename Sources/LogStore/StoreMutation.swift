@@ -8,8 +8,14 @@
 package enum StoreMutation: String, CaseIterable, Sendable {
     /// Recovery believes what the index says of terms and pointers before the last one.
     case scanTrustsIndex = "scan-trusts-index"
+    /// A group that an old index does not know at all is made anew without a mark.
+    case forgottenUnmarked = "forgotten-unmarked"
     /// What the journal has of the old log is still there when a snapshot takes its place.
     case installOverJournal = "install-over-journal"
+    /// The files of a snapshot are not flushed before they take the place of the log.
+    case installUnflushed = "install-unflushed"
+    /// The record that decides an installation is not synced before the log goes.
+    case installUndecided = "install-undecided"
     /// An installed snapshot is reported before its last step is synced.
     case installUnsynced = "install-unsynced"
     /// The log begins where it did before the snapshot took its place.

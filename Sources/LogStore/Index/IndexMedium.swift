@@ -4,7 +4,7 @@
 // An index database in memory that outlives its users and knows what was synced: a power failure loses the end of what
 // was not, and never anything out of order. For simulation.
 
-internal import Model
+package import Model
 package import RocksKV
 internal import Synchronization
 
@@ -79,6 +79,14 @@ package final class IndexMedium: Sendable {
         mutating func apply(_ commit: [Change]) {
             for change in commit { tables[change.family].apply(change) }
             sequence += UInt64(commit.count)
+        }
+
+        /// Whether the index has facts of `group`.
+        package func knows(_ group: GroupID) -> Bool {
+            let table = tables[IndexFamily.groupMeta.rawValue]
+            let key = KeySpace.prefix(group)
+            let place = table.place(of: key)
+            return place < table.keys.count && table.keys[place] == key
         }
     }
 

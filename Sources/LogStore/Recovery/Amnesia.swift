@@ -35,7 +35,7 @@ struct IndexPast {
     mutating func settle(_ core: StoreCore, _ meta: StoreMeta, wasClean: Bool) throws(StoreError) {
         guard !wasClean || isAmnesiac else { return }
         let isAmnesiac = isAmnesiac
-        var forgotten = isAmnesiac ? try traces(core, meta) : []
+        var forgotten = isAmnesiac && !core.mutates(.forgottenUnmarked) ? try traces(core, meta) : []
         try indexed { () throws(IndexError) in
             var batch = try core.index.makeBatch()
             for group in try core.index.groups() {

@@ -28,7 +28,7 @@ struct SnapshotInstall {
             var batch = try core.index.makeBatch()
             batch.putSnapshotManifest(
                 SnapshotManifest(index: snapshot.index, term: snapshot.term, bytes: snapshot.bytes), of: group)
-            try batch.commit(durability: .synced)
+            try batch.commit(durability: core.mutates(.installUndecided) ? .buffered : .synced)
         }
         try complete()
     }

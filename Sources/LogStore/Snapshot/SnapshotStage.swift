@@ -126,7 +126,7 @@ final class SnapshotStage: Sendable {
 
     /// Makes everything that was staged durable.
     func flush() throws(StoreError) {
-        for file in state.withLock({ $0.files }) { try file.flush() }
+        if !core.mutates(.installUnflushed) { for file in state.withLock({ $0.files }) { try file.flush() } }
         try core.system.syncDirectory(directory)
         try core.system.syncDirectory(core.settings.directory + "/staging")
         try core.system.syncDirectory(core.settings.directory)

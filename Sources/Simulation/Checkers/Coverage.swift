@@ -26,7 +26,8 @@ package enum Coverage {
             }
         case .production:
             names += ["all", "nothing", "torn"].map { "crash: power loss, unsynced \($0)" }
-            names += ["crash: process", "fault: clean stop", "fault: old index", "recovery: damage"]
+            names += ["crash: process", "fault: clean stop", "fault: old index", "fault: index older than a group"]
+            names += ["recovery: damage"]
             names += [
                 "recovery: damage found by a read", "operation: commands compacted", "operation: segments deleted",
             ]

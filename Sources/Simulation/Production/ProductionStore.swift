@@ -53,6 +53,8 @@ final class ProductionStore {
     var isJournalDamaged = false
     /// Whether an old index took the place of the index, and no start has noticed.
     var isIndexOld = false
+    /// The groups of which the old index, or a file, tells.
+    var traced: Set<Int> = []
     /// An index that was set aside, to be put back as a fault.
     var formerIndex: IndexMedium.Image?
     /// Whether the process that ended last had a disk that failed it.

@@ -58,6 +58,8 @@ final class SimulatedDisk: FileSystem {
         var operations = 0
         /// The operation that does not happen any more, nor any after it.
         var deathAt: Int?
+        /// How many operations after the next commit of the index it dies.
+        var deathAfterCommit: Int?
         var isDead = false
         /// What fails next, once.
         var failing: Operation?
@@ -85,11 +87,14 @@ final class SimulatedDisk: FileSystem {
     /// The machine dies at the operation that comes after so many others.
     func die(after count: Int) { state.withLock { $0.deathAt = $0.operations + count } }
 
+    /// The machine dies at the operation that comes so many others after the next commit of the index.
+    func die(afterCommitAnd count: Int) { state.withLock { $0.deathAfterCommit = count } }
+
     /// Whether it died.
     var isDead: Bool { state.withLock { $0.isDead } }
 
     /// Takes back a death that has not come.
-    func survive() { state.withLock { $0.deathAt = nil } }
+    func survive() { state.withLock { ($0.deathAt, $0.deathAfterCommit) = (nil, nil) } }
 
     /// Fails the next operation of a kind.
     func fail(_ operation: Operation) { state.withLock { $0.failing = operation } }
@@ -130,6 +135,7 @@ final class SimulatedDisk: FileSystem {
         state.withLock { state in
             state.life += 1
             state.deathAt = nil
+            state.deathAfterCommit = nil
             state.isDead = false
             state.failing = nil
             state.liesOnce = false
@@ -173,6 +179,9 @@ final class SimulatedDisk: FileSystem {
                 atDeath(&state)
             }
             guard !state.isDead, life ?? state.life == state.life else { return nil }
+            if operation == .commit, let count = state.deathAfterCommit.take() {
+                state.deathAt = state.operations + count
+            }
             if state.failing == operation {
                 state.failing = nil
                 return nil

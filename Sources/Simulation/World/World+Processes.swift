@@ -51,7 +51,9 @@ extension World {
     }
 
     /// Ends a process.
-    func crash(_ node: Node, isPowerLoss: Bool, fate: InFlightFate? = nil) {
+    ///
+    /// With the production store, `loss` is what a power failure does; drawn when it is nil.
+    func crash(_ node: Node, isPowerLoss: Bool, fate: InFlightFate? = nil, loss powerLoss: PowerLoss? = nil) {
         guard node.isUp else { return }
         trace("\(node.id): " + (isPowerLoss ? "loses power" : "dies"))
         node.life += 1
@@ -59,7 +61,8 @@ extension World {
         if isPowerLoss { statistics.powerLosses += 1 }
         if let production = node.production {
             let losses = PowerLoss.allCases
-            let loss = isPowerLoss ? losses[Int.random(in: 0..<losses.count, using: &diskRandom)] : nil
+            let drawn = isPowerLoss ? losses[Int.random(in: 0..<losses.count, using: &diskRandom)] : nil
+            let loss = isPowerLoss ? powerLoss ?? drawn : nil
             note("crash: \(loss.map { "power loss, unsynced \($0)" } ?? "process")")
             production.crash(loss, random: &diskRandom)
             return ended(node)

@@ -22,10 +22,12 @@ extension World {
         do throws(StoreError) {
             try production.open()
             if production.store?.isAmnesiac == true { forgetPromises(node, production) }
+            setIndexAside(node, production)
             var states: [Raft.DurableState?] = []
             for group in node.replicas.indices { states.append(try recoverReplica(node, production, group)) }
             guard !production.disk.isDead else { return failedStart(node, production, .closed) }
             production.disk.survive()
+            production.isIndexOld = false
             for (group, state) in states.enumerated() {
                 if let state, node.isUp, violation == nil { startCore(node, group, state) }
             }
@@ -40,8 +42,6 @@ extension World {
     /// The process could not start, which some fault must explain.
     private func failedStart(_ node: Node, _ production: ProductionStore, _ error: StoreError) {
         trace("\(node.id): does not start: \(error)")
-        // It may have noticed, and noted that; the next start tells by the groups only.
-        if production.isIndexOld { forgetPromises(node, production) }
         if production.disk.isDead {
             crash(node, isPowerLoss: plan.faults.contains(.power))
         } else if production.isJournalDamaged, case .corrupt = error {
@@ -61,7 +61,21 @@ extension World {
         trace("\(node.id): the store is amnesiac")
         if node.health != .lost { fail("A9: node \(node.id) takes itself for amnesiac") }
         production.isIndexOld = false
-        for group in node.replicas.indices { markLost(node, group) }
+        for group in node.replicas.indices { forgetPromises(node, group) }
+    }
+
+    /// A replica says of itself, from now on at each start, that it may have forgotten something.
+    private func forgetPromises(_ node: Node, _ group: Int) {
+        markLost(node, group)
+        if node.production?.traced.contains(group) == true { node.forgetful.insert(group) }
+    }
+
+    /// Keeps the index of before any group is opened: put back later, it may not know all of them.
+    private func setIndexAside(_ node: Node, _ production: ProductionStore) {
+        guard production.formerIndex == nil else { return }
+        // With a generator of its own: nothing else of a run is to depend on it.
+        var random = SeededRandom(seed: mix(options.seed, UInt64(node.number + 1) << 40 | UInt64(node.life)))
+        if chance(300, &random) { production.formerIndex = production.medium.durable }
     }
 
     /// A replica whose promises are lost: it serves nobody until it has left its group and starts anew.
@@ -76,6 +90,7 @@ extension World {
     /// An empty disk in the place of the old one.
     func loseDisk(_ node: Node, _ production: ProductionStore) {
         production.replaceDisk()
+        node.forgetful = []
         node.health = .lost
         for group in node.replicas.indices { markLost(node, group) }
     }
@@ -90,13 +105,22 @@ extension World {
         if node.returns[group] != nil { return try comeBack(node, production, group) }
         if node.store.mirror[group].isAmnesiac {
             // Opened all the same, as deleting it later needs; no core runs on it.
-            _ = try production.openLog(group)
+            let log = try production.openLog(group)
+            if node.forgetful.contains(group), !log.isAmnesiac {
+                fail("A11: \(log.id) on node \(node.id) does not know any more that it forgot")
+            }
             return nil
         }
         noteSnapshot(node, production, group)
         let log = try production.openLog(group)
         for ending in production.endings { note("recovery: \(ending.name)") }
         production.endings = []
+        if production.isIndexOld, log.isAmnesiac || !production.traced.contains(group) {
+            // A start that was cut short noticed it; this one tells by the groups.
+            trace("\(node.id)/\(group): amnesiac")
+            forgetPromises(node, group)
+            return nil
+        }
         let isDamaged = production.damaged.contains { $0.group == group }
         if let damage = log.damage {
             note("recovery: damage")
@@ -223,18 +247,37 @@ extension World {
         let isMortal =
             isFaulty && !plan.faults.isDisjoint(with: [.crash, .power]) && chance(isInstalling ? 250 : 6, &diskRandom)
         if isMortal { production.disk.die(after: Int.random(in: 0...(isInstalling ? 40 : 10), using: &diskRandom)) }
+        let strike = isInstalling ? strikeInstallation(node, production) : nil
         trace("\(node.id): \(worker)")
         steps.run(worker)
         digest = mix(digest, UInt64(production.disk.operations))
         if production.disk.isDead {
             let isPower =
-                plan.faults.contains(.power) && (!plan.faults.contains(.crash) || Bool.random(using: &diskRandom))
-            crash(node, isPowerLoss: isPower)
+                plan.faults.contains(.power)
+                && (!plan.faults.contains(.crash) || Bool.random(using: &diskRandom) || strike != nil)
+            crash(node, isPowerLoss: isPower, loss: strike)
             queue.add(.restart(node: node.number), at: now + Int.random(in: 1...40 * plan.tick, using: &diskRandom))
             return
         }
         production.disk.survive()
         if let failure = production.store?.failure { doom(node, node.life, "\(failure)") }
+    }
+
+    /// Lets the power fail at some operation of an installation; returns what that does, nil when it does not happen.
+    ///
+    /// Installations are rare, and each of their steps has its own way to go wrong: those around the decision and behind it
+    /// most of all. With a generator of its own, as nothing else of a run is to depend on it.
+    private func strikeInstallation(_ node: Node, _ production: ProductionStore) -> PowerLoss? {
+        guard isFaulty, plan.faults.contains(.power) else { return nil }
+        var random = SeededRandom(seed: mix(options.seed, UInt64(node.number + 1) << 32 | UInt64(node.life)))
+        guard chance(700, &random) else { return nil }
+        if Bool.random(using: &random) {
+            production.disk.die(afterCommitAnd: Int.random(in: 0...25, using: &random))
+        } else {
+            let most = Int.random(in: 10...80, using: &random)
+            production.disk.die(after: Int.random(in: 0...most, using: &random))
+        }
+        return Bool.random(using: &random) ? .all : .torn
     }
 
     /// The loop of a process runs what the store's workers reported.

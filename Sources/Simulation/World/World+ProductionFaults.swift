@@ -132,6 +132,16 @@ extension World {
         trace("\(node.id): the index is an old one")
         note("fault: old index")
         production.medium.restore(former)
+        // Of a group that it does not know, the files tell. One without any begins anew; that it may not, only we know.
+        production.traced = Set(
+            node.replicas.indices.filter { group in
+                let id = production.plan.id(of: group)
+                return former.knows(id)
+                    || production.disk.paths.contains { $0.hasPrefix("/store/groups/\(id.rawValue)/") }
+            })
+        if node.replicas.indices.contains(where: { !former.knows(production.plan.id(of: $0)) }) {
+            note("fault: index older than a group")
+        }
         // The journal may not reach back so far.
         production.isJournalDamaged = true
         production.isIndexOld = true

@@ -196,6 +196,7 @@ extension World {
         }
         node.returns[group] = nil
         node.behindSnapshot.remove(group)
+        node.forgetful.remove(group)
         node.initial[group] = .empty
         node.store.mirror[group] = GroupImage(.empty, floor: floor)
         node.store.durable[group] = GroupImage(.empty, floor: floor)
