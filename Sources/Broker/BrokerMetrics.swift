@@ -20,6 +20,8 @@ package final class BrokerMetrics: Sendable {
     package let malformedRequests: Counter
     /// Requests that were passed on to the controller's leader.
     package let forwarded: Counter
+    /// Damaged logs that were put aside, to be copied anew from other brokers.
+    package let replicasSetAside: Counter
     /// From a frame's proposal to its commit.
     package let commitLatency: LatencyHistogram
     /// From a produce request's arrival to its answer.
@@ -46,6 +48,8 @@ package final class BrokerMetrics: Sendable {
             "goulette_requests_malformed_total", help: "Requests that could not be decoded.")
         forwarded = registry.counter(
             "goulette_requests_forwarded_total", help: "Requests that were passed on to the controller's leader.")
+        replicasSetAside = registry.counter(
+            "goulette_replicas_set_aside_total", help: "Damaged logs that were put aside and copied anew.")
         commitLatency = registry.latency(
             "goulette_raft_commit_latency_seconds", help: "From a frame's proposal to its commit.")
         produceLatency = registry.latency(

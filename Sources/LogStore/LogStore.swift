@@ -351,6 +351,14 @@ public final class LogStore: Sendable {
         core.stageQueue.post(StageJob(handle: nil, ticket: 0, work: .delete(id)))
     }
 
+    /// Moves the files of a closed log to the place for damaged ones.
+    func moveFiles(of id: GroupID) throws(StoreError) -> String {
+        try checkOpen()
+        checkpoint()
+        let time = core.settings.clock.wallTime().milliseconds
+        return try core.files.moveGroup(id, to: Self.asideDirectory, time: time)
+    }
+
     /// The groups that exist here.
     public func groups() throws(StoreError) -> [GroupID] {
         try indexed { () throws(IndexError) in try metadata.groups() }

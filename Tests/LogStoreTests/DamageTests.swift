@@ -57,6 +57,8 @@ import Testing
         let log = fixture.store.partitionLog(group, owner: fixture.owner)
         #expect(try fixture.read(log, from: .zero, maxBytes: 1).nextOffset == Offset(1))
         var answer: Result<ReadResult, StoreError>?
+        var told: [Corruption] = []
+        log.onDamage = { told.append($0) }
         log.read(from: Offset(2), upTo: Offset(5), maxBytes: 1000) { answer = $0 }
         try fixture.loop.turn { answer != nil }
         guard case .failure(.corrupt(let damage)) = answer else {
@@ -64,6 +66,7 @@ import Testing
             return
         }
         #expect(damage.position == ends[1] && damage.index == LogIndex(3))
+        #expect(told == [damage])
     }
 
     @Test func aTornTailIsCut() throws {

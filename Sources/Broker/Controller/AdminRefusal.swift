@@ -44,6 +44,8 @@ package struct AdminRefusal: Error, Sendable {
             self.init(.reassignmentInProgress, "The replicas of \(group) are being changed already")
         case .noReassignment(let group):
             self.init(.noReassignmentInProgress, "The replicas of \(group) are not being changed")
+        case .tooFewReplicas(let group):
+            self.init(.notEnoughReplicas, "Too few other replicas of \(group) have their logs")
         case .wrongPhase(let group, let phase):
             self.init(.operationNotAttempted, "The reassignment of \(group) is \(phase) by now")
         }

@@ -190,6 +190,8 @@ package final class Controller: StateMachineLogic {
                 let configuration = state.topics[start.topicID]?.configuration ?? [:]
                 host.start(start, configuration: configuration, operation: 0, then: done)
             case .stop(let group): host.stop(group) {}
+            case .awaitLeaving(let group): host.awaitLeaving(group)
+            case .setAside(let group): host.setAside(group) { [self] in member?.lookAgain([group]) }
             case .changeMembership, .propose: break
             }
         }

@@ -12,6 +12,7 @@ import Raft
 import Records
 import Replication
 package import Settings
+import Telemetry
 
 /// What every partition is made with.
 package struct PartitionFactory: Sendable {
@@ -38,14 +39,29 @@ struct PartitionPlan: Sendable {
     let awaitsLeader: Bool
 }
 
+/// What came of opening a partition.
+struct PartitionOutcome: Sendable {
+    /// Why it does not take part.
+    var error: StoreError?
+    /// Why its log is of no use, whether it takes part or not.
+    var ailment: String?
+
+    init(ailment: String) { self.ailment = ailment }
+
+    init(_ error: StoreError? = nil) {
+        self.error = error
+        if case .corrupt(let damage)? = error { ailment = "\(damage)" }
+    }
+}
+
 extension PartitionFactory {
     /// A number of the data directory: another one, and what the broker had stored is lost.
     package var storeID: UInt64 { store.number }
 
     /// Recovers a partition's log on a blocking thread and starts it on its shard.
     ///
-    /// `then` runs on any thread, when the partition takes part or cannot.
-    func open(_ plan: PartitionPlan, on shards: ShardDirectory, then: @escaping @Sendable (StoreError?) -> Void) {
+    /// `then` runs on any thread, when the partition takes part or cannot; again when a read finds its log damaged.
+    func open(_ plan: PartitionPlan, on shards: ShardDirectory, then: @escaping @Sendable (PartitionOutcome) -> Void) {
         let label = GroupLabel(
             topicID: plan.start.topicID, topic: plan.start.topic, partition: plan.start.partition)
         runBlocking { [self] in
@@ -57,7 +73,7 @@ extension PartitionFactory {
                 if let damage = recovered.damage, plan.start.isAlone { throw .corrupt(damage) }
                 shards.execute(on: plan.handle.shard) { shard in start(recovered, plan, on: shard, then: then) }
             } catch {
-                then(error)
+                then(PartitionOutcome(error))
             }
         }
     }
@@ -65,22 +81,39 @@ extension PartitionFactory {
     /// Binds a recovered log to its shard, rebuilds the producers' state and starts the partition.
     private func start(
         _ recovered: RecoveredGroup, _ plan: PartitionPlan, on shard: Shard,
-        then: @escaping @Sendable (StoreError?) -> Void
+        then: @escaping @Sendable (PartitionOutcome) -> Void
     ) {
         let log = store.partitionLog(recovered, owner: owners[shard.number])
         let replay = ProducerReplay(log, settings: producerSettings, now: clock.wallTime())
         let environment = environment(of: shard)
         log.replay(from: replay.snapshotOffset, each: { _, payload in replay.add(payload) }) { [node] result in
-            if case .failure(let error) = result { return then(error) }
+            if case .failure(let error) = result { return then(PartitionOutcome(error)) }
             let members = plan.start.joins || log.floor != nil ? [] : plan.start.founders
             let replica = shard.makeReplica(node: node, log: log, configuration: Raft.Configuration(voters: members))
             let partition = Partition(
                 handle: plan.handle, replica: replica, log: log, producers: replay,
                 configuration: plan.configuration, environment: environment)
-            if plan.awaitsLeader { partition.onSettled = { then($0) } }
+            if plan.awaitsLeader { partition.onSettled = { then(PartitionOutcome($0)) } }
             shard.add(partition)
             partition.start()
-            if !plan.awaitsLeader { then(nil) }
+            guard !plan.awaitsLeader else { return }
+            var outcome = PartitionOutcome()
+            if log.isAmnesiac { outcome.ailment = "the store may have forgotten what this replica promised" }
+            if let damage = log.damage { outcome.ailment = "\(damage)" }
+            then(outcome)
+            guard !plan.start.isAlone else { return }
+            log.onDamage = { then(PartitionOutcome(ailment: "\($0)")) }
+        }
+    }
+
+    /// Puts a group's files aside, for people to look at, and forgets its log.
+    func setAside(_ group: GroupID) {
+        do {
+            let place = try store.setAside(group)
+            metrics.replicasSetAside.increment()
+            logger.warning("A damaged log is put aside", metadata: ["group": "\(group)", "place": "\(place)"])
+        } catch {
+            logger.error("A damaged log cannot be put aside", metadata: ["group": "\(group)", "error": "\(error)"])
         }
     }
 

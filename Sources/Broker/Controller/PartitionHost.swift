@@ -60,13 +60,17 @@ package final class PartitionHost {
             /// Its log is being recovered.
             case opening([Done])
             case running
-            /// It cannot be opened; it is not tried again before a restart.
-            case failed(HostFailure)
+            /// It cannot be opened; it is tried again after a while.
+            case failed(HostFailure, at: Instant)
             /// It is being stopped and deleted; then these go on.
             case closing([() -> Void])
         }
 
         var state: State
+        /// Why its log is of no use any more; nil when it is.
+        var ailment: String?
+        /// Whether it was seen to be leaving its group since then.
+        var isLeaving = false
         /// The controller's operation that made it necessary.
         var startedBy: UInt64
     }
@@ -89,7 +93,9 @@ package final class PartitionHost {
         var running: [GroupID: LocalReplica] = [:]
         for (group, hosting) in replicas {
             if case .closing = hosting.state { continue }
-            running[group] = LocalReplica(group: group, startedBy: hosting.startedBy)
+            var ailment: Ailment?
+            if hosting.ailment != nil { ailment = hosting.isLeaving ? .leaving : .found(healthyOthers: 0) }
+            running[group] = LocalReplica(group: group, ailment: ailment, startedBy: hosting.startedBy)
         }
         return running
     }
@@ -158,7 +164,7 @@ package final class PartitionHost {
             hosting.startedBy = max(hosting.startedBy, operation)
             switch hosting.state {
             case .running: then(nil)
-            case .failed(let failure): then(failure)
+            case .failed(let failure, _): then(failure)
             case .opening(let waiting): hosting.state = .opening(waiting + [then])
             case .closing(let waiting):
                 let again = { [self] in
@@ -181,17 +187,62 @@ package final class PartitionHost {
             handle: handle(start.topic, start.partition, group), start: start, configuration: configuration,
             awaitsLeader: isAlone)
         let bound = NIOLoopBound(self, eventLoop: loop)
-        factory.open(plan, on: shards) { [loop] error in
-            loop.execute { bound.value.opened(start, error) }
+        factory.open(plan, on: shards) { [loop] outcome in
+            loop.execute { bound.value.opened(start, outcome) }
         }
     }
 
-    private func opened(_ start: ReplicaStart, _ error: StoreError?) {
+    private func opened(_ start: ReplicaStart, _ outcome: PartitionOutcome) {
+        if case .running = replicas[start.group]?.state, let ailment = outcome.ailment {
+            return noteAilment(start.group, ailment)
+        }
         guard case .opening(let waiting) = replicas[start.group]?.state else { return }
         let partition = TopicPartition(topic: start.topic, partition: start.partition)
-        let failure = error.map { HostFailure.store($0, partition: partition) }
-        replicas[start.group]?.state = failure.map { .failed($0) } ?? .running
+        let failure = outcome.error.map { HostFailure.store($0, partition: partition) }
+        replicas[start.group]?.state = failure.map { .failed($0, at: factory.clock.now()) } ?? .running
+        if !start.isAlone, let ailment = outcome.ailment { noteAilment(start.group, ailment) }
         for then in waiting { then(failure) }
+    }
+
+    // MARK: Repair
+
+    /// How long a replica that could not be opened is left alone.
+    private static let retryMilliseconds: Int64 = 10_000
+
+    private func noteAilment(_ group: GroupID, _ ailment: String) {
+        guard replicas[group]?.ailment == nil else { return }
+        factory.logger.error("A replica is to be repaired", metadata: ["group": "\(group)", "reason": "\(ailment)"])
+        replicas[group]?.ailment = ailment
+    }
+
+    /// The replicas whose logs are of no use.
+    var ailing: [GroupID] { replicas.filter { $0.value.ailment != nil }.keys.sorted() }
+
+    /// Forgets replicas that could not be opened, for a reason that may have passed; they are to be started again.
+    func forgetFailures() -> [GroupID] {
+        let now = factory.clock.now()
+        let due = replicas.filter { _, hosting in
+            guard case .failed(_, let since) = hosting.state, hosting.ailment == nil else { return false }
+            return now.milliseconds(since: since) >= Self.retryMilliseconds
+        }
+        for group in due.keys { replicas.removeValue(forKey: group) }
+        return due.keys.sorted()
+    }
+
+    /// Notes that an ailing replica is leaving its group.
+    func awaitLeaving(_ group: GroupID) { replicas[group]?.isLeaving = true }
+
+    /// Stops an ailing replica and puts its log aside; `then` runs when its place is free.
+    func setAside(_ group: GroupID, then: @escaping () -> Void) {
+        switch replicas[group]?.state {
+        case .running, .failed: break
+        default: return
+        }
+        factory.logger.warning(
+            "A replica is repaired from its peers",
+            metadata: ["group": "\(group)", "reason": "\(replicas[group]?.ailment ?? "")"])
+        replicas[group]?.state = .closing([then])
+        close(group, keepsFiles: true)
     }
 
     /// Stops a replica and deletes its log; `then` runs when nothing of it is left, at once when it does not run.
@@ -204,11 +255,11 @@ package final class PartitionHost {
         case .closing(let waiting): replicas[group]?.state = .closing(waiting + [then])
         case .running, .failed:
             replicas[group]?.state = .closing([then])
-            close(group)
+            close(group, keepsFiles: false)
         }
     }
 
-    private func close(_ group: GroupID) {
+    private func close(_ group: GroupID, keepsFiles: Bool) {
         let bound = NIOLoopBound(self, eventLoop: loop)
         let shard = Int(group.rawValue % UInt64(shards.count))
         shards.execute(on: shard) { [factory, loop] shard in
@@ -217,7 +268,7 @@ package final class PartitionHost {
                 owner.log.close()
             }
             factory.runBlocking {
-                factory.delete(group)
+                if keepsFiles { factory.setAside(group) } else { factory.delete(group) }
                 loop.execute { bound.value.closed(group) }
             }
         }

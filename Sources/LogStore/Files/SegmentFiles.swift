@@ -197,6 +197,25 @@ final class SegmentFiles: Sendable {
         state.withLock { _ = $0.deleted.remove(group) }
     }
 
+    /// Moves everything of a group to another directory of the store, durably, in the place of what was moved there
+    /// before; returns its place.
+    func moveGroup(_ group: GroupID, to parent: String, time: Int64) throws(StoreError) -> String {
+        let directory = Segment.directory(of: group, root: root)
+        let place = "\(root)/\(parent)/\(group.rawValue)-\(time)"
+        guard system.exists(directory) else { return place }
+        for file in try system.list(directory) { forget(directory + "/" + file) }
+        try system.makeDirectoryDurably("\(root)/\(parent)")
+        for former in try system.list("\(root)/\(parent)") where former.hasPrefix("\(group.rawValue)-") {
+            let path = "\(root)/\(parent)/\(former)"
+            for file in try system.list(path) { try system.remove(path + "/" + file) }
+            try system.remove(path)
+        }
+        try system.rename(directory, to: place)
+        try system.syncDirectory("\(root)/\(parent)")
+        try system.syncDirectory("\(root)/groups")
+        return place
+    }
+
     /// Closes the file at `path` for the cache.
     func forget(_ path: String) {
         _ = state.withLock { $0.open.removeValue(forKey: path) }

@@ -60,10 +60,16 @@ extension PartitionLog {
             case .batches(let result): completion(.success(result))
             case .failure(.corrupt) where self?.wasCut(since: cuts) ?? false:
                 self?.read(from: offset, upTo: end, maxBytes: maxBytes, completion: completion)
-            case .failure(let error): completion(.failure(error))
+            case .failure(let error): self?.refuse(error, completion) ?? completion(.failure(error))
             default: preconditionFailure("a read of batches was answered with something else")
             }
         }
+    }
+
+    /// Answers a read that failed; damage is told of first.
+    private func refuse<Found>(_ error: StoreError, _ completion: (Result<Found, StoreError>) -> Void) {
+        if case .corrupt(let damage) = error, !isClosed { onDamage?(damage) }
+        completion(.failure(error))
     }
 
     /// Whether the log was cut while a read was under way: what the read took for damage may be what was cut, or is
@@ -123,7 +129,7 @@ extension PartitionLog {
             case .entries(let entries): completion(.success(entries))
             case .failure(.corrupt) where self?.wasCut(since: cuts) ?? false:
                 self?.readEntries(from: index, through: last, maxBytes: maxBytes, completion: completion)
-            case .failure(let error): completion(.failure(error))
+            case .failure(let error): self?.refuse(error, completion) ?? completion(.failure(error))
             default: preconditionFailure("a read of entries was answered with something else")
             }
         }

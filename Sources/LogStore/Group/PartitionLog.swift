@@ -42,6 +42,8 @@ public final class PartitionLog: GroupLog {
     public var onFailed: ((StoreError) -> Void)?
     /// See the type.
     public var onSealed: (() -> Void)?
+    /// Runs on the owner's loop when a read meets damage, before the read is answered.
+    public var onDamage: ((Corruption) -> Void)?
 
     let core: StoreCore
     let handle: GroupHandle

@@ -76,6 +76,7 @@ import Testing
         ("0b0000000303", .drainBroker(NodeID(rawValue: 3), .decommission)),
         ("0c00000003", .resumeBroker(NodeID(rawValue: 3))),
         ("14", .settleBalance),
+        ("15000000000000040000000002", .loseReplica(group(1024), NodeID(rawValue: 2))),
         ("0d000000000000040000000002", .preferLeader(group(1024), NodeID(rawValue: 2))),
         ("0e0000000000000400000000020000000200000001", .updateAssignment(group(1024), nodes(2, 1))),
         (

@@ -182,6 +182,36 @@ import Testing
         #expect(start(actions(3, script, stored: [group]))?.joins == false, "its log is there")
     }
 
+    /// What is left of a damaged log is given up only when the group has removed the replica.
+    @Test func aDamagedReplicaIsTakenInAgain() {
+        var script = script()
+        func ailing(_ ailment: Ailment) -> [GroupID: LocalReplica] {
+            [group: LocalReplica(group: group, ailment: ailment)]
+        }
+        #expect(actions(3, script, ailing(.found(healthyOthers: 1))).isEmpty, "no majority without it")
+        #expect(
+            actions(3, script, ailing(.found(healthyOthers: 2))) == [.propose(.loseReplica(group, node(3)))])
+        script.apply(.loseReplica(group, node(3)))
+        #expect(actions(3, script, ailing(.found(healthyOthers: 0))) == [.awaitLeaving(group)])
+        #expect(actions(3, script, ailing(.leaving)).isEmpty)
+        let without = GroupMembership(voters: [1, 2].map(node))
+        #expect(actions(1, script, leader([1, 2, 3])) == [.changeMembership(group, without)])
+        script.apply(.rejoinReplica(group, node(3), floor: Self.floor))
+        #expect(actions(3, script, ailing(.leaving)) == [.setAside(group)])
+        let again = start(actions(3, script))
+        #expect(again?.joins == true && again?.floor == Self.floor)
+    }
+
+    @Test func noMajorityIsGivenUp() {
+        var script = script()
+        script.apply(.loseReplica(group, node(3)))
+        #expect(script.state.apply(.loseReplica(group, node(2))) == .refused(.tooFewReplicas(group)))
+        script.topic("b", [[1, 2]])
+        let pair = GroupID(rawValue: 1025)
+        #expect(script.state.apply(.loseReplica(pair, node(2))) == .refused(.tooFewReplicas(pair)))
+        #expect(script.state.apply(.loseReplica(pair, node(4))) == .refused(.invalidAssignment(.notReplica(node(4)))))
+    }
+
     /// After a power failure the metadata may be older than what was done by it: replicas that were deleted are missing.
     @Test func nothingIsMadeFromOldMetadata() {
         let script = script()

@@ -169,6 +169,7 @@ struct ClusterSimulation {
         case .stop(let group):
             processes[node]?.replicas[group] = nil
             if groups[group]?.voted[node] != nil { groups[group]?.voted[node] = .some(nil) }
+        case .awaitLeaving, .setAside: break
         case .changeMembership(let group, let members): change(group, members)
         case .propose(let command): propose(command)
         }

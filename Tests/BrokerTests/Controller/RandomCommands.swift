@@ -38,7 +38,7 @@ struct RandomCommands {
         case 12:
             return .drainBroker(node, DrainMode.allCases.randomElement(using: &random) ?? .leaders)
         case 13: return Bool.random(using: &random) ? .resumeBroker(node) : .settleBalance
-        case 14: return .preferLeader(group, node)
+        case 14: return Bool.random(using: &random) ? .preferLeader(group, node) : .loseReplica(group, node)
         case 15: return .updateAssignment(group, replicas(&random))
         case 16:
             let other = anyGroup(state, &random)

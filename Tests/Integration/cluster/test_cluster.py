@@ -14,13 +14,15 @@ from load import Load, check, read_all
 KILLS = int(os.environ.get("GOULETTE_CLUSTER_KILLS", "3"))
 
 
-def fill(cluster, topic, count=300, size=100, **options):
+def fill(cluster, topic, count=300, size=100, partitions=1, **options):
+    """Writes `count` records to each of the first partitions."""
     producer = Producer({"bootstrap.servers": cluster.bootstrap, "acks": "all", **options})
     failures = []
     for number in range(count):
-        producer.produce(
-            topic, b"%d %s" % (number, b"v" * size), partition=0,
-            on_delivery=lambda error, _: failures.append(error) if error else None)
+        for partition in range(partitions):
+            producer.produce(
+                topic, b"%d %s" % (number, b"v" * size), partition=partition,
+                on_delivery=lambda error, _: failures.append(error) if error else None)
     assert producer.flush(60) == 0
     assert not failures, failures[:3]
 

@@ -91,6 +91,36 @@ def test_a_single_replica_moves_away_and_back(cluster):
     assert len(read_all(cluster, "single", 0)) == written
 
 
+def test_a_damaged_replica_is_repaired_from_its_peers(cluster):
+    partitions = 3
+    cluster.create_topic("load", partitions=partitions)
+    fill(cluster, "load", 2000, partitions=partitions)
+    member = cluster[2]
+    found = cluster.metadata("load").topics["load"].partitions
+    place = next(number for number, partition in found.items() if partition.replicas[0] == member.number)
+    assert member.stop(60) == 0, member.log_tail()
+    damaged = sorted(member.data.glob("groups/*"), key=lambda path: int(path.name))[place]
+    for path in damaged.glob("*.seg"):
+        content = bytearray(path.read_bytes())
+        content[len(bytes(content).rstrip(b"\0")) // 2] ^= 0xFF
+        path.write_bytes(content)
+    member.launch().wait_ready()
+    cluster.wait_healthy()
+    # Nobody knows before it is read; so the broker is to lead, and to be asked.
+    wait_until(lambda: cluster.cli("partition", "elect-leader").returncode == 0, "the leaders to be the preferred ones")
+    assert len(read_all(cluster, "load", place)) == 2000, "others have what it cannot read"
+    wait_until(lambda: member.metric("goulette_replicas_set_aside_total") == 1, "the damaged log is put aside", 60)
+    cluster.wait_healthy()
+    fill(cluster, "load", 300, partitions=partitions)
+    assert [path.name.split("-")[0] for path in member.data.glob("damaged/*")] == [damaged.name]
+    assert cluster.stop() == [0, 0, 0], cluster.log_tails()
+    assert holds_all(cluster, partitions)
+    assert cluster.compare_replicas() >= partitions
+    cluster.start()
+    for partition in range(partitions):
+        assert len(read_all(cluster, "load", partition)) == 2300
+
+
 @pytest.mark.parametrize("stopped", [1, 3])
 def test_a_founder_that_is_late_is_taken_in(new_cluster, stopped):
     cluster = new_cluster()

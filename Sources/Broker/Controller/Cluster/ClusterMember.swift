@@ -271,6 +271,9 @@ final class ClusterMember {
         schedule()
     }
 
+    /// Compares these groups with the metadata again.
+    func lookAgain(_ groups: [GroupID]) { if !groups.isEmpty { mark([], groups) } }
+
     /// Calls `then` when every shard serves what is applied now.
     func whenServed(_ then: @escaping () -> Void) {
         waiting.append(then)
@@ -323,6 +326,7 @@ final class ClusterMember {
         lookAtOwnGroups()
         let isSweep = looks % context.timing.looksPerSweep == 0
         if controller.isLeading { duties.look(isSweep: isSweep) }
+        if isSweep { lookAtTheAiling() }
         let state = controller.state
         let busy = isSweep ? nil : state.reassigning
         guard busy?.isEmpty != true else { return }
@@ -333,6 +337,28 @@ final class ClusterMember {
             if isSweep, !actions.isEmpty { sweeps.repeats() }
             for action in actions { carryOut(action) }
         }
+    }
+
+    /// Has replicas repaired whose logs are of no use, and starts those again that could not be opened.
+    private func lookAtTheAiling() {
+        lookAgain(host.forgetFailures())
+        let groups = host.ailing
+        guard !groups.isEmpty else { return }
+        var running = host.running
+        let leaders = context.leaders()
+        for group in groups {
+            guard case .found? = running[group]?.ailment, let known = leaders[group], let leader = known.leader
+            else { continue }
+            let others = known.inSync.filter { $0 != node }
+            if leader == node {
+                // Reads met the damage while it led; only then does it lead at all.
+                if let heir = others.first { transfer(group, from: node, to: heir) { _ in } }
+                continue
+            }
+            running[group]?.ailment = .found(healthyOthers: others.count)
+        }
+        let actions = reconciler.actions(controller.state, running: running, stored: host.stored, groups: groups)
+        for action in actions { carryOut(action) }
     }
 
     private func carryOut(_ action: ReconcileAction) {
@@ -347,7 +373,7 @@ final class ClusterMember {
                 }
             }
         case .propose(let command): say(command)
-        case .start, .stop: break
+        case .start, .stop, .awaitLeaving, .setAside: break
         }
     }
 
@@ -451,7 +477,8 @@ extension ClusterCommand {
     var group: GroupID? {
         switch self {
         case .preferLeader(let group, _), .updateAssignment(let group, _), .stepReassignment(let group, _),
-            .cancelReassignment(let group), .finishReassignment(let group, _), .rejoinReplica(let group, _, _):
+            .cancelReassignment(let group), .loseReplica(let group, _), .finishReassignment(let group, _),
+            .rejoinReplica(let group, _, _):
             group
         default: nil
         }

@@ -20,12 +20,14 @@ package struct LocalReplica: Equatable, Sendable {
     package var caughtUp: Set<NodeID>
     /// The entry that brought the members, and this leader's term.
     package var floor: JoinFloor?
+    /// How it is with a replica whose log is damaged, or cannot be opened.
+    package var ailment: Ailment?
     /// The controller's operation that made someone start this replica here; older metadata may not stop it.
     package var startedBy: UInt64
 
     package init(
         group: GroupID, leads: Bool = false, membership: GroupMembership? = nil, isSettled: Bool = true,
-        caughtUp: Set<NodeID> = [], floor: JoinFloor? = nil, startedBy: UInt64 = 0
+        caughtUp: Set<NodeID> = [], floor: JoinFloor? = nil, ailment: Ailment? = nil, startedBy: UInt64 = 0
     ) {
         self.group = group
         self.leads = leads
@@ -33,8 +35,19 @@ package struct LocalReplica: Equatable, Sendable {
         self.isSettled = isSettled
         self.caughtUp = caughtUp
         self.floor = floor
+        self.ailment = ailment
         self.startedBy = startedBy
     }
+}
+
+/// How far the repair of a replica is: it is declared lost, leaves its group, is set aside, and is taken in again.
+///
+/// What is left of its log is touched only when the group has agreed to do without it.
+package enum Ailment: Equatable, Sendable {
+    /// Nobody knows yet; so many of the other replicas keep up with a leader.
+    case found(healthyOthers: Int)
+    /// The group is to remove it.
+    case leaving
 }
 
 /// What a broker needs to know to run a replica.
@@ -72,6 +85,10 @@ package enum ReconcileAction: Equatable, Sendable {
     case start(ReplicaStart)
     /// Stop a replica and delete its log.
     case stop(GroupID)
+    /// Note that an ailing replica is about to leave its group.
+    case awaitLeaving(GroupID)
+    /// Stop an ailing replica, and put its log aside.
+    case setAside(GroupID)
     case changeMembership(GroupID, GroupMembership)
     /// Tell the controller how far a change of replicas is.
     case propose(ClusterCommand)
@@ -125,6 +142,7 @@ package struct ClusterReconciler: Sendable {
         guard let replica else {
             return start(partition, state, isStored: isStored).map { [.start($0)] } ?? []
         }
+        if let ailment = replica.ailment { return repair(partition, ailment) }
         guard replica.leads, let current = replica.membership, replica.isSettled, let wanted = partition.membership
         else { return [] }
         if current != wanted {
@@ -132,6 +150,18 @@ package struct ClusterReconciler: Sendable {
             return next.map { [.changeMembership(group, $0)] } ?? []
         }
         return reports(partition, replica).map { .propose($0) }
+    }
+
+    /// The next step to a whole log for a replica that has none.
+    private func repair(_ partition: PartitionRecord, _ ailment: Ailment) -> [ReconcileAction] {
+        let isLeaving = partition.rejoining.contains(node)
+        switch ailment {
+        case .leaving: return isLeaving ? [] : [.setAside(partition.group)]
+        case .found where isLeaving: return [.awaitLeaving(partition.group)]
+        case .found(let others):
+            guard partition.replicas.contains(node), others * 2 > partition.replicas.count else { return [] }
+            return [.propose(.loseReplica(partition.group, node))]
+        }
     }
 
     /// A replica that the metadata does not know yet, or that newer metadata started, stays.

@@ -65,6 +65,7 @@ extension ClusterCommand {
         case finishReassignment = 18
         case rejoinReplica = 19
         case settleBalance = 20
+        case loseReplica = 21
     }
 
     private var kind: Kind {
@@ -89,6 +90,7 @@ extension ClusterCommand {
         case .finishReassignment: .finishReassignment
         case .rejoinReplica: .rejoinReplica
         case .settleBalance: .settleBalance
+        case .loseReplica: .loseReplica
         }
     }
 
@@ -121,7 +123,7 @@ extension ClusterCommand {
         case .drainBroker(let id, let mode):
             writer.write(id.rawValue)
             writer.write(mode.rawValue)
-        case .preferLeader(let group, let node):
+        case .preferLeader(let group, let node), .loseReplica(let group, let node):
             writer.write(group.rawValue)
             writer.write(node.rawValue)
         case .rejoinReplica(let group, let node, let floor):
@@ -194,6 +196,7 @@ extension ClusterCommand {
             return .stepReassignment(
                 try reader.readGroup(), from: try reader.readCase(Reassignment.Phase.self))
         case .cancelReassignment: return .cancelReassignment(try reader.readGroup())
+        case .loseReplica: return .loseReplica(try reader.readGroup(), try reader.readNode())
         case .finishReassignment:
             return .finishReassignment(try reader.readGroup(), floor: try reader.readFloor(version: version))
         case .rejoinReplica:

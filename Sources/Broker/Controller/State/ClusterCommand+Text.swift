@@ -38,6 +38,7 @@ extension ClusterCommand {
         case .stepReassignment(let group, let phase): ("stepReassignment", "\(group): \(phase) is done")
         case .cancelReassignment(let group): ("cancelReassignment", "\(group)")
         case .finishReassignment(let group, let floor): ("finishReassignment", "\(group)\(Self.text(floor))")
+        case .loseReplica(let group, let broker): ("loseReplica", "\(group): broker \(broker)")
         case .rejoinReplica(let group, let broker, let floor):
             ("rejoinReplica", "\(group): broker \(broker)\(Self.text(floor))")
         }

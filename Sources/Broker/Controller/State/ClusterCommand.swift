@@ -58,6 +58,8 @@ package enum ClusterCommand: Equatable, Sendable {
     case cancelReassignment(GroupID)
     /// Ends a reassignment whose group has its final members since the entry that is named.
     case finishReassignment(GroupID, floor: JoinFloor?)
+    /// A replica has lost its log, though its broker has not lost its directory: it has to leave, and is taken in again.
+    case loseReplica(GroupID, NodeID)
     /// A replica that had lost its log is no member any more since that entry, so it may be taken in again.
     case rejoinReplica(GroupID, NodeID, floor: JoinFloor?)
 }
@@ -136,6 +138,8 @@ package enum ClusterRefusal: Error, Equatable, Sendable {
     case invalidAssignment(AssignmentProblem)
     case reassignmentInProgress(GroupID)
     case noReassignment(GroupID)
+    /// Without the replica there would be no majority with a whole log.
+    case tooFewReplicas(GroupID)
     /// The reassignment is in this phase, which the command does not fit.
     case wrongPhase(GroupID, Reassignment.Phase)
 }

@@ -66,7 +66,8 @@ extension ClusterCommand {
         case .unregisterBroker(let broker, _), .fenceBroker(let broker, _), .unfenceBroker(let broker, _),
             .drainBroker(let broker, _), .resumeBroker(let broker):
             Subject(brokers: [broker])
-        case .preferLeader(let group, let broker), .rejoinReplica(let group, let broker, _):
+        case .preferLeader(let group, let broker), .loseReplica(let group, let broker),
+            .rejoinReplica(let group, let broker, _):
             Subject(groups: [group], brokers: [broker])
         case .updateAssignment(let group, let replicas): Subject(groups: [group], brokers: replicas)
         case .beginReassignment(let targets):

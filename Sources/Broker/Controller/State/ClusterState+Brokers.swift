@@ -50,6 +50,17 @@ extension ClusterState {
         topics.values.flatMap { $0.partitions.filter { $0.hosts.contains(node) } }.sorted { $0.group < $1.group }
     }
 
+    /// Notes that the log of one replica is lost, as long as most of the others have theirs.
+    mutating func lose(_ node: NodeID, in group: GroupID) throws(ClusterRefusal) -> ClusterChange {
+        guard var partition = partition(group) else { throw .unknownPartition(group) }
+        guard partition.replicas.contains(node) else { throw .invalidAssignment(.notReplica(node)) }
+        guard !partition.rejoining.contains(node) else { return .none }
+        let whole = partition.replicas.count { $0 != node && !partition.rejoining.contains($0) }
+        guard whole * 2 > partition.replicas.count else { throw .tooFewReplicas(group) }
+        partition.rejoining.append(node)
+        return .assignmentsChanged([group], topics: replace([partition]))
+    }
+
     /// Notes that a replica that had lost its log has left the voters.
     mutating func rejoin(
         _ node: NodeID, in group: GroupID, _ floor: JoinFloor?

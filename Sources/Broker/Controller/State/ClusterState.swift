@@ -95,6 +95,7 @@ package struct ClusterState: Equatable, Sendable {
         case .stepReassignment(let group, let phase): return try step(group, from: phase)
         case .cancelReassignment(let group): return try cancel(group)
         case .finishReassignment(let group, let floor): return try finish(group, floor)
+        case .loseReplica(let group, let node): return try lose(node, in: group)
         case .rejoinReplica(let group, let node, let floor): return try rejoin(node, in: group, floor)
         }
     }
