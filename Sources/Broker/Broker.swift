@@ -167,9 +167,14 @@ package final class Broker: Sendable {
                         governor: governor, metrics: hostMetrics, logger: parts.logger("goulette.replication"))
                 }
                 host?.start()
+                // Whoever guesses another client's session could end it: the seed is not to be guessed.
+                let sessions = FetchSessionTable(
+                    limits: .init(sessionsMax: parts.settings.typed.limits.maxFetchSessions).share(
+                        of: parts.loops.count),
+                    number: number, of: parts.loops.count, seed: .random(in: 0 ... .max))
                 let shard = Shard(
                     number: number, loop: loop, clock: parts.clock, image: empty, settings: parts.settings,
-                    validator: validator, host: host)
+                    validator: validator, host: host, fetchSessions: sessions)
                 gathering.set(
                     number,
                     (NIOLoopBound(shard, eventLoop: loop), host.map { NIOLoopBound($0, eventLoop: loop) }))

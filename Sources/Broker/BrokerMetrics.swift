@@ -29,6 +29,17 @@ package final class BrokerMetrics: Sendable {
     /// From a fetch request's arrival to its answer, waiting included.
     package let fetchLatency: LatencyHistogram
 
+    /// Fetch sessions, those of all event loops.
+    package let fetchSessions: Gauge
+    /// Partitions of all fetch sessions.
+    package let fetchSessionPartitions: Gauge
+    /// Fetch sessions that made room for others.
+    package let fetchSessionEvictions: Counter
+    /// Fetches that asked for a session.
+    package let fetchesFull: Counter
+    /// Fetches that went on with a session.
+    package let fetchesIncremental: Counter
+
     private let records: CounterFamily
     private let bytes: CounterFamily
     private let requests: [APIKey: Counter]
@@ -58,6 +69,15 @@ package final class BrokerMetrics: Sendable {
         fetchLatency = registry.latency(
             "goulette_request_duration_seconds", help: "From a request's arrival to its answer.",
             labels: ["api": "Fetch"])
+        fetchSessions = registry.gauge("goulette_fetch_sessions", help: "Fetch sessions.")
+        fetchSessionPartitions = registry.gauge(
+            "goulette_fetch_session_partitions", help: "Partitions of all fetch sessions.")
+        fetchSessionEvictions = registry.counter(
+            "goulette_fetch_session_evictions_total", help: "Fetch sessions that made room for others.")
+        let fetches = "goulette_fetch_session_requests_total"
+        let fetchesHelp = "Fetches that asked for a session (full), or went on with one (incremental)."
+        fetchesFull = registry.counter(fetches, help: fetchesHelp, labels: ["kind": "full"])
+        fetchesIncremental = registry.counter(fetches, help: fetchesHelp, labels: ["kind": "incremental"])
         records = CounterFamily(
             registry, "goulette_topic_records_total", help: "Records appended to a topic.", labels: ["topic"],
             limit: seriesMax)

@@ -53,6 +53,8 @@ extension Broker {
         case .offsetForLeaderEpoch(let request): offsetForLeaderEpoch(request, call)
         case .apiVersions(let request): apiVersions(request, call)
         case .describeCluster(let request): describeCluster(request, call)
+        case .describeTopicPartitions(let request): describeTopicPartitions(request, call)
+        case .listConfigResources(let request): listConfigResources(request, call)
         case .describeQuorum(let request): describeQuorum(request, call)
         case .describeLogDirs(let request): describeLogDirs(request, call)
         case .electLeaders(let request): electLeaders(request, call)

@@ -12,6 +12,12 @@ import NIOPosix
 final class BrokerLink {
     /// The versions that client and broker share, highest first choice.
     struct Versions {
+        /// The highest version of an API that the client asks in, where that is not the highest it can read: it names
+        /// topics, groups and keys in the form that these versions have, and takes a group that is absent for a dead one.
+        private static let highest: [APIKey: Int16] = [
+            .fetch: 12, .offsetFetch: 7, .findCoordinator: 3, .describeGroups: 5, .deleteTopics: 5,
+        ]
+
         private var ranges: [Int16: ClosedRange<Int16>] = [:]
 
         init(_ response: ApiVersionsResponse) {
@@ -23,7 +29,8 @@ final class BrokerLink {
         /// The highest version both sides know; nil when there is none.
         func best(for key: APIKey) -> Int16? {
             guard let theirs = ranges[key.rawValue] else { return nil }
-            let ours = APIRegistry[key].served
+            let served = APIRegistry[key].served
+            let ours = served.lowerBound...(Self.highest[key] ?? served.upperBound)
             guard theirs.overlaps(ours) else { return nil }
             return theirs.clamped(to: ours).upperBound
         }

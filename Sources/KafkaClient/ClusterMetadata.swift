@@ -70,7 +70,7 @@ public struct ClusterMetadata: Equatable, Sendable {
                 rack: $0.rack)
         }.sorted { $0.id < $1.id }
         if isComplete { topics = [:] }
-        for topic in response.topics { topics[topic.name] = Topic(topic) }
+        for topic in response.topics { if let name = topic.name { topics[name] = Topic(name, topic) } }
     }
 
     /// The address of a broker, when it is known.
@@ -89,8 +89,8 @@ public struct ClusterMetadata: Equatable, Sendable {
 }
 
 extension ClusterMetadata.Topic {
-    fileprivate init(_ topic: MetadataResponse.Topic) {
-        name = topic.name
+    fileprivate init(_ name: String, _ topic: MetadataResponse.Topic) {
+        self.name = name
         errorCode = topic.errorCode
         isInternal = topic.isInternal
         partitions = topic.partitions.map { partition in

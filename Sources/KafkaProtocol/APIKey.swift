@@ -36,6 +36,8 @@ public enum APIKey: Int16, Hashable, Sendable, CaseIterable {
     case offsetDelete = 47
     case describeQuorum = 55
     case describeCluster = 60
+    case listConfigResources = 74
+    case describeTopicPartitions = 75
 
     /// The API's name, as Kafka's documentation and our metrics spell it.
     public var name: String { APIRegistry[self].name }

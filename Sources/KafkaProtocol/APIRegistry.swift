@@ -42,36 +42,36 @@ public enum APIRegistry {
     /// off when they see a higher minimum (KAFKA-18659).
     public static let served: [APIDescription] = [
         APIDescription(
-            .produce, "Produce", 3...9, advertised: 0...9, flexibleFrom: 9, "Appends record batches to partitions."),
+            .produce, "Produce", 3...10, advertised: 0...10, flexibleFrom: 9, "Appends record batches to partitions."),
         APIDescription(
-            .fetch, "Fetch", 4...12, flexibleFrom: 12, "Asks for the record batches of partitions from an offset on."),
+            .fetch, "Fetch", 4...16, flexibleFrom: 12, "Asks for the record batches of partitions from an offset on."),
         APIDescription(
-            .listOffsets, "ListOffsets", 1...6, flexibleFrom: 6,
+            .listOffsets, "ListOffsets", 1...8, flexibleFrom: 6,
             "Asks for the offset that belongs to a time, or for an end of the log."),
         APIDescription(
-            .metadata, "Metadata", 0...9, flexibleFrom: 9,
+            .metadata, "Metadata", 0...13, flexibleFrom: 9,
             "Asks for the brokers and for the topics with their leaders."),
         APIDescription(.offsetCommit, "OffsetCommit", 2...8, flexibleFrom: 8, "Stores a group's positions."),
-        APIDescription(.offsetFetch, "OffsetFetch", 1...7, flexibleFrom: 6, "Asks for a group's positions."),
+        APIDescription(.offsetFetch, "OffsetFetch", 1...8, flexibleFrom: 6, "Asks for a group's positions."),
         APIDescription(
-            .findCoordinator, "FindCoordinator", 0...3, flexibleFrom: 3,
-            "Asks for the broker that coordinates a group."),
+            .findCoordinator, "FindCoordinator", 0...4, flexibleFrom: 3,
+            "Asks for the brokers that coordinate groups."),
         APIDescription(
-            .joinGroup, "JoinGroup", 0...7, flexibleFrom: 6, "Enters a group, or enters its next generation."),
+            .joinGroup, "JoinGroup", 0...9, flexibleFrom: 6, "Enters a group, or enters its next generation."),
         APIDescription(.heartbeat, "Heartbeat", 0...4, flexibleFrom: 4, "Says that a member is alive."),
-        APIDescription(.leaveGroup, "LeaveGroup", 0...4, flexibleFrom: 4, "Takes members out of a group."),
+        APIDescription(.leaveGroup, "LeaveGroup", 0...5, flexibleFrom: 4, "Takes members out of a group."),
         APIDescription(
             .syncGroup, "SyncGroup", 0...5, flexibleFrom: 4,
             "Hands out the leader's assignments and asks for one's own."),
         APIDescription(
-            .describeGroups, "DescribeGroups", 0...5, flexibleFrom: 5, "Asks for the state and the members of groups."),
+            .describeGroups, "DescribeGroups", 0...6, flexibleFrom: 5, "Asks for the state and the members of groups."),
         APIDescription(
-            .listGroups, "ListGroups", 0...4, flexibleFrom: 3, "Asks for the groups that this broker coordinates."),
+            .listGroups, "ListGroups", 0...5, flexibleFrom: 3, "Asks for the groups that this broker coordinates."),
         APIDescription(
-            .apiVersions, "ApiVersions", 0...3, flexibleFrom: 3,
+            .apiVersions, "ApiVersions", 0...4, flexibleFrom: 3,
             "Asks which versions of which APIs the broker serves."),
-        APIDescription(.createTopics, "CreateTopics", 2...5, flexibleFrom: 5, "Creates topics."),
-        APIDescription(.deleteTopics, "DeleteTopics", 1...4, flexibleFrom: 4, "Deletes topics."),
+        APIDescription(.createTopics, "CreateTopics", 2...7, flexibleFrom: 5, "Creates topics."),
+        APIDescription(.deleteTopics, "DeleteTopics", 1...6, flexibleFrom: 4, "Deletes topics."),
         APIDescription(.deleteRecords, "DeleteRecords", 0...2, flexibleFrom: 2, "Deletes the records below an offset."),
         APIDescription(.initProducerID, "InitProducerId", 0...4, flexibleFrom: 2, "Asks for a producer id."),
         APIDescription(
@@ -98,7 +98,13 @@ public enum APIRegistry {
         APIDescription(
             .describeQuorum, "DescribeQuorum", 0...1, flexibleFrom: 0, "Asks for the state of the controller's group."),
         APIDescription(
-            .describeCluster, "DescribeCluster", 0...0, flexibleFrom: 0, "Asks for the cluster and its brokers."),
+            .describeCluster, "DescribeCluster", 0...2, flexibleFrom: 0, "Asks for the cluster and its brokers."),
+        APIDescription(
+            .listConfigResources, "ListConfigResources", 0...1, flexibleFrom: 0,
+            "Asks which resources have a configuration."),
+        APIDescription(
+            .describeTopicPartitions, "DescribeTopicPartitions", 0...0, flexibleFrom: 0,
+            "Asks for the partitions of topics, page by page."),
     ]
 
     /// The place of each key's entry in `served`; keys that are not served have none.

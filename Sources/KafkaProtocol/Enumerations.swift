@@ -19,6 +19,14 @@ public enum CoordinatorType: Int8, Sendable, CaseIterable {
     case transaction = 1
 }
 
+/// Whose addresses DescribeCluster is asked for.
+public enum EndpointType: Int8, Sendable, CaseIterable {
+    /// Brokers.
+    case broker = 1
+    /// Controllers that are no brokers.
+    case controller = 2
+}
+
 /// What a configuration belongs to.
 public enum ConfigResourceType: Int8, Sendable, CaseIterable {
     /// A topic, by name.
@@ -71,6 +79,10 @@ public enum ListOffsetsTimestamp {
     public static let latest: Int64 = -1
     /// The start of the log.
     public static let earliest: Int64 = -2
+    /// The record with the highest timestamp, from version 7 on.
+    public static let maxTimestamp: Int64 = -3
+    /// The start of what is stored on the broker itself, from version 8 on; without other storage the start of the log.
+    public static let earliestLocal: Int64 = -4
 }
 
 /// Authorized operations that were not asked for.

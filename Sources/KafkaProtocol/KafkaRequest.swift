@@ -36,6 +36,8 @@ public enum KafkaRequest: Equatable, Sendable {
     case offsetDelete(OffsetDeleteRequest)
     case describeQuorum(DescribeQuorumRequest)
     case describeCluster(DescribeClusterRequest)
+    case listConfigResources(ListConfigResourcesRequest)
+    case describeTopicPartitions(DescribeTopicPartitionsRequest)
 
     /// The API that the request calls.
     public var key: APIKey {
@@ -71,6 +73,8 @@ public enum KafkaRequest: Equatable, Sendable {
         case .offsetDelete: .offsetDelete
         case .describeQuorum: .describeQuorum
         case .describeCluster: .describeCluster
+        case .listConfigResources: .listConfigResources
+        case .describeTopicPartitions: .describeTopicPartitions
         }
     }
 }

@@ -62,6 +62,10 @@ public enum RequestDecoder {
         case .offsetDelete: .offsetDelete(try OffsetDeleteRequest(from: &reader, version: version))
         case .describeQuorum: .describeQuorum(try DescribeQuorumRequest(from: &reader, version: version))
         case .describeCluster: .describeCluster(try DescribeClusterRequest(from: &reader, version: version))
+        case .listConfigResources:
+            .listConfigResources(try ListConfigResourcesRequest(from: &reader, version: version))
+        case .describeTopicPartitions:
+            .describeTopicPartitions(try DescribeTopicPartitionsRequest(from: &reader, version: version))
         }
     }
 }

@@ -87,6 +87,8 @@ public enum BrokerConfigurationNames {
         },
         .init(name: "producer.id.expiration.ms", setting: "producers.id_expiration", type: .int),
         .init(name: "fetch.max.bytes", setting: "limits.max_fetch_bytes", type: .int),
+        .init(
+            name: "max.incremental.fetch.session.cache.slots", setting: "limits.max_fetch_sessions", type: .int),
     ]
 
     private static let constants: [(name: String, value: String, type: KafkaConfigurationType, doc: String)] = [

@@ -168,6 +168,8 @@ public struct BrokerSettings: Sendable, Equatable {
         public var maxPartitionsPerTopic: Int
         /// Key `limits.max_fetch_bytes`.
         public var maxFetchBytes: ByteCount
+        /// Key `limits.max_fetch_sessions`.
+        public var maxFetchSessions: Int
         /// Key `limits.max_metric_series`.
         public var maxMetricSeries: Int
     }

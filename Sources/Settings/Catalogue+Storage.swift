@@ -100,12 +100,15 @@ extension Catalogue {
     static let limitsMaxFetchBytes = SettingKey<ByteCount>(
         "limits.max_fetch_bytes", .bytes(1024...1 << 30), default: "55 MiB", .low, reload: .live,
         "The most one fetch response carries, whatever the client asks for; the first batch always fits.")
+    static let limitsMaxFetchSessions = SettingKey<Int>(
+        "limits.max_fetch_sessions", .integer(0...100_000), default: "1000", .low, reload: .live,
+        "Fetch sessions of the broker, of which clients that read many partitions have one each; 0 makes none.")
     static let limitsMetricSeries = SettingKey<Int>(
         "limits.max_metric_series", .integer(1...1_000_000), default: "2000", .low,
         "Topics and groups that get metrics of their own; the rest is counted together.")
     static let limits = [
         limitsMaxTopics.definition, limitsMaxPartitions.definition, limitsMaxPartitionsPerTopic.definition,
-        limitsMaxFetchBytes.definition, limitsMetricSeries.definition,
+        limitsMaxFetchBytes.definition, limitsMaxFetchSessions.definition, limitsMetricSeries.definition,
     ]
 }
 

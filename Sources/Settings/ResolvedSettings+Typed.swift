@@ -99,6 +99,8 @@ extension ResolvedSettings {
         .init(
             maxTopics: self[Catalogue.limitsMaxTopics], maxPartitions: self[Catalogue.limitsMaxPartitions],
             maxPartitionsPerTopic: self[Catalogue.limitsMaxPartitionsPerTopic],
-            maxFetchBytes: self[Catalogue.limitsMaxFetchBytes], maxMetricSeries: self[Catalogue.limitsMetricSeries])
+            maxFetchBytes: self[Catalogue.limitsMaxFetchBytes],
+            maxFetchSessions: self[Catalogue.limitsMaxFetchSessions],
+            maxMetricSeries: self[Catalogue.limitsMetricSeries])
     }
 }

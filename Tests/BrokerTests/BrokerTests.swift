@@ -246,7 +246,7 @@ import Testing
             let body = try #require(try answer.get())
             let decoded = try ResponseDecoder.decode(ApiVersionsResponse.self, from: body.contiguous(), version: 0)
             #expect(decoded.errorCode == .unsupportedVersion)
-            #expect(decoded.apiKeys.contains { $0.apiKey == APIKey.apiVersions.rawValue && $0.maxVersion == 3 })
+            #expect(decoded.apiKeys.contains { $0.apiKey == APIKey.apiVersions.rawValue && $0.maxVersion == 4 })
         }
     }
 }

@@ -104,6 +104,44 @@ import Testing
         }
     }
 
+    private static func fetch(_ partitions: Int32, session: Int32 = 0, epoch: Int32 = 0) -> FetchRequest {
+        let all = (0..<partitions).map { FetchRequest.Partition(index: $0, fetchOffset: 0, partitionMaxBytes: 1) }
+        return FetchRequest(
+            maxWaitMilliseconds: 0, minBytes: 0, isolationLevel: 0, sessionID: session, sessionEpoch: epoch,
+            topics: [.init(name: "a", partitions: all)])
+    }
+
+    @Test func fetchSessions() async throws {
+        try await Self.withBroker([(key: "limits.max_fetch_sessions", value: "2")]) {
+            (broker: BrokerHarness) async throws in
+            _ = try await broker.createTopic("a")
+            for session in [true, true, false] {
+                #expect((try await broker.call(Self.fetch(1), version: 11).sessionID > 0) == session)
+            }
+            #expect(broker.metric("goulette_fetch_sessions") == 2)
+            #expect(broker.metric("goulette_fetch_session_evictions_total") == 0)
+        }
+    }
+
+    @Test func partitionsOfAFetchSession() async throws {
+        try await Self.withBroker { (broker: BrokerHarness) async throws in
+            let many = Int32(FetchSessionTable.Limits.partitionsPerSessionMax)
+            let full = try await broker.call(Self.fetch(many), version: 11)
+            #expect(full.sessionID > 0 && full.topics[0].partitions.count == Int(many))
+            let more = try await broker.call(Self.fetch(many + 1, session: full.sessionID, epoch: 1), version: 11)
+            #expect(more.errorCode == .fetchSessionIDNotFound)
+            let again = try await broker.call(Self.fetch(many + 1), version: 11)
+            #expect(again.sessionID == 0 && again.topics[0].partitions.count == Int(many) + 1)
+            #expect(broker.metric("goulette_fetch_session_partitions") == 0)
+        }
+    }
+
+    @Test func partitionsOfAPage() {
+        let page = PartitionPage([("a", 5000)], from: nil, limit: .max)
+        #expect(page.topics.map(\.partitions) == [0..<2000])
+        #expect(page.next == .init(topicName: "a", partitionIndex: 2000))
+    }
+
     @Test func elementsOfAnArray() async throws {
         try await Self.withBroker { (broker: BrokerHarness) async throws in
             var body = ByteBuffer()
@@ -261,7 +299,7 @@ import Testing
             let found = try await ask(0)
             #expect(found.offset == 0 && found.timestamp == 1_700_000_000_000 && found.leaderEpoch >= 1)
             #expect(try await ask(1_700_000_000_001).offset == -1)
-            // The newest timestamp, tiers and what nobody has defined yet are for versions that are not served.
+            // Version 5 knows neither the newest timestamp nor tiers, no version what nobody has defined yet.
             for later in [Int64(-3), -4, -5, .min] {
                 let answer = try await ask(later)
                 #expect(answer.errorCode == .unsupportedVersion && answer.offset == -1)

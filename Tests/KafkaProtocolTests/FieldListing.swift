@@ -3,6 +3,7 @@
 // FieldListing.swift
 // Lists the fields of any message as `path = value`, the spelling of the golden vectors.
 
+import Model
 import NIOCore
 
 @testable import KafkaProtocol
@@ -40,6 +41,7 @@ enum FieldListing {
     private static func text(_ value: Any) -> String? {
         switch value {
         case let value as KafkaErrorCode: value.name
+        case let value as TopicID: "\(value)"
         case let value as String: "\"\(value)\""
         case let value as [UInt8]: value.isEmpty ? nil : "0x\(value.hex)"
         case let value as ByteBuffer: "0x\(value.readableBytesView.hex)"

@@ -33,7 +33,7 @@ import Testing
     }
 
     @Test func headersOfUnknownAPIsAndVersionsAreReadAsFarAsTheyAreKnown() throws {
-        for (key, version): (Int16, Int16) in [(999, 0), (-1, 3), (18, 4), (0, 2), (3, 99)] {
+        for (key, version): (Int16, Int16) in [(999, 0), (-1, 3), (18, 5), (0, 2), (3, 99)] {
             var frame = ByteBuffer()
             frame.writeMultipleIntegers(key, version, Int32(7), Int16(-1), UInt8(0xFF))
             let header = try RequestHeader.read(from: &frame)
@@ -56,7 +56,7 @@ import Testing
         let body = ResponseEncoder.unsupportedApiVersions(correlationID: 9).contiguous()
         #expect(
             body.readableBytesView.hex
-                == "00000009" + "0023" + "00000001" + "0012" + "0000" + "0003")
+                == "00000009" + "0023" + "00000001" + "0012" + "0000" + "0004")
     }
 
     @Test(arguments: Int16(0)...3)

@@ -75,5 +75,6 @@ struct MessageCodec: Sendable, CustomStringConvertible {
         pair(DeleteGroupsRequest.self), pair(ElectLeadersRequest.self), pair(IncrementalAlterConfigsRequest.self),
         pair(AlterPartitionReassignmentsRequest.self), pair(ListPartitionReassignmentsRequest.self),
         pair(OffsetDeleteRequest.self), pair(DescribeQuorumRequest.self), pair(DescribeClusterRequest.self),
+        pair(ListConfigResourcesRequest.self), pair(DescribeTopicPartitionsRequest.self),
     ].flatMap { $0 }
 }

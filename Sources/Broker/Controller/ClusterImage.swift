@@ -53,6 +53,8 @@ package final class ClusterImage: Sendable {
     /// Every registered broker; empty on a broker that is no part of a cluster.
     package let brokers: [NodeID: BrokerRecord]
     package let topics: [String: TopicImage]
+    /// The same topics by their ids.
+    package let topicsByID: [TopicID: TopicImage]
 
     package init(
         clusterID: String, node: NodeID, controller: NodeID?, brokers: [NodeID: BrokerRecord] = [:],
@@ -63,11 +65,23 @@ package final class ClusterImage: Sendable {
         self.controller = controller
         self.brokers = brokers
         self.topics = topics
+        self.topicsByID = topics.values.reduce(into: [:]) { $0[$1.record.id] = $1 }
+    }
+
+    /// The topic that a request names: by its id when it has one, by its name otherwise.
+    package func topic(_ name: String?, _ id: TopicID) -> TopicImage? {
+        if id != .zero { return topicsByID[id] }
+        return name.flatMap { topics[$0] }
     }
 
     /// The brokers that clients may be sent to, in the order of their ids: those that are not fenced.
     package var liveBrokers: [BrokerRecord] {
         brokers.values.filter { $0.health == .active }.sorted { $0.id < $1.id }
+    }
+
+    /// The registered brokers that clients should not be sent to, in the order of their ids.
+    package var fencedBrokers: [BrokerRecord] {
+        brokers.values.filter { $0.health != .active }.sorted { $0.id < $1.id }
     }
 
     /// A partition's assignment; nil when there is no such topic or partition.

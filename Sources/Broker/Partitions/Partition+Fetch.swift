@@ -171,7 +171,8 @@ extension Partition {
                 guard isConfirmed else { return completion(.notLeaderOrFollower, -1, -1, -1) }
                 completion(.none, highWatermark.rawValue, -1, term.leaderEpoch)
             }
-        case -2:
+        case -3: newestRecord(completion: completion)
+        case -2, -4:
             let start = log.logStartOffset
             completion(.none, start.rawValue, -1, log.epoch(containing: start).leaderEpoch)
         case 0...:

@@ -11,6 +11,7 @@ package import NIOCore
 package import Raft
 package import Records
 package import Replication
+import Settings
 
 /// All partitions that live on one event loop.
 ///
@@ -25,6 +26,9 @@ package final class Shard {
     package var image: ClusterImage
     /// The settings as this loop's requests find them.
     package var settings: CurrentSettings
+
+    /// The fetch sessions of this loop's connections.
+    var fetchSessions: FetchSessionTable
 
     /// The replicas of this loop; nil on a broker that is alone.
     package let host: GroupHost?
@@ -42,7 +46,7 @@ package final class Shard {
 
     package init(
         number: Int, loop: any EventLoop, clock: Clock, image: ClusterImage, settings: CurrentSettings,
-        validator: BatchValidator, host: GroupHost? = nil
+        validator: BatchValidator, host: GroupHost? = nil, fetchSessions: FetchSessionTable? = nil
     ) {
         self.number = number
         self.loop = loop
@@ -51,6 +55,8 @@ package final class Shard {
         self.settings = settings
         self.validator = validator
         self.host = host
+        let limits = FetchSessionTable.Limits(sessionsMax: settings.typed.limits.maxFetchSessions)
+        self.fetchSessions = fetchSessions ?? FetchSessionTable(limits: limits, seed: UInt64(number))
     }
 
     /// Makes a replica on a recovered log, and gives it to the loop's host; to be started by its owner.

@@ -39,6 +39,14 @@ struct ClusterView {
         return address(of: record)
     }
 
+    /// How to reach a broker that an answer names as a leader (KIP-951); nil when clients should not be sent there.
+    func endpoint(of broker: NodeID) -> NodeEndpoint? {
+        address(of: broker).map { address in
+            let rack = broker == node ? self.rack : image.brokers[broker]?.rack
+            return NodeEndpoint(nodeID: address.id.rawValue, host: address.host, port: address.port, rack: rack)
+        }
+    }
+
     /// On this broker's own listener it may be known by another address than the registered one.
     private func address(of record: BrokerRecord) -> BrokerAddress {
         if record.id == node { return me }
@@ -85,6 +93,16 @@ struct ClusterView {
         let own = handle.leaderEpoch
         guard own >= 0, own > known?.term.leaderEpoch ?? -1 else { return known }
         return Leadership(term: Term(UInt64(own)), leader: node)
+    }
+
+    /// Who leads a partition, for the answer to who asked another broker; nil when that is not known here either.
+    ///
+    /// The leader's address is added to `endpoints` unless it is there.
+    func currentLeader(_ handle: PartitionHandle, _ endpoints: inout [NodeEndpoint]) -> LeaderAndEpoch? {
+        let hint = leaderHint(handle)
+        guard hint.leader >= 0, let endpoint = endpoint(of: NodeID(rawValue: hint.leader)) else { return nil }
+        if !endpoints.contains(where: { $0.nodeID == hint.leader }) { endpoints.append(endpoint) }
+        return LeaderAndEpoch(leaderID: hint.leader, leaderEpoch: hint.epoch)
     }
 
     /// A partition with its replicas, as Metadata shows it.

@@ -67,17 +67,26 @@ extension Broker {
     func offsetFetch(_ request: OffsetFetchRequest, _ call: Call) {
         withCoordinator { coordinator in
             coordinator.confirm { refusal in
-                if let refusal { return call.respond(Self.refusal(of: request, refusal.code)) }
-                Self.answer(request, coordinator.state, call)
+                let isBatched = call.version >= 8
+                let asked = isBatched ? request.groups : [.init(groupID: request.groupID, topics: request.topics)]
+                let groups = asked.map { group in
+                    refusal.map { Self.refusal(of: group, $0.code) } ?? Self.answer(group, coordinator.state)
+                }
+                guard !isBatched, let only = groups.first else {
+                    return call.respond(OffsetFetchResponse(groups: groups))
+                }
+                call.respond(OffsetFetchResponse(topics: only.topics, errorCode: only.errorCode))
             }
         }
     }
 
-    private static func answer(_ request: OffsetFetchRequest, _ state: CoordinatorState, _ call: Call) {
-        guard GroupTable.isValid(request.groupID) else {
-            return call.respond(refusal(of: request, .invalidGroupID))
+    private static func answer(
+        _ request: OffsetFetchRequest.Group, _ state: CoordinatorState
+    ) -> OffsetFetchResponse.Group {
+        guard GroupTable.isValid(request.groupID) else { return refusal(of: request, .invalidGroupID) }
+        guard let topics = request.topics else {
+            return .init(groupID: request.groupID, topics: all(state.fetchAll(group: request.groupID)))
         }
-        guard let topics = request.topics else { return call.respond(all(state.fetchAll(group: request.groupID))) }
         let found = topics.map { topic in
             let partitions = topic.partitionIndexes.map { index in
                 let partition = TopicPartition(topic: topic.name, partition: PartitionIndex(rawValue: index))
@@ -85,11 +94,12 @@ extension Broker {
             }
             return OffsetFetchResponse.Topic(name: topic.name, partitions: partitions)
         }
-        call.respond(OffsetFetchResponse(topics: found))
+        return .init(groupID: request.groupID, topics: found)
     }
 
-    private static func all(_ offsets: [(partition: TopicPartition, committed: CommittedOffset)]) -> OffsetFetchResponse
-    {
+    private static func all(
+        _ offsets: [(partition: TopicPartition, committed: CommittedOffset)]
+    ) -> [OffsetFetchResponse.Topic] {
         var topics: [OffsetFetchResponse.Topic] = []
         for (partition, committed) in offsets {
             let answer = OffsetFetchResponse.Partition(partition.partition.rawValue, committed)
@@ -99,11 +109,13 @@ extension Broker {
                 topics.append(.init(name: partition.topic, partitions: [answer]))
             }
         }
-        return OffsetFetchResponse(topics: topics)
+        return topics
     }
 
     /// Version 1 has no error for the whole answer, so each partition gets it as well.
-    private static func refusal(of request: OffsetFetchRequest, _ code: KafkaErrorCode) -> OffsetFetchResponse {
+    private static func refusal(
+        of request: OffsetFetchRequest.Group, _ code: KafkaErrorCode
+    ) -> OffsetFetchResponse.Group {
         let topics = (request.topics ?? []).map { topic in
             OffsetFetchResponse.Topic(
                 name: topic.name,
@@ -111,7 +123,7 @@ extension Broker {
                     .init(index: $0, committedOffset: -1, committedLeaderEpoch: -1, metadata: "", errorCode: code)
                 })
         }
-        return OffsetFetchResponse(topics: topics, errorCode: code)
+        return .init(groupID: request.groupID, topics: topics, errorCode: code)
     }
 
     func offsetDelete(_ request: OffsetDeleteRequest, _ call: Call) {

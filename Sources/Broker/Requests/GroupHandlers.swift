@@ -4,6 +4,7 @@
 // The membership half of the group APIs: translate, ask the coordinator on its loop, translate back.
 
 import KafkaProtocol
+import Logging
 import Model
 import Synchronization
 
@@ -14,26 +15,36 @@ extension GroupError {
 
 extension Broker {
     func findCoordinator(_ request: FindCoordinatorRequest, _ call: Call) {
-        guard request.keyType == 0 else {
-            let message = "transactions are not served"
+        guard call.version >= 4 else {
+            let found = coordinator(of: request.key, request.keyType, call)
             return call.respond(
                 FindCoordinatorResponse(
-                    errorCode: request.keyType == 1 ? .coordinatorNotAvailable : .invalidRequest, errorMessage: message,
-                    nodeID: -1, host: "", port: -1))
+                    errorCode: found.errorCode, errorMessage: found.errorMessage, nodeID: found.nodeID,
+                    host: found.host, port: found.port))
         }
-        let view = view(for: call)
-        guard let found = isAlone ? call.advertised : view.leader(of: .coordinator) else {
-            return call.respond(
-                FindCoordinatorResponse(
-                    errorCode: .coordinatorNotAvailable, errorMessage: "No broker leads the coordinator's group",
-                    nodeID: -1, host: "", port: -1))
+        let found = request.coordinatorKeys.map { coordinator(of: $0, request.keyType, call) }
+        call.respond(FindCoordinatorResponse(coordinators: found))
+    }
+
+    private func coordinator(of key: String, _ type: Int8, _ call: Call) -> FindCoordinatorResponse.Coordinator {
+        guard type == CoordinatorType.group.rawValue else {
+            let isTransaction = type == CoordinatorType.transaction.rawValue
+            return .init(
+                key: key, errorCode: isTransaction ? .coordinatorNotAvailable : .invalidRequest,
+                errorMessage: "transactions are not served")
         }
-        call.respond(FindCoordinatorResponse(nodeID: found.id.rawValue, host: found.host, port: found.port))
+        guard let found = isAlone ? call.advertised : view(for: call).leader(of: .coordinator) else {
+            return .init(
+                key: key, errorCode: .coordinatorNotAvailable,
+                errorMessage: "No broker leads the coordinator's group")
+        }
+        return .init(key: key, nodeID: found.id.rawValue, host: found.host, port: found.port)
     }
 
     func joinGroup(_ request: JoinGroupRequest, _ call: Call) {
         let version = call.version
         let clientID = call.header.clientID ?? ""
+        note("joins", request.reason, member: request.memberID, group: request.groupID)
         withCoordinator { [self] coordinator in
             let makeRequest = { (entropy: MemberIDEntropy) in
                 GroupJoin(
@@ -42,7 +53,7 @@ extension Broker {
                     rebalanceTimeoutMilliseconds: version >= 1 ? request.rebalanceTimeoutMilliseconds : -1,
                     protocolType: request.protocolType,
                     protocols: request.protocols.map { GroupProtocol(name: $0.name, metadata: $0.metadata) },
-                    requiresKnownMemberID: version >= 4, entropy: entropy)
+                    requiresKnownMemberID: version >= 4, supportsSkippingAssignment: version >= 9, entropy: entropy)
             }
             let waiter = coordinator.join(group: request.groupID, memberID: request.memberID, makeRequest) { result in
                 call.respond(
@@ -51,13 +62,26 @@ extension Broker {
                         protocolType: result.protocolType,
                         // Null only exists from version 7 on.
                         protocolName: result.protocolName ?? (version >= 7 ? nil : ""), leader: result.leaderID,
-                        memberID: result.memberID,
+                        skipAssignment: result.skipAssignment, memberID: result.memberID,
                         members: result.members.map {
                             .init(memberID: $0.id, groupInstanceID: $0.instanceID, metadata: $0.metadata)
                         }))
             }
             watch(waiter, group: request.groupID, call)
         }
+    }
+
+    /// The longest reason that goes to the log; clients send no longer one (KIP-800).
+    private static let reasonCharactersMax = 255
+
+    /// Logs why a member joins or leaves, when it says so.
+    private func note(_ action: String, _ reason: String?, member: String, group: String) {
+        guard let reason, !reason.isEmpty else { return }
+        logger.debug(
+            "A member \(action) its group",
+            metadata: [
+                "group": "\(group)", "member": "\(member)", "reason": "\(reason.prefix(Self.reasonCharactersMax))",
+            ])
     }
 
     func syncGroup(_ request: SyncGroupRequest, _ call: Call) {
@@ -99,6 +123,9 @@ extension Broker {
             isList
             ? request.members.map { LeavingMember(memberID: $0.memberID, instanceID: $0.groupInstanceID) }
             : [LeavingMember(memberID: request.memberID, instanceID: nil)]
+        for member in request.members {
+            note("leaves", member.reason, member: member.memberID, group: request.groupID)
+        }
         withCoordinator { coordinator in
             let results = coordinator.leave(group: request.groupID, leaving)
             guard isList else {
@@ -120,8 +147,12 @@ extension Broker {
                         errorCode: coordinator.absence.code, groupID: id, groupState: "", protocolType: "",
                         protocolData: "", members: [])
                 }
+                // Up to version 5 a group that does not exist is one without members.
+                let isAbsent = call.version >= 6 && group.state == .dead
                 var answer = DescribeGroupsResponse.Group(
-                    groupID: id, groupState: group.state.rawValue, protocolType: group.protocolType,
+                    errorCode: isAbsent ? .groupIDNotFound : .none,
+                    errorMessage: isAbsent ? "Group \(id) not found." : nil, groupID: id,
+                    groupState: group.state.rawValue, protocolType: group.protocolType,
                     protocolData: group.protocolName,
                     members: group.members.map {
                         .init(
@@ -135,15 +166,22 @@ extension Broker {
         }
     }
 
+    /// The type of all groups there are.
+    private static let groupType = "classic"
+
     func listGroups(_ request: ListGroupsRequest, _ call: Call) {
         withCoordinator { coordinator in
-            guard let groups = coordinator.list(states: Set(request.statesFilter)) else {
+            guard let all = coordinator.list(states: Set(request.statesFilter)) else {
                 return call.respond(ListGroupsResponse(errorCode: coordinator.absence.code))
             }
+            let types = request.typesFilter.map { $0.lowercased() }
+            let groups = types.isEmpty || types.contains(Self.groupType) ? all : []
             call.respond(
                 ListGroupsResponse(
                     groups: groups.map {
-                        .init(groupID: $0.id, protocolType: $0.protocolType, groupState: $0.state.rawValue)
+                        .init(
+                            groupID: $0.id, protocolType: $0.protocolType, groupState: $0.state.rawValue,
+                            groupType: Self.groupType)
                     }))
         }
     }

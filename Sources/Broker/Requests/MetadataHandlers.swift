@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // MetadataHandlers.swift
-// ApiVersions, Metadata with auto-creation, DescribeCluster: answered from the loop's own image.
+// ApiVersions, Metadata with auto-creation: answered from the loop's own image.
 
 import KafkaProtocol
 import Model
@@ -38,24 +38,32 @@ extension Broker {
     func metadata(_ request: MetadataRequest, _ call: Call) {
         let shard = shards.shard(on: call.loop)
         let image = shard.image
-        guard let names = request.topics?.map(\.name) else {
+        guard let asked = request.topics else {
             let view = view(for: call)
             let all = image.topics.values.sorted { $0.record.name < $1.record.name }
             return answerMetadata(all.map { describe($0, view) }, image, request, call)
         }
+        if call.version < 12, asked.contains(where: { $0.name == nil || $0.topicID != .zero }) {
+            // Versions 10 and 11 have the field for an id, and no meaning for it.
+            metrics.error(.invalidRequest).increment()
+            let topics = asked.map { MetadataResponse.Topic(errorCode: .invalidRequest, name: $0.name ?? "") }
+            return answerMetadata(topics, image, request, call)
+        }
+        let names = asked.compactMap { $0.topicID == .zero ? $0.name : nil }
         let mayCreate = shard.settings.typed.topics.autoCreate && (call.version < 4 || request.allowAutoTopicCreation)
         let missing = mayCreate ? names.filter { image.topics[$0] == nil && TopicName.problem(with: $0) == nil } : []
         guard !missing.isEmpty else {
             let view = view(for: call)
-            return answerMetadata(names.map { describe($0, in: image, view) }, image, request, call)
+            return answerMetadata(asked.map { describe($0, in: image, view) }, image, request, call)
         }
         create(Array(Set(missing)), call) { [self] refusals in
             let image = shards.shard(on: call.loop).image
             let view = view(for: call)
-            let topics = names.map { name in
-                image.topics[name] == nil && refusals[name] != nil
-                    ? MetadataResponse.Topic(errorCode: refusals[name] ?? .unknownTopicOrPartition, name: name)
-                    : describe(name, in: image, view)
+            let topics = asked.map { topic in
+                guard topic.topicID == .zero, let name = topic.name, image.topics[name] == nil,
+                    let refusal = refusals[name]
+                else { return describe(topic, in: image, view) }
+                return MetadataResponse.Topic(errorCode: refusal, name: name)
             }
             answerMetadata(topics, image, request, call)
         }
@@ -96,8 +104,18 @@ extension Broker {
         }
     }
 
-    private func describe(_ name: String, in image: ClusterImage, _ view: ClusterView) -> MetadataResponse.Topic {
-        if let topic = image.topics[name] { return describe(topic, view) }
+    private func describe(
+        _ asked: MetadataRequest.Topic, in image: ClusterImage, _ view: ClusterView
+    ) -> MetadataResponse.Topic {
+        let found = image.topic(asked.name, asked.topicID)
+        if asked.topicID != .zero {
+            guard let found else { return .init(errorCode: .unknownTopicID, name: nil, topicID: asked.topicID) }
+            guard asked.name == nil || asked.name == found.record.name else {
+                return .init(errorCode: .inconsistentTopicID, name: asked.name, topicID: asked.topicID)
+            }
+        }
+        if let found { return describe(found, view) }
+        let name = asked.name ?? ""
         let code: KafkaErrorCode =
             TopicName.problem(with: name) == nil ? .unknownTopicOrPartition : .invalidTopicException
         return MetadataResponse.Topic(errorCode: code, name: name)
@@ -105,7 +123,7 @@ extension Broker {
 
     private func describe(_ topic: TopicImage, _ view: ClusterView) -> MetadataResponse.Topic {
         let partitions = zip(topic.partitions, topic.record.partitions).map { view.describe($0, $1) }
-        return MetadataResponse.Topic(name: topic.record.name, partitions: partitions)
+        return MetadataResponse.Topic(name: topic.record.name, topicID: topic.record.id, partitions: partitions)
     }
 
     private func answerMetadata(
@@ -130,14 +148,4 @@ extension Broker {
     static let topicOperations: Int32 = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 11
     /// Read, delete, describe.
     static let groupOperations: Int32 = 1 << 3 | 1 << 6 | 1 << 8
-
-    func describeCluster(_ request: DescribeClusterRequest, _ call: Call) {
-        let image = shards.shard(on: call.loop).image
-        let view = view(for: call)
-        var response = DescribeClusterResponse(
-            clusterID: image.clusterID, controllerID: view.controllerID,
-            brokers: view.brokers.map { .init(brokerID: $0.id.rawValue, host: $0.host, port: $0.port, rack: $1) })
-        if request.includeClusterAuthorizedOperations { response.clusterAuthorizedOperations = Self.clusterOperations }
-        call.respond(response)
-    }
 }

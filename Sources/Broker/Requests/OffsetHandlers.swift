@@ -89,6 +89,9 @@ extension Broker {
                 if let refusal = partition.refusal ?? partition.epochRefusal(question.currentLeaderEpoch) {
                     return then(Answer(index: question.index, errorCode: refusal))
                 }
+                guard Self.isKnown(question.timestamp, version: call.version) else {
+                    return then(Answer(index: question.index, errorCode: .unsupportedVersion))
+                }
                 partition.listOffset(question.timestamp) { error, offset, timestamp, epoch in
                     then(
                         Answer(
@@ -99,6 +102,16 @@ extension Broker {
             finish: { topics in
                 call.respond(ListOffsetsResponse(topics: topics.map { .init(name: $0.name, partitions: $0.answers) }))
             })
+    }
+
+    /// Whether a version of ListOffsets knows a special value; any other value is a time.
+    private static func isKnown(_ timestamp: Int64, version: Int16) -> Bool {
+        switch timestamp {
+        case 0..., ListOffsetsTimestamp.latest, ListOffsetsTimestamp.earliest: true
+        case ListOffsetsTimestamp.maxTimestamp: version >= 7
+        case ListOffsetsTimestamp.earliestLocal: version >= 8
+        default: false
+        }
     }
 
     func offsetForLeaderEpoch(_ request: OffsetForLeaderEpochRequest, _ call: Call) {

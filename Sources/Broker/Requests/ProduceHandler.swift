@@ -5,6 +5,7 @@
 
 import KafkaProtocol
 import Model
+import NIOCore
 import Telemetry
 
 extension Broker {
@@ -18,7 +19,13 @@ extension Broker {
         let count = shape.topics.reduce(0) { $0 + $1.partitions.count }
         guard count > 0 else { return answerProduce([], shape, request.acks, call) }
         let acks = request.acks
-        let pending = PendingProduce(count: count) { [self] outcomes in answerProduce(outcomes, shape, acks, call) }
+        let pending = PendingProduce(count: count) { [self] outcomes in
+            // Who leads instead is looked up on the loop of the connection.
+            if call.loop.inEventLoop || !outcomes.contains(where: { $0.error == .notLeaderOrFollower }) {
+                return answerProduce(outcomes, shape, acks, call)
+            }
+            call.loop.execute { [self] in answerProduce(outcomes, shape, acks, call) }
+        }
         if request.transactionalID != nil {
             for slot in 0..<count { pending.complete(slot, .failure(.invalidTxnState, "transactions are not served")) }
             return
@@ -61,18 +68,30 @@ extension Broker {
             return call.answer.send(nil)
         }
         var slot = 0
+        var endpoints: [NodeEndpoint] = []
         let topics = shape.topics.map { topic in
             let partitions = topic.partitions.map { index in
                 defer { slot += 1 }
                 let outcome = outcomes[slot]
                 if outcome.error != .none { metrics.error(outcome.error).increment() }
+                let leader = currentLeader(outcome.error, topic.name, index, call, &endpoints)
                 return ProduceResponse.Partition(
                     index: index, errorCode: outcome.error, baseOffset: outcome.baseOffset,
                     logAppendTimeMilliseconds: outcome.logAppendTime, logStartOffset: outcome.logStartOffset,
-                    recordErrors: outcome.recordErrors, errorMessage: outcome.message)
+                    recordErrors: outcome.recordErrors, errorMessage: outcome.message, currentLeader: leader)
             }
             return ProduceResponse.Topic(name: topic.name, partitions: partitions)
         }
-        call.respond(ProduceResponse(topics: topics))
+        call.respond(ProduceResponse(topics: topics, nodeEndpoints: endpoints))
+    }
+
+    /// Who leads instead, for clients that ask in version 10 (KIP-951).
+    private func currentLeader(
+        _ error: KafkaErrorCode, _ topic: String, _ index: Int32, _ call: Call, _ endpoints: inout [NodeEndpoint]
+    ) -> LeaderAndEpoch? {
+        guard error == .notLeaderOrFollower, call.version >= 10,
+            let handle = shards.shard(on: call.loop).image.topics[topic]?.partition(index)
+        else { return nil }
+        return view(for: call).currentLeader(handle, &endpoints)
     }
 }

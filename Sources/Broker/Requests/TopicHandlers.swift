@@ -48,7 +48,11 @@ extension Broker {
             configs: effectiveConfigs(plan.configuration, controller.settings.topicDefaults))
         if validateOnly { return then(created) }
         controller.create(request) { refusal in
-            guard let refusal else { return then(created) }
+            guard let refusal else {
+                var created = created
+                created.topicID = controller.state.topicIDs[topic.name] ?? .zero
+                return then(created)
+            }
             then(.init(name: topic.name, errorCode: refusal.code, errorMessage: refusal.message))
         }
     }
@@ -64,14 +68,13 @@ extension Broker {
     }
 
     func deleteTopics(_ request: DeleteTopicsRequest, _ call: Call) {
-        let gathering = Gathering<DeleteTopicsResponse.Topic>(count: request.topicNames.count) { topics in
+        let asked = call.version >= 6 ? request.topics : request.topicNames.map { .init(name: $0) }
+        let gathering = Gathering<DeleteTopicsResponse.Topic>(count: asked.count) { topics in
             call.respond(DeleteTopicsResponse(topics: topics))
         }
-        for (slot, name) in request.topicNames.enumerated() {
+        for (slot, topic) in asked.enumerated() {
             withController { controller in
-                controller.delete(name) { refusal in
-                    gathering.set(slot, .init(name: name, errorCode: refusal?.code ?? .none))
-                }
+                controller.delete(topic) { gathering.set(slot, $0) }
             }
         }
     }
@@ -103,5 +106,29 @@ extension Broker {
     static func repeated(_ names: [String]) -> Set<String> {
         var seen = Set<String>()
         return Set(names.filter { !seen.insert($0).inserted })
+    }
+}
+
+extension Controller {
+    /// Deletes a topic that a client names by its name or by its id.
+    fileprivate func delete(
+        _ topic: DeleteTopicsRequest.Topic, then: @escaping (DeleteTopicsResponse.Topic) -> Void
+    ) {
+        guard (topic.name == nil) != (topic.topicID == .zero) else {
+            return then(
+                .init(
+                    name: topic.name, topicID: topic.topicID, errorCode: .invalidRequest,
+                    errorMessage: "A topic is named either by its name or by its id"))
+        }
+        let id = topic.name.map { state.topicIDs[$0] ?? .zero } ?? topic.topicID
+        guard let name = topic.name ?? state.topics[id]?.name else {
+            let refusal = AdminRefusal(.unknownTopicID, "There is no topic with the id \(id)")
+            return refuse(refusal) { refusal in
+                then(.init(name: nil, topicID: id, errorCode: refusal?.code ?? .none, errorMessage: refusal?.message))
+            }
+        }
+        delete(name) { refusal in
+            then(.init(name: name, topicID: id, errorCode: refusal?.code ?? .none, errorMessage: refusal?.message))
+        }
     }
 }

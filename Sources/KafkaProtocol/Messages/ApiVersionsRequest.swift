@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ApiVersionsRequest.swift
-// ApiVersions (key 18) request, versions 0 to 3; flexible from version 3.
+// ApiVersions (key 18) request, versions 0 to 4; flexible from version 3.
 
 /// Asks which versions of which APIs the broker serves.
 public struct ApiVersionsRequest: KafkaRequestMessage {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ApiVersionsResponse.swift
-// ApiVersions (key 18) response, versions 0 to 3; flexible from version 3.
+// ApiVersions (key 18) response, versions 0 to 4; flexible from version 3.
 
 /// The versions of every API that the broker serves.
 public struct ApiVersionsResponse: KafkaResponseMessage {

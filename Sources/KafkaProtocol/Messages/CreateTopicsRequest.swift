@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // CreateTopicsRequest.swift
-// CreateTopics (key 19) request, versions 2 to 5; flexible from version 5.
+// CreateTopics (key 19) request, versions 2 to 7; flexible from version 5.
 
 /// Creates topics.
 public struct CreateTopicsRequest: KafkaRequestMessage {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // CreateTopicsResponse.swift
-// CreateTopics (key 19) response, versions 2 to 5; flexible from version 5.
+// CreateTopics (key 19) response, versions 2 to 7; flexible from version 5.
+
+public import Model
 
 /// Whether each topic was created, and how.
 public struct CreateTopicsResponse: KafkaResponseMessage {
@@ -41,6 +43,8 @@ extension CreateTopicsResponse {
     public struct Topic: WireCoded {
         /// The topic's name.
         public var name: String
+        /// The id of the new topic, from version 7 on; zero when none was created.
+        public var topicID: TopicID
         /// What went wrong, if anything.
         public var errorCode: KafkaErrorCode
         /// What went wrong, as a sentence.
@@ -56,11 +60,12 @@ extension CreateTopicsResponse {
 
         /// Creates a value; what is not named is at its default.
         public init(
-            name: String, errorCode: KafkaErrorCode = .none, errorMessage: String? = nil,
+            name: String, topicID: TopicID = .zero, errorCode: KafkaErrorCode = .none, errorMessage: String? = nil,
             topicConfigErrorCode: KafkaErrorCode = .none, partitionCount: Int32 = -1, replicationFactor: Int16 = -1,
             configs: [Config]? = nil
         ) {
             self.name = name
+            self.topicID = topicID
             self.errorCode = errorCode
             self.errorMessage = errorMessage
             self.topicConfigErrorCode = topicConfigErrorCode
@@ -72,6 +77,7 @@ extension CreateTopicsResponse {
         /// Reads what ``encode(to:version:)`` writes.
         public init(from reader: inout WireReader, version: Int16) throws(WireError) {
             name = try reader.string()
+            topicID = try version >= 7 ? reader.topicID() : .zero
             errorCode = try reader.errorCode()
             errorMessage = try reader.nullableString()
             partitionCount = try version >= 5 ? reader.int32() : -1
@@ -90,6 +96,7 @@ extension CreateTopicsResponse {
         /// Writes the fields that `version` has.
         public func encode(to writer: inout WireWriter, version: Int16) {
             writer.string(name)
+            if version >= 7 { writer.topicID(topicID) }
             writer.errorCode(errorCode)
             writer.nullableString(errorMessage)
             if version >= 5 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // DescribeClusterResponse.swift
-// DescribeCluster (key 60) response, version 0; flexible from version 0.
+// DescribeCluster (key 60) response, versions 0 to 2; flexible from version 0.
 
 /// The cluster and its brokers.
 public struct DescribeClusterResponse: KafkaResponseMessage {
@@ -14,6 +14,8 @@ public struct DescribeClusterResponse: KafkaResponseMessage {
     public var errorCode: KafkaErrorCode
     /// What went wrong, as a sentence.
     public var errorMessage: String?
+    /// Whether brokers (1) or controllers (2) are listed; from version 1 on.
+    public var endpointType: Int8
     /// The cluster's id.
     public var clusterID: String
     /// The broker to send administrative requests to.
@@ -26,12 +28,13 @@ public struct DescribeClusterResponse: KafkaResponseMessage {
     /// Creates the message; what is not named is at its default.
     public init(
         throttleTimeMilliseconds: Int32 = 0, errorCode: KafkaErrorCode = .none, errorMessage: String? = nil,
-        clusterID: String, controllerID: Int32 = -1, brokers: [Broker] = [],
+        endpointType: Int8 = 1, clusterID: String, controllerID: Int32 = -1, brokers: [Broker] = [],
         clusterAuthorizedOperations: Int32 = authorizedOperationsOmitted
     ) {
         self.throttleTimeMilliseconds = throttleTimeMilliseconds
         self.errorCode = errorCode
         self.errorMessage = errorMessage
+        self.endpointType = endpointType
         self.clusterID = clusterID
         self.controllerID = controllerID
         self.brokers = brokers
@@ -44,6 +47,7 @@ public struct DescribeClusterResponse: KafkaResponseMessage {
         throttleTimeMilliseconds = try reader.int32()
         errorCode = try reader.errorCode()
         errorMessage = try reader.nullableString()
+        endpointType = try version >= 1 ? reader.int8() : 1
         clusterID = try reader.string()
         controllerID = try reader.int32()
         brokers = try reader.array(version: version)
@@ -57,6 +61,7 @@ public struct DescribeClusterResponse: KafkaResponseMessage {
         writer.int32(throttleTimeMilliseconds)
         writer.errorCode(errorCode)
         writer.nullableString(errorMessage)
+        if version >= 1 { writer.int8(endpointType) }
         writer.string(clusterID)
         writer.int32(controllerID)
         writer.array(brokers, version: version)
@@ -76,13 +81,16 @@ extension DescribeClusterResponse {
         public var port: Int32
         /// The rack, when known.
         public var rack: String?
+        /// Whether the broker is fenced; from version 2 on.
+        public var isFenced: Bool
 
         /// Creates a value; what is not named is at its default.
-        public init(brokerID: Int32, host: String, port: Int32, rack: String? = nil) {
+        public init(brokerID: Int32, host: String, port: Int32, rack: String? = nil, isFenced: Bool = false) {
             self.brokerID = brokerID
             self.host = host
             self.port = port
             self.rack = rack
+            self.isFenced = isFenced
         }
 
         /// Reads what ``encode(to:version:)`` writes.
@@ -91,6 +99,7 @@ extension DescribeClusterResponse {
             host = try reader.string()
             port = try reader.int32()
             rack = try reader.nullableString()
+            isFenced = try version >= 2 ? reader.bool() : false
             try reader.taggedFields()
         }
 
@@ -100,6 +109,7 @@ extension DescribeClusterResponse {
             writer.string(host)
             writer.int32(port)
             writer.nullableString(rack)
+            if version >= 2 { writer.bool(isFenced) }
             writer.taggedFields()
         }
     }

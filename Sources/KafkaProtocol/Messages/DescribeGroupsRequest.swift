@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // DescribeGroupsRequest.swift
-// DescribeGroups (key 15) request, versions 0 to 5; flexible from version 5.
+// DescribeGroups (key 15) request, versions 0 to 6; flexible from version 5.
 
 /// Asks for the state and the members of groups.
 public struct DescribeGroupsRequest: KafkaRequestMessage {

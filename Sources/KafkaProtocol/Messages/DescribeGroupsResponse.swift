@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // DescribeGroupsResponse.swift
-// DescribeGroups (key 15) response, versions 0 to 5; flexible from version 5.
+// DescribeGroups (key 15) response, versions 0 to 6; flexible from version 5.
 
 /// The state and the members of each group.
 public struct DescribeGroupsResponse: KafkaResponseMessage {
@@ -41,6 +41,8 @@ extension DescribeGroupsResponse {
     public struct Group: WireCoded {
         /// What went wrong, if anything.
         public var errorCode: KafkaErrorCode
+        /// What went wrong, as a sentence; from version 6 on.
+        public var errorMessage: String?
         /// The group.
         public var groupID: String
         /// The state of the group.
@@ -56,10 +58,12 @@ extension DescribeGroupsResponse {
 
         /// Creates a value; what is not named is at its default.
         public init(
-            errorCode: KafkaErrorCode = .none, groupID: String, groupState: String, protocolType: String,
-            protocolData: String, members: [Member] = [], authorizedOperations: Int32 = authorizedOperationsOmitted
+            errorCode: KafkaErrorCode = .none, errorMessage: String? = nil, groupID: String, groupState: String,
+            protocolType: String, protocolData: String, members: [Member] = [],
+            authorizedOperations: Int32 = authorizedOperationsOmitted
         ) {
             self.errorCode = errorCode
+            self.errorMessage = errorMessage
             self.groupID = groupID
             self.groupState = groupState
             self.protocolType = protocolType
@@ -71,6 +75,7 @@ extension DescribeGroupsResponse {
         /// Reads what ``encode(to:version:)`` writes.
         public init(from reader: inout WireReader, version: Int16) throws(WireError) {
             errorCode = try reader.errorCode()
+            errorMessage = try version >= 6 ? reader.nullableString() : nil
             groupID = try reader.string()
             groupState = try reader.string()
             protocolType = try reader.string()
@@ -83,6 +88,7 @@ extension DescribeGroupsResponse {
         /// Writes the fields that `version` has.
         public func encode(to writer: inout WireWriter, version: Int16) {
             writer.errorCode(errorCode)
+            if version >= 6 { writer.nullableString(errorMessage) }
             writer.string(groupID)
             writer.string(groupState)
             writer.string(protocolType)

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // FetchRequest.swift
-// Fetch (key 1) request, versions 4 to 12; flexible from version 12.
+// Fetch (key 1) request, versions 4 to 16; flexible from version 12.
+
+public import Model
 
 /// Asks for the record batches of partitions from an offset on.
 public struct FetchRequest: KafkaRequestMessage {
@@ -14,6 +16,8 @@ public struct FetchRequest: KafkaRequestMessage {
     public var clusterID: String?
     /// The replica that asks, -1 for a consumer.
     public var replicaID: Int32
+    /// The start of the replica's process, -1 when unknown; from version 15 on.
+    public var replicaEpoch: Int64
     /// How long the broker may wait for records.
     public var maxWaitMilliseconds: Int32
     /// How many bytes of records are worth answering before the wait ends.
@@ -35,12 +39,13 @@ public struct FetchRequest: KafkaRequestMessage {
 
     /// Creates the message; what is not named is at its default.
     public init(
-        clusterID: String? = nil, replicaID: Int32 = -1, maxWaitMilliseconds: Int32, minBytes: Int32,
-        maxBytes: Int32 = .max, isolationLevel: Int8, sessionID: Int32 = 0, sessionEpoch: Int32 = -1,
+        clusterID: String? = nil, replicaID: Int32 = -1, replicaEpoch: Int64 = -1, maxWaitMilliseconds: Int32,
+        minBytes: Int32, maxBytes: Int32 = .max, isolationLevel: Int8, sessionID: Int32 = 0, sessionEpoch: Int32 = -1,
         topics: [Topic] = [], forgottenTopics: [ForgottenTopic] = [], rackID: String = ""
     ) {
         self.clusterID = clusterID
         self.replicaID = replicaID
+        self.replicaEpoch = replicaEpoch
         self.maxWaitMilliseconds = maxWaitMilliseconds
         self.minBytes = minBytes
         self.maxBytes = maxBytes
@@ -55,7 +60,8 @@ public struct FetchRequest: KafkaRequestMessage {
     /// Reads what ``encode(to:version:)`` writes.
     public init(from reader: inout WireReader, version: Int16) throws(WireError) {
         try reader.begin(.fetch, version: version)
-        replicaID = try reader.int32()
+        replicaID = try version <= 14 ? reader.int32() : -1
+        replicaEpoch = -1
         maxWaitMilliseconds = try reader.int32()
         minBytes = try reader.int32()
         maxBytes = try reader.int32()
@@ -69,6 +75,10 @@ public struct FetchRequest: KafkaRequestMessage {
         try reader.taggedFields { (tag, reader) throws(WireError) in
             switch tag {
             case 0: clusterID = try reader.nullableString()
+            case 1 where version >= 15:
+                replicaID = try reader.int32()
+                replicaEpoch = try reader.int64()
+                try reader.taggedFields()
             default: return false
             }
             return true
@@ -78,7 +88,7 @@ public struct FetchRequest: KafkaRequestMessage {
     /// Writes the fields that `version` has.
     public func encode(to writer: inout WireWriter, version: Int16) {
         writer.begin(.fetch, version: version)
-        writer.int32(replicaID)
+        if version <= 14 { writer.int32(replicaID) }
         writer.int32(maxWaitMilliseconds)
         writer.int32(minBytes)
         writer.int32(maxBytes)
@@ -92,13 +102,20 @@ public struct FetchRequest: KafkaRequestMessage {
         if version >= 11 { writer.string(rackID) }
         var tagged = TaggedFields()
         if let clusterID { tagged.append(tag: 0) { $0.string(clusterID) } }
+        if version >= 15, replicaID != -1 || replicaEpoch != -1 {
+            tagged.append(tag: 1) {
+                $0.int32(replicaID)
+                $0.int64(replicaEpoch)
+                $0.taggedFields()
+            }
+        }
         writer.taggedFields(tagged)
     }
 }
 
 extension FetchRequest {
     /// One topic and its partitions.
-    public typealias Topic = TopicPartitions<Partition>
+    public typealias Topic = FetchTopic<Partition>
 
     /// One partition.
     public struct Partition: WireCoded {
@@ -152,5 +169,35 @@ extension FetchRequest {
     }
 
     /// A topic and the partitions to drop from the session.
-    public typealias ForgottenTopic = TopicPartitionIndexes
+    public struct ForgottenTopic: WireCoded {
+        /// The topic's name, up to version 12.
+        public var name: String
+        /// The topic's id, from version 13 on.
+        public var topicID: TopicID
+        /// The partitions.
+        public var partitionIndexes: [Int32]
+
+        /// Creates a value; what is not named is at its default.
+        public init(name: String = "", topicID: TopicID = .zero, partitionIndexes: [Int32] = []) {
+            self.name = name
+            self.topicID = topicID
+            self.partitionIndexes = partitionIndexes
+        }
+
+        /// Reads what ``encode(to:version:)`` writes.
+        public init(from reader: inout WireReader, version: Int16) throws(WireError) {
+            name = try version <= 12 ? reader.string() : ""
+            topicID = try version >= 13 ? reader.topicID() : .zero
+            partitionIndexes = try reader.int32Array()
+            try reader.taggedFields()
+        }
+
+        /// Writes the fields that `version` has.
+        public func encode(to writer: inout WireWriter, version: Int16) {
+            if version <= 12 { writer.string(name) }
+            if version >= 13 { writer.topicID(topicID) }
+            writer.int32Array(partitionIndexes)
+            writer.taggedFields()
+        }
+    }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // FetchResponse.swift
-// Fetch (key 1) response, versions 4 to 12; flexible from version 12.
+// Fetch (key 1) response, versions 4 to 16; flexible from version 12.
 
 /// Record batches, and how far each partition reaches.
 public struct FetchResponse: KafkaResponseMessage {
@@ -16,16 +16,19 @@ public struct FetchResponse: KafkaResponseMessage {
     public var sessionID: Int32
     /// The answer for each topic.
     public var topics: [Topic]
+    /// How to reach the leaders that partitions name, from version 16 on (KIP-951).
+    public var nodeEndpoints: [NodeEndpoint]
 
     /// Creates the message; what is not named is at its default.
     public init(
         throttleTimeMilliseconds: Int32 = 0, errorCode: KafkaErrorCode = .none, sessionID: Int32 = 0,
-        topics: [Topic] = []
+        topics: [Topic] = [], nodeEndpoints: [NodeEndpoint] = []
     ) {
         self.throttleTimeMilliseconds = throttleTimeMilliseconds
         self.errorCode = errorCode
         self.sessionID = sessionID
         self.topics = topics
+        self.nodeEndpoints = nodeEndpoints
     }
 
     /// Reads what ``encode(to:version:)`` writes.
@@ -35,7 +38,14 @@ public struct FetchResponse: KafkaResponseMessage {
         errorCode = try version >= 7 ? reader.errorCode() : .none
         sessionID = try version >= 7 ? reader.int32() : 0
         topics = try reader.array(version: version)
-        try reader.taggedFields()
+        nodeEndpoints = []
+        try reader.taggedFields { (tag, reader) throws(WireError) in
+            switch tag {
+            case 0 where version >= 16: nodeEndpoints = try reader.array(version: version)
+            default: return false
+            }
+            return true
+        }
     }
 
     /// Writes the fields that `version` has.
@@ -47,13 +57,16 @@ public struct FetchResponse: KafkaResponseMessage {
             writer.int32(sessionID)
         }
         writer.array(topics, version: version)
-        writer.taggedFields()
+        guard version >= 16, !nodeEndpoints.isEmpty else { return writer.taggedFields() }
+        var tagged = TaggedFields()
+        tagged.append(tag: 0) { $0.array(nodeEndpoints, version: version) }
+        writer.taggedFields(tagged)
     }
 }
 
 extension FetchResponse {
     /// One topic and its partitions.
-    public typealias Topic = TopicPartitions<Partition>
+    public typealias Topic = FetchTopic<Partition>
 
     /// One partition.
     public struct Partition: WireCoded {
@@ -166,34 +179,6 @@ extension FetchResponse {
         public func encode(to writer: inout WireWriter, version: Int16) {
             writer.int32(epoch)
             writer.int64(endOffset)
-            writer.taggedFields()
-        }
-    }
-
-    /// A leader and its epoch.
-    public struct LeaderAndEpoch: WireCoded {
-        /// The leader, -1 when there is none.
-        public var leaderID: Int32
-        /// The leader epoch, -1 when unknown.
-        public var leaderEpoch: Int32
-
-        /// Creates a value; what is not named is at its default.
-        public init(leaderID: Int32 = -1, leaderEpoch: Int32 = -1) {
-            self.leaderID = leaderID
-            self.leaderEpoch = leaderEpoch
-        }
-
-        /// Reads what ``encode(to:version:)`` writes.
-        public init(from reader: inout WireReader, version: Int16) throws(WireError) {
-            leaderID = try reader.int32()
-            leaderEpoch = try reader.int32()
-            try reader.taggedFields()
-        }
-
-        /// Writes the fields that `version` has.
-        public func encode(to writer: inout WireWriter, version: Int16) {
-            writer.int32(leaderID)
-            writer.int32(leaderEpoch)
             writer.taggedFields()
         }
     }

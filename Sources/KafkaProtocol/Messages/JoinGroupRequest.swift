@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // JoinGroupRequest.swift
-// JoinGroup (key 11) request, versions 0 to 7; flexible from version 6.
+// JoinGroup (key 11) request, versions 0 to 9; flexible from version 6.
 
 /// Enters a group, or enters its next generation.
 public struct JoinGroupRequest: KafkaRequestMessage {
@@ -24,11 +24,14 @@ public struct JoinGroupRequest: KafkaRequestMessage {
     public var protocolType: String
     /// The protocols the member supports, most wanted first.
     public var protocols: [GroupProtocol]
+    /// Why the member joins again, for the log; from version 8 on.
+    public var reason: String?
 
     /// Creates the message; what is not named is at its default.
     public init(
         groupID: String, sessionTimeoutMilliseconds: Int32, rebalanceTimeoutMilliseconds: Int32 = -1, memberID: String,
-        groupInstanceID: String? = nil, protocolType: String, protocols: [GroupProtocol] = []
+        groupInstanceID: String? = nil, protocolType: String, protocols: [GroupProtocol] = [],
+        reason: String? = nil
     ) {
         self.groupID = groupID
         self.sessionTimeoutMilliseconds = sessionTimeoutMilliseconds
@@ -37,6 +40,7 @@ public struct JoinGroupRequest: KafkaRequestMessage {
         self.groupInstanceID = groupInstanceID
         self.protocolType = protocolType
         self.protocols = protocols
+        self.reason = reason
     }
 
     /// Reads what ``encode(to:version:)`` writes.
@@ -49,6 +53,7 @@ public struct JoinGroupRequest: KafkaRequestMessage {
         groupInstanceID = try version >= 5 ? reader.nullableString() : nil
         protocolType = try reader.string()
         protocols = try reader.array(version: version)
+        reason = try version >= 8 ? reader.nullableString() : nil
         try reader.taggedFields()
     }
 
@@ -62,6 +67,7 @@ public struct JoinGroupRequest: KafkaRequestMessage {
         if version >= 5 { writer.nullableString(groupInstanceID) }
         writer.string(protocolType)
         writer.array(protocols, version: version)
+        if version >= 8 { writer.nullableString(reason) }
         writer.taggedFields()
     }
 }

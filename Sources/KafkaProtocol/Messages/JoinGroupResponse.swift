@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // JoinGroupResponse.swift
-// JoinGroup (key 11) response, versions 0 to 7; flexible from version 6.
+// JoinGroup (key 11) response, versions 0 to 9; flexible from version 6.
 
 /// The member's id and its generation.
 public struct JoinGroupResponse: KafkaResponseMessage {
@@ -20,6 +20,8 @@ public struct JoinGroupResponse: KafkaResponseMessage {
     public var protocolName: String?
     /// The leader's member id.
     public var leader: String
+    /// Whether the leader is to keep the present assignment; from version 9 on (KIP-814).
+    public var skipAssignment: Bool
     /// The member.
     public var memberID: String
     /// All members with their subscriptions, for the leader; empty for the others.
@@ -28,8 +30,8 @@ public struct JoinGroupResponse: KafkaResponseMessage {
     /// Creates the message; what is not named is at its default.
     public init(
         throttleTimeMilliseconds: Int32 = 0, errorCode: KafkaErrorCode = .none, generationID: Int32 = -1,
-        protocolType: String? = nil, protocolName: String? = nil, leader: String, memberID: String,
-        members: [Member] = []
+        protocolType: String? = nil, protocolName: String? = nil, leader: String, skipAssignment: Bool = false,
+        memberID: String, members: [Member] = []
     ) {
         self.throttleTimeMilliseconds = throttleTimeMilliseconds
         self.errorCode = errorCode
@@ -37,6 +39,7 @@ public struct JoinGroupResponse: KafkaResponseMessage {
         self.protocolType = protocolType
         self.protocolName = protocolName
         self.leader = leader
+        self.skipAssignment = skipAssignment
         self.memberID = memberID
         self.members = members
     }
@@ -50,6 +53,7 @@ public struct JoinGroupResponse: KafkaResponseMessage {
         protocolType = try version >= 7 ? reader.nullableString() : nil
         protocolName = try version >= 7 ? reader.nullableString() : reader.string()
         leader = try reader.string()
+        skipAssignment = try version >= 9 ? reader.bool() : false
         memberID = try reader.string()
         members = try reader.array(version: version)
         try reader.taggedFields()
@@ -68,6 +72,7 @@ public struct JoinGroupResponse: KafkaResponseMessage {
             writer.string(protocolName ?? "")
         }
         writer.string(leader)
+        if version >= 9 { writer.bool(skipAssignment) }
         writer.string(memberID)
         writer.array(members, version: version)
         writer.taggedFields()

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // LeaveGroupRequest.swift
-// LeaveGroup (key 13) request, versions 0 to 4; flexible from version 4.
+// LeaveGroup (key 13) request, versions 0 to 5; flexible from version 4.
 
 /// Takes members out of a group.
 public struct LeaveGroupRequest: KafkaRequestMessage {
@@ -50,17 +50,21 @@ extension LeaveGroupRequest {
         public var memberID: String
         /// The member's name across restarts; null for a dynamic member.
         public var groupInstanceID: String?
+        /// Why the member leaves, for the log; from version 5 on.
+        public var reason: String?
 
         /// Creates a value; what is not named is at its default.
-        public init(memberID: String, groupInstanceID: String? = nil) {
+        public init(memberID: String, groupInstanceID: String? = nil, reason: String? = nil) {
             self.memberID = memberID
             self.groupInstanceID = groupInstanceID
+            self.reason = reason
         }
 
         /// Reads what ``encode(to:version:)`` writes.
         public init(from reader: inout WireReader, version: Int16) throws(WireError) {
             memberID = try reader.string()
             groupInstanceID = try reader.nullableString()
+            reason = try version >= 5 ? reader.nullableString() : nil
             try reader.taggedFields()
         }
 
@@ -68,6 +72,7 @@ extension LeaveGroupRequest {
         public func encode(to writer: inout WireWriter, version: Int16) {
             writer.string(memberID)
             writer.nullableString(groupInstanceID)
+            if version >= 5 { writer.nullableString(reason) }
             writer.taggedFields()
         }
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // LeaveGroupResponse.swift
-// LeaveGroup (key 13) response, versions 0 to 4; flexible from version 4.
+// LeaveGroup (key 13) response, versions 0 to 5; flexible from version 4.
 
 /// Whether each member has left.
 public struct LeaveGroupResponse: KafkaResponseMessage {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ListGroupsResponse.swift
-// ListGroups (key 16) response, versions 0 to 4; flexible from version 3.
+// ListGroups (key 16) response, versions 0 to 5; flexible from version 3.
 
 /// The groups that this broker coordinates.
 public struct ListGroupsResponse: KafkaResponseMessage {
@@ -50,12 +50,15 @@ extension ListGroupsResponse {
         public var protocolType: String
         /// The state of the group.
         public var groupState: String
+        /// The type of the group, such as `classic`; from version 5 on.
+        public var groupType: String
 
         /// Creates a value; what is not named is at its default.
-        public init(groupID: String, protocolType: String, groupState: String = "") {
+        public init(groupID: String, protocolType: String, groupState: String = "", groupType: String = "") {
             self.groupID = groupID
             self.protocolType = protocolType
             self.groupState = groupState
+            self.groupType = groupType
         }
 
         /// Reads what ``encode(to:version:)`` writes.
@@ -63,6 +66,7 @@ extension ListGroupsResponse {
             groupID = try reader.string()
             protocolType = try reader.string()
             groupState = try version >= 4 ? reader.string() : ""
+            groupType = try version >= 5 ? reader.string() : ""
             try reader.taggedFields()
         }
 
@@ -71,6 +75,7 @@ extension ListGroupsResponse {
             writer.string(groupID)
             writer.string(protocolType)
             if version >= 4 { writer.string(groupState) }
+            if version >= 5 { writer.string(groupType) }
             writer.taggedFields()
         }
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ListOffsetsRequest.swift
-// ListOffsets (key 2) request, versions 1 to 6; flexible from version 6.
+// ListOffsets (key 2) request, versions 1 to 8; flexible from version 6.
 
 /// Asks for the offset that belongs to a time, or for an end of the log.
 public struct ListOffsetsRequest: KafkaRequestMessage {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // MetadataRequest.swift
-// Metadata (key 3) request, versions 0 to 9; flexible from version 9.
+// Metadata (key 3) request, versions 0 to 13; flexible from version 9.
+
+public import Model
 
 /// Asks for the brokers and for the topics with their leaders.
 public struct MetadataRequest: KafkaRequestMessage {
@@ -14,7 +16,7 @@ public struct MetadataRequest: KafkaRequestMessage {
     public var topics: [Topic]?
     /// Whether a named topic that does not exist may be created.
     public var allowAutoTopicCreation: Bool
-    /// Whether to tell what the client may do with the cluster.
+    /// Whether to tell what the client may do with the cluster; in versions 8 to 10.
     public var includeClusterAuthorizedOperations: Bool
     /// Whether to tell what the client may do with the topics.
     public var includeTopicAuthorizedOperations: Bool
@@ -40,7 +42,7 @@ public struct MetadataRequest: KafkaRequestMessage {
             topics = try reader.nullableArray(version: version)
         }
         allowAutoTopicCreation = try version >= 4 ? reader.bool() : true
-        includeClusterAuthorizedOperations = try version >= 8 ? reader.bool() : false
+        includeClusterAuthorizedOperations = try (8...10).contains(version) ? reader.bool() : false
         includeTopicAuthorizedOperations = try version >= 8 ? reader.bool() : false
         try reader.taggedFields()
     }
@@ -54,34 +56,41 @@ public struct MetadataRequest: KafkaRequestMessage {
             writer.array(topics ?? [], version: version)
         }
         if version >= 4 { writer.bool(allowAutoTopicCreation) }
-        if version >= 8 {
-            writer.bool(includeClusterAuthorizedOperations)
-            writer.bool(includeTopicAuthorizedOperations)
-        }
+        if (8...10).contains(version) { writer.bool(includeClusterAuthorizedOperations) }
+        if version >= 8 { writer.bool(includeTopicAuthorizedOperations) }
         writer.taggedFields()
     }
 }
 
 extension MetadataRequest {
-    /// A topic by name.
+    /// A topic by name, or by id.
     public struct Topic: WireCoded {
-        /// The topic's name.
-        public var name: String
+        /// The topic's name; null, from version 10 on, when the topic is named by its id.
+        public var name: String?
+        /// The topic's id, from version 10 on; zero when the topic is named by its name.
+        public var topicID: TopicID
 
-        /// Creates a value.
-        public init(name: String) {
+        /// Creates a value; what is not named is at its default.
+        public init(name: String? = nil, topicID: TopicID = .zero) {
             self.name = name
+            self.topicID = topicID
         }
 
         /// Reads what ``encode(to:version:)`` writes.
         public init(from reader: inout WireReader, version: Int16) throws(WireError) {
-            name = try reader.string()
+            topicID = try version >= 10 ? reader.topicID() : .zero
+            name = try version >= 10 ? reader.nullableString() : reader.string()
             try reader.taggedFields()
         }
 
         /// Writes the fields that `version` has.
         public func encode(to writer: inout WireWriter, version: Int16) {
-            writer.string(name)
+            if version >= 10 {
+                writer.topicID(topicID)
+                writer.nullableString(name)
+            } else {
+                writer.string(name ?? "")
+            }
             writer.taggedFields()
         }
     }

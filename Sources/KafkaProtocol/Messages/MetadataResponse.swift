@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // MetadataResponse.swift
-// Metadata (key 3) response, versions 0 to 9; flexible from version 9.
+// Metadata (key 3) response, versions 0 to 13; flexible from version 9.
+
+public import Model
 
 /// The brokers, and the topics with their leaders and replicas.
 public struct MetadataResponse: KafkaResponseMessage {
@@ -18,13 +20,16 @@ public struct MetadataResponse: KafkaResponseMessage {
     public var controllerID: Int32
     /// The answer for each topic.
     public var topics: [Topic]
-    /// What the client may do with the cluster, a bit for each operation.
+    /// What the client may do with the cluster, a bit for each operation; in versions 8 to 10.
     public var clusterAuthorizedOperations: Int32
+    /// What went wrong with all of it, if anything; from version 13 on.
+    public var errorCode: KafkaErrorCode
 
     /// Creates the message; what is not named is at its default.
     public init(
         throttleTimeMilliseconds: Int32 = 0, brokers: [Broker] = [], clusterID: String? = nil, controllerID: Int32 = -1,
-        topics: [Topic] = [], clusterAuthorizedOperations: Int32 = authorizedOperationsOmitted
+        topics: [Topic] = [], clusterAuthorizedOperations: Int32 = authorizedOperationsOmitted,
+        errorCode: KafkaErrorCode = .none
     ) {
         self.throttleTimeMilliseconds = throttleTimeMilliseconds
         self.brokers = brokers
@@ -32,6 +37,7 @@ public struct MetadataResponse: KafkaResponseMessage {
         self.controllerID = controllerID
         self.topics = topics
         self.clusterAuthorizedOperations = clusterAuthorizedOperations
+        self.errorCode = errorCode
     }
 
     /// Reads what ``encode(to:version:)`` writes.
@@ -42,7 +48,9 @@ public struct MetadataResponse: KafkaResponseMessage {
         clusterID = try version >= 2 ? reader.nullableString() : nil
         controllerID = try version >= 1 ? reader.int32() : -1
         topics = try reader.array(version: version)
-        clusterAuthorizedOperations = try version >= 8 ? reader.int32() : authorizedOperationsOmitted
+        clusterAuthorizedOperations =
+            try (8...10).contains(version) ? reader.int32() : authorizedOperationsOmitted
+        errorCode = try version >= 13 ? reader.errorCode() : .none
         try reader.taggedFields()
     }
 
@@ -54,7 +62,8 @@ public struct MetadataResponse: KafkaResponseMessage {
         if version >= 2 { writer.nullableString(clusterID) }
         if version >= 1 { writer.int32(controllerID) }
         writer.array(topics, version: version)
-        if version >= 8 { writer.int32(clusterAuthorizedOperations) }
+        if (8...10).contains(version) { writer.int32(clusterAuthorizedOperations) }
+        if version >= 13 { writer.errorCode(errorCode) }
         writer.taggedFields()
     }
 }
@@ -102,8 +111,10 @@ extension MetadataResponse {
     public struct Topic: WireCoded {
         /// What went wrong, if anything.
         public var errorCode: KafkaErrorCode
-        /// The topic's name.
-        public var name: String
+        /// The topic's name; null, from version 12 on, when there is no topic with the id that was asked about.
+        public var name: String?
+        /// The topic's id, from version 10 on.
+        public var topicID: TopicID
         /// Whether the topic holds the cluster's own state.
         public var isInternal: Bool
         /// The partitions of the topic.
@@ -113,11 +124,12 @@ extension MetadataResponse {
 
         /// Creates a value; what is not named is at its default.
         public init(
-            errorCode: KafkaErrorCode = .none, name: String, isInternal: Bool = false, partitions: [Partition] = [],
-            topicAuthorizedOperations: Int32 = authorizedOperationsOmitted
+            errorCode: KafkaErrorCode = .none, name: String?, topicID: TopicID = .zero, isInternal: Bool = false,
+            partitions: [Partition] = [], topicAuthorizedOperations: Int32 = authorizedOperationsOmitted
         ) {
             self.errorCode = errorCode
             self.name = name
+            self.topicID = topicID
             self.isInternal = isInternal
             self.partitions = partitions
             self.topicAuthorizedOperations = topicAuthorizedOperations
@@ -126,7 +138,8 @@ extension MetadataResponse {
         /// Reads what ``encode(to:version:)`` writes.
         public init(from reader: inout WireReader, version: Int16) throws(WireError) {
             errorCode = try reader.errorCode()
-            name = try reader.string()
+            name = try version >= 12 ? reader.nullableString() : reader.string()
+            topicID = try version >= 10 ? reader.topicID() : .zero
             isInternal = try version >= 1 ? reader.bool() : false
             partitions = try reader.array(version: version)
             topicAuthorizedOperations = try version >= 8 ? reader.int32() : authorizedOperationsOmitted
@@ -136,7 +149,8 @@ extension MetadataResponse {
         /// Writes the fields that `version` has.
         public func encode(to writer: inout WireWriter, version: Int16) {
             writer.errorCode(errorCode)
-            writer.string(name)
+            if version >= 12 { writer.nullableString(name) } else { writer.string(name ?? "") }
+            if version >= 10 { writer.topicID(topicID) }
             if version >= 1 { writer.bool(isInternal) }
             writer.array(partitions, version: version)
             if version >= 8 { writer.int32(topicAuthorizedOperations) }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // OffsetFetchRequest.swift
-// OffsetFetch (key 9) request, versions 1 to 7; flexible from version 6.
+// OffsetFetch (key 9) request, versions 1 to 8; flexible from version 6.
 
 /// Asks for a group's positions.
 public struct OffsetFetchRequest: KafkaRequestMessage {
@@ -10,25 +10,35 @@ public struct OffsetFetchRequest: KafkaRequestMessage {
     /// What answers this request.
     public typealias Response = OffsetFetchResponse
 
-    /// The group.
+    /// The group, up to version 7.
     public var groupID: String
-    /// The partitions asked about; null means all that have a committed offset.
+    /// The partitions asked about, up to version 7; null means all that have a committed offset.
     public var topics: [Topic]?
+    /// The groups and partitions asked about, from version 8 on.
+    public var groups: [Group]
     /// Whether offsets of open transactions are to be refused.
     public var requireStable: Bool
 
     /// Creates the message; what is not named is at its default.
-    public init(groupID: String, topics: [Topic]? = nil, requireStable: Bool = false) {
+    public init(
+        groupID: String = "", topics: [Topic]? = nil, groups: [Group] = [], requireStable: Bool = false
+    ) {
         self.groupID = groupID
         self.topics = topics
+        self.groups = groups
         self.requireStable = requireStable
     }
 
     /// Reads what ``encode(to:version:)`` writes.
     public init(from reader: inout WireReader, version: Int16) throws(WireError) {
         try reader.begin(.offsetFetch, version: version)
-        groupID = try reader.string()
-        topics = try version >= 2 ? reader.nullableArray(version: version) : reader.array(version: version)
+        groupID = try version <= 7 ? reader.string() : ""
+        switch version {
+        case ...1: topics = try reader.array(version: version)
+        case 2...7: topics = try reader.nullableArray(version: version)
+        default: topics = nil
+        }
+        groups = try version >= 8 ? reader.array(version: version) : []
         requireStable = try version >= 7 ? reader.bool() : false
         try reader.taggedFields()
     }
@@ -36,11 +46,14 @@ public struct OffsetFetchRequest: KafkaRequestMessage {
     /// Writes the fields that `version` has.
     public func encode(to writer: inout WireWriter, version: Int16) {
         writer.begin(.offsetFetch, version: version)
-        writer.string(groupID)
-        if version >= 2 {
-            writer.nullableArray(topics, version: version)
-        } else {
+        switch version {
+        case ...1:
+            writer.string(groupID)
             writer.array(topics ?? [], version: version)
+        case 2...7:
+            writer.string(groupID)
+            writer.nullableArray(topics, version: version)
+        default: writer.array(groups, version: version)
         }
         if version >= 7 { writer.bool(requireStable) }
         writer.taggedFields()
@@ -50,4 +63,32 @@ public struct OffsetFetchRequest: KafkaRequestMessage {
 extension OffsetFetchRequest {
     /// One topic and the partitions asked about.
     public typealias Topic = TopicPartitionIndexes
+
+    /// One group and the partitions asked about.
+    public struct Group: WireCoded {
+        /// The group.
+        public var groupID: String
+        /// The partitions; null means all that have a committed offset.
+        public var topics: [Topic]?
+
+        /// Creates a value; what is not named is at its default.
+        public init(groupID: String, topics: [Topic]? = nil) {
+            self.groupID = groupID
+            self.topics = topics
+        }
+
+        /// Reads what ``encode(to:version:)`` writes.
+        public init(from reader: inout WireReader, version: Int16) throws(WireError) {
+            groupID = try reader.string()
+            topics = try reader.nullableArray(version: version)
+            try reader.taggedFields()
+        }
+
+        /// Writes the fields that `version` has.
+        public func encode(to writer: inout WireWriter, version: Int16) {
+            writer.string(groupID)
+            writer.nullableArray(topics, version: version)
+            writer.taggedFields()
+        }
+    }
 }

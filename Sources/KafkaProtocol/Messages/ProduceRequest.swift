@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ProduceRequest.swift
-// Produce (key 0) request, versions 3 to 9; flexible from version 9.
+// Produce (key 0) request, versions 3 to 10; flexible from version 9.
 
 public import NIOCore
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ProduceResponse.swift
-// Produce (key 0) response, versions 3 to 9; flexible from version 9.
+// Produce (key 0) response, versions 3 to 10; flexible from version 9.
 
 /// Where each batch was stored, or why it was not.
 public struct ProduceResponse: KafkaResponseMessage {
@@ -12,11 +12,16 @@ public struct ProduceResponse: KafkaResponseMessage {
     public var topics: [Topic]
     /// How long the client was held back to keep its quota.
     public var throttleTimeMilliseconds: Int32
+    /// How to reach the leaders that partitions name, from version 10 on (KIP-951).
+    public var nodeEndpoints: [NodeEndpoint]
 
     /// Creates the message; what is not named is at its default.
-    public init(topics: [Topic] = [], throttleTimeMilliseconds: Int32 = 0) {
+    public init(
+        topics: [Topic] = [], throttleTimeMilliseconds: Int32 = 0, nodeEndpoints: [NodeEndpoint] = []
+    ) {
         self.topics = topics
         self.throttleTimeMilliseconds = throttleTimeMilliseconds
+        self.nodeEndpoints = nodeEndpoints
     }
 
     /// Reads what ``encode(to:version:)`` writes.
@@ -24,7 +29,14 @@ public struct ProduceResponse: KafkaResponseMessage {
         try reader.begin(.produce, version: version)
         topics = try reader.array(version: version)
         throttleTimeMilliseconds = try reader.int32()
-        try reader.taggedFields()
+        nodeEndpoints = []
+        try reader.taggedFields { (tag, reader) throws(WireError) in
+            switch tag {
+            case 0 where version >= 10: nodeEndpoints = try reader.array(version: version)
+            default: return false
+            }
+            return true
+        }
     }
 
     /// Writes the fields that `version` has.
@@ -32,7 +44,10 @@ public struct ProduceResponse: KafkaResponseMessage {
         writer.begin(.produce, version: version)
         writer.array(topics, version: version)
         writer.int32(throttleTimeMilliseconds)
-        writer.taggedFields()
+        guard version >= 10, !nodeEndpoints.isEmpty else { return writer.taggedFields() }
+        var tagged = TaggedFields()
+        tagged.append(tag: 0) { $0.array(nodeEndpoints, version: version) }
+        writer.taggedFields(tagged)
     }
 }
 
@@ -56,11 +71,14 @@ extension ProduceResponse {
         public var recordErrors: [RecordError]
         /// What went wrong, as a sentence.
         public var errorMessage: String?
+        /// The leader, when the request was sent to another broker; from version 10 on.
+        public var currentLeader: LeaderAndEpoch?
 
         /// Creates a value; what is not named is at its default.
         public init(
             index: Int32, errorCode: KafkaErrorCode = .none, baseOffset: Int64, logAppendTimeMilliseconds: Int64 = -1,
-            logStartOffset: Int64 = -1, recordErrors: [RecordError] = [], errorMessage: String? = nil
+            logStartOffset: Int64 = -1, recordErrors: [RecordError] = [], errorMessage: String? = nil,
+            currentLeader: LeaderAndEpoch? = nil
         ) {
             self.index = index
             self.errorCode = errorCode
@@ -69,6 +87,7 @@ extension ProduceResponse {
             self.logStartOffset = logStartOffset
             self.recordErrors = recordErrors
             self.errorMessage = errorMessage
+            self.currentLeader = currentLeader
         }
 
         /// Reads what ``encode(to:version:)`` writes.
@@ -80,7 +99,14 @@ extension ProduceResponse {
             logStartOffset = try version >= 5 ? reader.int64() : -1
             recordErrors = try version >= 8 ? reader.array(version: version) : []
             errorMessage = try version >= 8 ? reader.nullableString() : nil
-            try reader.taggedFields()
+            currentLeader = nil
+            try reader.taggedFields { (tag, reader) throws(WireError) in
+                switch tag {
+                case 0 where version >= 10: currentLeader = try LeaderAndEpoch(from: &reader, version: version)
+                default: return false
+                }
+                return true
+            }
         }
 
         /// Writes the fields that `version` has.
@@ -94,7 +120,10 @@ extension ProduceResponse {
                 writer.array(recordErrors, version: version)
                 writer.nullableString(errorMessage)
             }
-            writer.taggedFields()
+            guard version >= 10, let currentLeader else { return writer.taggedFields() }
+            var tagged = TaggedFields()
+            tagged.append(tag: 0) { currentLeader.encode(to: &$0, version: version) }
+            writer.taggedFields(tagged)
         }
     }
 

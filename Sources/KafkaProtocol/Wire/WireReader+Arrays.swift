@@ -24,6 +24,20 @@ extension WireReader {
         return elements
     }
 
+    /// Reads a struct that may be null: a byte says whether there is one, -1 for null.
+    public mutating func nullableStruct<Element: WireCoded>(version: Int16) throws(WireError) -> Element? {
+        try int8() < 0 ? nil : try Element(from: &self, version: version)
+    }
+
+    /// Reads an array of bytes as small integers.
+    public mutating func int8Array() throws(WireError) -> [Int8] {
+        guard let count = try arrayCount(elementBytesMin: 1) else { throw .unexpectedNull }
+        var elements: [Int8] = []
+        elements.reserveCapacity(min(count, Self.reservationMax))
+        for _ in 0..<count { elements.append(try int8()) }
+        return elements
+    }
+
     /// Reads an array of strings that may be null.
     public mutating func nullableStringArray() throws(WireError) -> [String]? {
         guard let count = try arrayCount(elementBytesMin: 1) else { return nil }

@@ -4,6 +4,7 @@
 // A cursor over one message: big-endian integers, strings, bytes and records, in the classic and the compact forms.
 // Reads through bounds-checked spans only; no input makes it trap or allocate more than the input's size warrants.
 
+public import Model
 public import NIOCore
 
 /// Reads the fields of one message in wire order.
@@ -89,6 +90,12 @@ extension WireReader {
     @inlinable public mutating func int64() throws(WireError) -> Int64 { try integer(Int64.self) }
     /// Reads one byte as a truth value; everything but 0 is true.
     @inlinable public mutating func bool() throws(WireError) -> Bool { try integer(UInt8.self) != 0 }
+
+    /// Reads a topic id, 16 bytes; all zero means none.
+    @inlinable
+    public mutating func topicID() throws(WireError) -> TopicID {
+        TopicID(high: try integer(UInt64.self), low: try integer(UInt64.self))
+    }
 
     /// Reads an error code; a code that is not in our table counts as ``KafkaErrorCode/unknownServerError``.
     @inlinable

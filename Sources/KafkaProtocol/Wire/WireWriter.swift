@@ -3,6 +3,7 @@
 // WireWriter.swift
 // Builds one message: the mirror image of WireReader. Large record slices are passed through instead of copied.
 
+public import Model
 public import NIOCore
 
 /// Writes the fields of one message in wire order.
@@ -111,6 +112,13 @@ extension WireWriter {
     /// Writes an error code as two bytes.
     @inlinable public mutating func errorCode(_ value: KafkaErrorCode) { integer(value.rawValue) }
 
+    /// Writes a topic id as 16 bytes.
+    @inlinable
+    public mutating func topicID(_ value: TopicID) {
+        integer(value.high)
+        integer(value.low)
+    }
+
     /// Writes a base-128 integer, least significant group first.
     @inlinable
     public mutating func unsignedVarint(_ value: UInt32) {
@@ -212,6 +220,18 @@ extension WireWriter {
     public mutating func nullableArray<Element: WireCoded>(_ elements: [Element]?, version: Int16) {
         guard let elements else { return null(classicBytes: 4) }
         array(elements, version: version)
+    }
+
+    /// Writes a struct or null, behind a byte that says which.
+    public mutating func nullableStruct<Element: WireCoded>(_ element: Element?, version: Int16) {
+        int8(element == nil ? -1 : 1)
+        element?.encode(to: &self, version: version)
+    }
+
+    /// Writes an array of small integers.
+    public mutating func int8Array(_ elements: [Int8]) {
+        length(elements.count)
+        for element in elements { int8(element) }
     }
 
     /// Writes an array of strings.

@@ -51,6 +51,40 @@ import Testing
         try await cluster.stop()
     }
 
+    /// Who writes to or reads from a broker that does not lead is told who does, and where that is (KIP-951).
+    @Test func whoAsksTheWrongBrokerIsToldOfTheLeader() async throws {
+        let cluster = try await BrokerCluster.start()
+        try await createTopic("t", 1, at: cluster[cluster.members[0]])
+        let leader = try await cluster.leaders(of: "t")[0]
+        let other = try #require(cluster.running.first { $0 != leader })
+        var builder = RecordBatchBuilder()
+        builder.append(key: nil, value: ByteBuffer(string: "x"), timestamp: Clock.system.wallTime().milliseconds)
+        let produce = ProduceRequest(
+            acks: -1, timeoutMilliseconds: 1000,
+            topics: [.init(name: "t", partitions: [.init(index: 0, records: try builder.build())])])
+        for (version, isTold) in [(Int16(9), false), (10, true)] {
+            let answer = try await cluster[other].call(produce, version: version)
+            let partition = answer.topics[0].partitions[0]
+            #expect(partition.errorCode == .notLeaderOrFollower)
+            #expect(partition.currentLeader?.leaderID == (isTold ? leader.rawValue : nil))
+            #expect(answer.nodeEndpoints.map(\.nodeID) == (isTold ? [leader.rawValue] : []))
+        }
+        let id = try await cluster[leader].call(MetadataRequest(topics: [.init(name: "t")]), version: 12)
+            .topics[0].topicID
+        for version in [Int16(12), 16] {
+            let partition = FetchRequest.Partition(
+                index: 0, currentLeaderEpoch: 0, fetchOffset: 0, partitionMaxBytes: 1000)
+            let request = FetchRequest(
+                maxWaitMilliseconds: 0, minBytes: 0, isolationLevel: 0,
+                topics: [.init(name: "t", topicID: version == 16 ? id : .zero, partitions: [partition])])
+            let answer = try await cluster[leader].call(request, version: version)
+            let told = answer.topics[0].partitions[0]
+            #expect(told.errorCode == .fencedLeaderEpoch && told.currentLeader?.leaderID == leader.rawValue)
+            #expect(answer.nodeEndpoints.map(\.nodeID) == (version == 16 ? [leader.rawValue] : []))
+        }
+        try await cluster.stop()
+    }
+
     /// A group's offsets go on at another broker.
     @Test func committedOffsetsSurviveTheirCoordinator() async throws {
         let cluster = try await BrokerCluster.start()

@@ -30,6 +30,17 @@ import Testing
         described(replicas: replicas, rejoining: rejoining, leadership).isrNodes
     }
 
+    private func view(_ leadership: Leadership?) -> ClusterView {
+        var leaders = LeaderTable()
+        if let leadership { _ = leaders.merge(LeaderChange(group: Self.group, leadership: leadership)) }
+        let image = ClusterImage(
+            clusterID: "c", node: NodeID(rawValue: 1), controller: nil,
+            brokers: Dictionary(uniqueKeysWithValues: (1...4).map(Self.broker)), topics: [:])
+        return ClusterView(
+            node: NodeID(rawValue: 1), image: image, leaders: leaders,
+            me: BrokerAddress(id: NodeID(rawValue: 1), host: "me", port: 1), rack: "r")
+    }
+
     private func described(
         replicas: [Int32] = [1, 2, 3], rejoining: [Int32] = [], absent: Int32? = nil, _ leadership: Leadership?
     ) -> MetadataResponse.Partition {
@@ -52,6 +63,21 @@ import Testing
         Leadership(
             term: Term(3), revision: inSync.isEmpty ? 0 : 1, leader: leader.map { NodeID(rawValue: $0) },
             inSync: inSync.map { NodeID(rawValue: $0) })
+    }
+
+    @Test func whoAskedAnotherBrokerIsToldOfTheLeaderAndItsAddress() {
+        let handle = PartitionHandle(topic: "t", index: PartitionIndex(rawValue: 0), group: Self.group, shard: 0)
+        var endpoints: [NodeEndpoint] = []
+        #expect(view(nil).currentLeader(handle, &endpoints) == nil)
+        #expect(view(said(nil)).currentLeader(handle, &endpoints) == nil)
+        #expect(view(said(4)).currentLeader(handle, &endpoints) == nil, "it is fenced")
+        #expect(endpoints.isEmpty)
+        let known = view(said(2)).currentLeader(handle, &endpoints)
+        #expect(known == LeaderAndEpoch(leaderID: 2, leaderEpoch: 3))
+        _ = view(said(2)).currentLeader(handle, &endpoints)
+        #expect(endpoints == [.init(nodeID: 2, host: "h2", port: 1)], "each broker once")
+        _ = view(said(1)).currentLeader(handle, &endpoints)
+        #expect(endpoints.last == .init(nodeID: 1, host: "me", port: 1, rack: "r"))
     }
 
     @Test func whatTheLeaderSaidCounts() {
