@@ -24,6 +24,21 @@ INTERESTING = [b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\x80\x00\x00\x00", b"
                b"\x7f\xff", b"\xff" * 8, b"\x00", b"\xff", b"\xff\xff\xff\xff\x0f", b"\x80" * 10, b"\xc3\x28"]
 
 
+def request(key, version, body):
+    """A request with a flexible header."""
+    return struct.pack(">hhih", key, version, 1, 4) + b"fuzz" + b"\0" + body
+
+
+# What no client of this test sends: a page of partitions, resources, sessions of version 16 that begin, go on and end.
+HAND_MADE = [
+    request(75, 0, b"\x02\x07corpus\0" + struct.pack(">i", 1) + b"\xff\0"),
+    request(75, 0, b"\x01" + struct.pack(">i", 1) + b"\x01\x07corpus" + struct.pack(">i", 1) + b"\0\0"),
+    request(74, 1, b"\x02\x02\0"),
+    *[request(1, 16, struct.pack(">iiibii", 0, 0, 1 << 20, 0, session, epoch) + b"\x01\x01\x01\0")
+      for session, epoch in ((0, 0), (1, 1), (1, -1))],
+]
+
+
 class Relay:
     """Passes bytes between clients and the broker and keeps a copy of each request frame."""
 
@@ -94,7 +109,7 @@ def record_corpus(bootstrap, relay):
                              consumer_timeout_ms=2000)
     next(consumer)
     consumer.close()
-    return list(relay.frames)
+    return list(relay.frames) + HAND_MADE
 
 
 def mutate(frame, rng):
