@@ -119,6 +119,21 @@ final class CoordinatorCluster: Sendable {
         throw CancellationError()
     }
 
+    /// The broker that serves groups, once the others have told a client that they do not.
+    ///
+    /// On a machine that stands still for longer than an election takes, another one may lead by the time they are asked.
+    func onlyCoordinator() async throws -> NodeID {
+        for _ in 0..<100 {
+            let first = try await leader(among: members)
+            var refusals = 0
+            for node in members where node != first {
+                if try await join("nobody", at: node).error == .notCoordinator { refusals += 1 }
+            }
+            if refusals == members.count - 1, try await on(first, { $0.table != nil }) { return first }
+        }
+        throw CancellationError()
+    }
+
     // MARK: Clients
 
     func join(_ member: String, at node: NodeID) async throws -> JoinResult {
@@ -168,11 +183,8 @@ final class CoordinatorCluster: Sendable {
 
     @Test func aMemberKeepsItsGenerationAndOffsets() async throws {
         let cluster = try await CoordinatorCluster.start()
-        let first = try await cluster.leader(among: cluster.members)
+        let first = try await cluster.onlyCoordinator()
         let others = cluster.members.filter { $0 != first }
-        for node in others {
-            #expect(try await cluster.join("nobody", at: node).error == .notCoordinator)
-        }
         let joined = try await cluster.join("", at: first)
         #expect(joined.error == nil && joined.generation == 1)
         let member = joined.memberID
