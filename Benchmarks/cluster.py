@@ -15,7 +15,6 @@ import platform
 import re
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -25,27 +24,10 @@ import time
 import urllib.request
 
 from end_to_end import HERE, ROOT, run_json
+from ports import free_ports
 from tables import tables
 
-sys.path += [str(ROOT / "Tests/Integration/cluster")]
 PORT_STRIDE = 100
-
-
-def free_ports(count):
-    """A port such that it, the next ones, and those one and two strides above are free."""
-    for first in range(20000, 60000, 37):
-        held = []
-        try:
-            for port in [first + k * PORT_STRIDE + n for k in range(3) for n in range(count)]:
-                held.append(socket.socket())
-                held[-1].bind(("127.0.0.1", port))
-            return first
-        except OSError:
-            continue
-        finally:
-            for probe in held:
-                probe.close()
-    raise RuntimeError("no free ports")
 
 
 class Member:
@@ -101,7 +83,7 @@ class DevCluster:
         self.directory = pathlib.Path(work) / "dev"
         shutil.rmtree(self.directory, ignore_errors=True)
         self.binary = ROOT / ".build/release/goulette"
-        first = free_ports(brokers)
+        first = free_ports(brokers, stride=PORT_STRIDE, repeats=3)
         self.members = [Member(self.directory, n + 1, first + n, self.binary) for n in range(brokers)]
         self.bootstrap = ",".join(f"127.0.0.1:{m.port}" for m in self.members)
         self.command = [self.binary, "dev-cluster", "--data", self.directory, "--ports-from", str(first), "--no-color"]

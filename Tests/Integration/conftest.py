@@ -4,7 +4,6 @@
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,18 +12,14 @@ import urllib.request
 
 import pytest
 
+from ports import free_port
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "cluster"))
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("GOULETTE_BIN", ROOT / ".build/release"))
 GOULETTE = BIN / "goulette"
 INSPECT = BIN / "logstore-inspect"
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Broker:

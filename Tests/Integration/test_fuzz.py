@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 
-from conftest import free_port
+from ports import free_port
 
 FRAMES = int(os.environ.get("GOULETTE_FUZZ_FRAMES", "200000"))
 CONNECTIONS = 16

@@ -8,7 +8,8 @@ import signal
 import subprocess
 import time
 
-from conftest import GOULETTE, INSPECT, Broker, free_port
+from conftest import GOULETTE, INSPECT, Broker
+from ports import free_port
 
 GIVE_UP = 60
 """Seconds after which waiting for a cluster is a failure."""

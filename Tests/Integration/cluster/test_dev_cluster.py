@@ -3,35 +3,16 @@
 
 import re
 import signal
-import socket
 import subprocess
 import threading
 import time
 
 from brokers import GOULETTE, wait_until
-
-
-def free_ports(count, stride):
-    """A port such that it, the next ones, and those `stride` and twice `stride` above are free."""
-    for first in range(20000, 60000, 17):
-        wanted = [first + k * stride + n for k in range(3) for n in range(count)]
-        held = []
-        try:
-            for port in wanted:
-                probe = socket.socket()
-                held.append(probe)
-                probe.bind(("127.0.0.1", port))
-            return first
-        except OSError:
-            continue
-        finally:
-            for probe in held:
-                probe.close()
-    raise AssertionError("no free ports")
+from ports import free_ports
 
 
 def test_dev_cluster_starts_and_stops(tmp_path):
-    port = free_ports(3, 100)
+    port = free_ports(3, stride=100, repeats=3)
     lines = []
     process = subprocess.Popen(
         [GOULETTE, "dev-cluster", "--data", tmp_path / "dev", "--ports-from", str(port)],

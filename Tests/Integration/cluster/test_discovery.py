@@ -7,7 +7,8 @@ import urllib.request
 
 import pytest
 
-from brokers import free_port, wait_until
+from brokers import wait_until
+from ports import free_port
 
 ETCD = shutil.which("etcd")
 
