@@ -99,7 +99,8 @@ def test_a_hundred_thousand_commits_leave_a_short_log(broker, kill):
     assert commits(broker, b"committed", count) == {0}
     bound = 8192
     assert broker.metric('goulette_command_log_entries{group="groups"}') <= bound
-    assert broker.metric('goulette_command_log_compactions_total{group="groups"}') >= count // 4096 - 2
+    # One is due every 4,096 entries; while it is on its way, more are added.
+    assert broker.metric('goulette_command_log_compactions_total{group="groups"}') >= count // bound - 1
     if kill:
         broker.kill()
     else:
