@@ -12,6 +12,10 @@ public struct GroupHostSettings: Sendable {
     public var tickMilliseconds = 50
     /// What replicas are made with: an election after one to two seconds of silence, five heartbeats in that time.
     public var raft = Raft.Settings()
+    /// Ticks that the replicas of a new group wait for the one that should lead it, before an election is due.
+    ///
+    /// Brokers start thousands of new replicas one after the other, each at its own pace.
+    public var founderTicks = 80
     /// Snapshots and cold catch-up.
     public var recovery = RecoverySettings()
 

@@ -5,7 +5,7 @@
 
 internal import LogStore
 internal import Logging
-internal import Model
+public import Model
 internal import NIOCore
 internal import Raft
 internal import Telemetry
@@ -260,12 +260,33 @@ extension ReplicaGroup {
             if rest != nil { stir() }
             followers.forget(peer)
         }
+        awaitNoLonger(peer)
         guard core.leader == peer || core.transferTarget == peer else { return }
         enter { [self] in
             catchUpTicks()
             core.disconnected(from: peer, into: &directives)
             if core.doubtsLeader { host?.wake(self) }
         }
+    }
+
+    /// Leaves the first election of a new group to `peer` for ``GroupHostSettings/founderTicks``, or until its connection
+    /// is lost; without effect on a replica that has voted, or that has entries.
+    ///
+    /// Nothing depends on it but who leads first: this replica votes meanwhile, and any message of a leader ends the wait.
+    public func awaitFirstLeader(_ peer: NodeID) {
+        guard let host, hasPeers, core.term == .zero, log.lastIndex == .zero else { return }
+        awaited = peer
+        heardAt = host.now + UInt64(host.settings.founderTicks)
+        tickedThrough = heardAt
+    }
+
+    /// The one that should have led first will not.
+    private func awaitNoLonger(_ peer: NodeID) {
+        guard let host, awaited == peer else { return }
+        awaited = nil
+        guard heardAt > host.now else { return }
+        hear(host)
+        host.wake(self)
     }
 
     /// Notes that the wait for a leader begins anew.

@@ -90,6 +90,7 @@ extension PartitionFactory {
             if case .failure(let error) = result { return then(PartitionOutcome(error)) }
             let members = plan.start.joins || log.floor != nil ? [] : plan.start.founders
             let replica = shard.makeReplica(node: node, log: log, configuration: Raft.Configuration(voters: members))
+            if let first = members.first, first != node { replica.awaitFirstLeader(first) }
             let partition = Partition(
                 handle: plan.handle, replica: replica, log: log, producers: replay,
                 configuration: plan.configuration, environment: environment)

@@ -89,15 +89,22 @@ package final class PartitionHost {
     }
 
     /// The replicas that run here, or are about to, without what only their shards know.
+    ///
+    /// - Cost: linear in their number; ``running(_:)`` asks for one.
     package var running: [GroupID: LocalReplica] {
         var running: [GroupID: LocalReplica] = [:]
-        for (group, hosting) in replicas {
-            if case .closing = hosting.state { continue }
-            var ailment: Ailment?
-            if hosting.ailment != nil { ailment = hosting.isLeaving ? .leaving : .found(healthyOthers: 0) }
-            running[group] = LocalReplica(group: group, ailment: ailment, startedBy: hosting.startedBy)
-        }
+        running.reserveCapacity(replicas.count)
+        for group in replicas.keys { running[group] = self.running(group) }
         return running
+    }
+
+    /// The replica of a group that runs here, or is about to.
+    package func running(_ group: GroupID) -> LocalReplica? {
+        guard let hosting = replicas[group] else { return nil }
+        if case .closing = hosting.state { return nil }
+        var ailment: Ailment?
+        if hosting.ailment != nil { ailment = hosting.isLeaving ? .leaving : .found(healthyOthers: 0) }
+        return LocalReplica(group: group, ailment: ailment, startedBy: hosting.startedBy)
     }
 
     /// How many replicas this broker has.

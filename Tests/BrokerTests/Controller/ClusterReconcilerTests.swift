@@ -41,8 +41,8 @@ import Testing
         return reconciler.actions(script.state, running: running, stored: stored.union(running.keys))
     }
 
-    private func start(_ actions: [ReconcileAction]) -> ReplicaStart? {
-        if case .start(let start) = actions.last { start } else { nil }
+    private func start(_ actions: [ReconcileAction], of topic: String = "a") -> ReplicaStart? {
+        actions.compactMap { if case .start(let start) = $0, start.topic == topic { start } else { nil } }.last
     }
 
     private static let floor = JoinFloor(term: Term(7), index: LogIndex(50))
@@ -59,6 +59,15 @@ import Testing
         #expect(actions(2, script) == [.start(start)])
         #expect(actions(4, script).isEmpty)
         #expect(actions(2, script, [group: LocalReplica(group: group)]).isEmpty)
+    }
+
+    @Test func whatABrokerShouldLeadStartsFirst() {
+        var script = ClusterScript(brokers: 3)
+        script.topic("a", [[1, 2, 3], [2, 3, 1], [3, 1, 2], [1, 3, 2], [2, 1, 3], [3, 2, 1]])
+        let started = actions(2, script).map { action -> Int32 in
+            if case .start(let start) = action { start.partition.rawValue } else { -1 }
+        }
+        #expect(started == [1, 4, 0, 2, 3, 5])
     }
 
     @Test func deletedAndUnassignedReplicasStop() {
@@ -148,7 +157,7 @@ import Testing
         let later = start(actions(3, script))
         #expect(later?.joins == true && later?.floor == Self.floor, "never a founder again")
         script.topic("b", [[3, 1, 2]])
-        let fresh = start(actions(3, script))
+        let fresh = start(actions(3, script), of: "b")
         #expect(fresh?.joins == false && fresh?.floor == nil, "but of groups that are younger than its directory")
     }
 

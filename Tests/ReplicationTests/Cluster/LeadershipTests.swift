@@ -38,6 +38,37 @@ import Testing
         try cluster.expectEqualSegments()
     }
 
+    /// Starts replicas that leave the first election to the third, which is not there yet.
+    private func clusterWithoutItsFirstLeader(seed: UInt64) throws -> TestCluster {
+        let cluster = try TestCluster(3, seed: seed)
+        for node in cluster.nodes {
+            try cluster.start(node, withReplica: node.id != cluster.nodes[2].id)
+            node.replica?.group.awaitFirstLeader(cluster.nodes[2].id)
+        }
+        return cluster
+    }
+
+    @Test(arguments: 31...38) func aNewGroupIsLedByItsFirst(seed: Int) throws {
+        let cluster = try clusterWithoutItsFirstLeader(seed: UInt64(seed))
+        // Longer than any wait for an election, and than the first needs for one of its own.
+        try cluster.runTicks(cluster.hostSettings.founderTicks - 40)
+        #expect(cluster.replicas.allSatisfy { $0.group.term == .zero })
+        try cluster.startReplica(cluster.nodes[2])
+        #expect(try cluster.leader().node == cluster.nodes[2].id)
+        try cluster.produce(3, to: try cluster.leader())
+    }
+
+    @Test func aFirstLeaderThatDoesNotComeIsNotAwaitedForEver() throws {
+        let cluster = try clusterWithoutItsFirstLeader(seed: 41)
+        #expect(try cluster.leader().node != cluster.nodes[2].id)
+        #expect(cluster.ticks >= cluster.hostSettings.founderTicks)
+        #expect(cluster.ticks <= cluster.hostSettings.founderTicks + 4 * cluster.hostSettings.raft.electionTicks)
+        let lost = try clusterWithoutItsFirstLeader(seed: 42)
+        for node in lost.nodes.prefix(2) { node.host?.disconnected(from: lost.nodes[2].id) }
+        #expect(try lost.leader().node != lost.nodes[2].id)
+        #expect(lost.ticks < lost.hostSettings.founderTicks)
+    }
+
     @Test func aReadIsConfirmedByAMajorityOrNotAtAll() throws {
         let cluster = try TestCluster(3, seed: 22)
         try cluster.startAll()

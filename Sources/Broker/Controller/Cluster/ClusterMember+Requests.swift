@@ -127,7 +127,7 @@ extension ClusterMember {
         guard reconciler.isCurrent(state), reconciler.isPresent(state) else {
             return answer(ReplicaAnswer(.notRegistered))
         }
-        let isRunning = host.running[group] != nil
+        let isRunning = host.running(group) != nil
         var start = request.start
         if let partition = state.partition(group) {
             // What was asked may be old: what is applied here decides.
@@ -162,7 +162,7 @@ extension ClusterMember {
 
     private func stopReplica(_ request: StopReplicaRequest, answer: @escaping (ReplicaAnswer) -> Void) {
         guard request.group >= .firstPartition else { return answer(ReplicaAnswer(.invalidGroup)) }
-        guard let running = host.running[request.group] else { return answer(ReplicaAnswer(.notRunning)) }
+        guard let running = host.running(request.group) else { return answer(ReplicaAnswer(.notRunning)) }
         // A later operation may have brought the replica back.
         guard running.startedBy <= request.operation else { return answer(ReplicaAnswer(.refused)) }
         host.stop(request.group) { answer(ReplicaAnswer(.stopped)) }
@@ -207,39 +207,62 @@ extension ClusterMember {
     /// The balancer gives a move up after ten seconds.
     private var transferMilliseconds: Int64 { 10_000 }
 
-    /// Has new partitions started on all their brokers, the preferred leader last, so that it is elected at once.
+    /// New partitions that are started one by one; with more of them every broker has a queue.
+    private static let startsTogetherMax = 64
+
+    /// Has new partitions started on all their brokers.
+    ///
+    /// The preferred leader of a few comes last, so that it is elected at once. Of many it comes first: brokers are at
+    /// different places in their queues, and who waits in vain there is elected as soon as another broker has come as far
+    /// (``ReplicaGroup/awaitFirstLeader(_:)``).
     ///
     /// `then` runs when all have answered or their time is up: what is missing then, each broker makes up for by itself.
     func startEverywhere(_ topic: TopicRecord, _ indices: [PartitionIndex], then: @escaping () -> Void) {
         let operation = controller.state.lastOperation
         var waiting = indices.count
         guard waiting > 0 else { return then() }
-        for index in indices {
+        let requests = indices.map { index in
             let partition = topic.partitions[Int(index.rawValue)]
             let start = ReplicaStart(
                 group: partition.group, topic: topic.name, topicID: topic.id, partition: index,
                 founders: partition.founders, joins: false, isAlone: partition.hosts.count == 1)
-            var request = StartReplicaRequest(
-                start: start, configuration: topic.configuration, operation: operation, campaigns: false)
-            let last = { [self] in
-                guard let preferred = partition.preferredLeader else { return }
-                request.campaigns = true
-                send(request, to: preferred) {
+            return (
+                partition.replicas,
+                StartReplicaRequest(
+                    start: start, configuration: topic.configuration, operation: operation, campaigns: false)
+            )
+        }
+        let isMany = indices.count > Self.startsTogetherMax
+        if isMany {
+            for (replicas, request) in requests { startPreferred(replicas, request) {} }
+        }
+        for (replicas, request) in requests {
+            startOthers(replicas, request) { [self] in
+                let done = {
                     waiting -= 1
                     if waiting == 0 { then() }
                 }
+                // Of many, this asks whether it has started, and whether nobody leads yet.
+                startPreferred(replicas, request, then: done)
             }
-            let others = partition.replicas.dropFirst()
-            var missing = others.count
-            guard missing > 0 else {
-                last()
-                continue
-            }
-            for other in others {
-                send(request, to: other) {
-                    missing -= 1
-                    if missing == 0 { last() }
-                }
+        }
+    }
+
+    private func startPreferred(_ replicas: [NodeID], _ request: StartReplicaRequest, then: @escaping () -> Void) {
+        guard let preferred = replicas.first else { return then() }
+        var request = request
+        request.campaigns = true
+        send(request, to: preferred, then: then)
+    }
+
+    private func startOthers(_ replicas: [NodeID], _ request: StartReplicaRequest, then: @escaping () -> Void) {
+        let others = replicas.dropFirst()
+        var missing = others.count
+        guard missing > 0 else { return then() }
+        for other in others {
+            send(request, to: other) {
+                missing -= 1
+                if missing == 0 { then() }
             }
         }
     }

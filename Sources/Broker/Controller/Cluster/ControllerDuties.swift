@@ -207,12 +207,19 @@ final class ControllerDuties {
         let leaders = member.context.leaders()
         var rates: [GroupID: Double] = [:]
         for one in loads.values.joined(\.busiest) { rates[one.group] = Double(one.recordsPerSecond) }
-        return state.topics.values.flatMap(\.partitions).compactMap { partition in
-            guard partition.reassignment == nil else { return nil }
-            return LeaderView(
-                group: partition.group, replicas: partition.replicas.filter { !partition.rejoining.contains($0) },
-                leader: leaders[partition.group]?.leader, load: rates[partition.group] ?? 0)
+        var views: [LeaderView] = []
+        for topic in state.topics.values {
+            for partition in topic.partitions where partition.reassignment == nil {
+                let rejoining = partition.rejoining
+                views.append(
+                    LeaderView(
+                        group: partition.group,
+                        replicas: rejoining.isEmpty
+                            ? partition.replicas : partition.replicas.filter { !rejoining.contains($0) },
+                        leader: leaders[partition.group]?.leader, load: rates[partition.group] ?? 0))
+            }
         }
+        return views
     }
 
     private func make(_ move: LeaderMove) {

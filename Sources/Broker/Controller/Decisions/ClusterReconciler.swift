@@ -130,7 +130,16 @@ package struct ClusterReconciler: Sendable {
         _ state: ClusterState, running: [GroupID: LocalReplica], stored: Set<GroupID>, groups: [GroupID]? = nil
     ) -> [ReconcileAction] {
         let considered = groups ?? Array(Set(state.locations.keys).union(running.keys))
-        return considered.sorted().flatMap { actions(for: $0, state, running[$0], isStored: stored.contains($0)) }
+        let all = considered.sorted().flatMap {
+            actions(for: $0, state, running[$0], isStored: stored.contains($0))
+        }
+        // What this broker should lead waits for nobody; what others should lead waits for them.
+        return all.filter(isStartOfOwn) + all.filter { !isStartOfOwn($0) }
+    }
+
+    private func isStartOfOwn(_ action: ReconcileAction) -> Bool {
+        guard case .start(let start) = action else { return false }
+        return start.founders.first == node
     }
 
     private func actions(

@@ -91,12 +91,13 @@ package struct LeaderBalancer: Sendable {
     package mutating func plan(
         _ partitions: [LeaderView], canLead: Set<NodeID>, draining: Set<NodeID>, now: Instant
     ) -> [LeaderMove] {
-        settle(partitions, now)
+        if !underWay.isEmpty { settle(partitions, now) }
         resting = resting.filter { $0.value.until > now || $0.value.failures > 0 }
-        var counts = leaderCounts(partitions, canLead)
         var moves: [LeaderMove] = []
         var room = settings.movesMax - underWay.count
-        let order = partitions.sorted { $0.group < $1.group }
+        // Of thousands, nearly all are where they should be.
+        let order = partitions.filter { isMisplaced($0, draining) }.sorted { $0.group < $1.group }
+        var counts = order.isEmpty ? [:] : leaderCounts(partitions, canLead)
         for find in [drain, preferred] {
             for partition in order where room > 0 && mayMove(partition.group, now) {
                 guard let move = find(partition, canLead, draining, counts) else { continue }
@@ -107,7 +108,7 @@ package struct LeaderBalancer: Sendable {
                 room -= 1
             }
         }
-        if moves.isEmpty, room > 0, let move = overload(order, canLead, draining, now) {
+        if moves.isEmpty, room > 0, let move = overload(partitions, canLead, draining, now) {
             begin(move, now)
             moves.append(move)
         }
@@ -162,6 +163,11 @@ package struct LeaderBalancer: Sendable {
         return counts
     }
 
+    private func isMisplaced(_ partition: LeaderView, _ draining: Set<NodeID>) -> Bool {
+        guard let leader = partition.leader else { return false }
+        return leader != partition.replicas.first || draining.contains(leader)
+    }
+
     private typealias Finder = (LeaderView, Set<NodeID>, Set<NodeID>, [NodeID: Int]) -> LeaderMove?
 
     private func drain(
@@ -199,7 +205,8 @@ package struct LeaderBalancer: Sendable {
             load > mean * settings.overloadFactor, load >= settings.overloadMin
         else { return nil }
         var best: (move: LeaderMove, peak: Double)?
-        for partition in partitions where partition.leader == hot && mayMove(partition.group, now) {
+        let candidates = partitions.filter { $0.leader == hot && mayMove($0.group, now) }
+        for partition in candidates.sorted(by: { $0.group < $1.group }) {
             for target in partition.replicas where target != hot && able.contains(target) {
                 let peak = max(load - partition.load, (loads[target] ?? 0) + partition.load)
                 guard peak < (best?.peak ?? load * 0.95) else { continue }
