@@ -260,7 +260,7 @@ extension ReplicaGroup {
             if rest != nil { stir() }
             followers.forget(peer)
         }
-        awaitNoLonger(peer)
+        if awaited == peer { awaitNoLonger() }
         guard core.leader == peer || core.transferTarget == peer else { return }
         enter { [self] in
             catchUpTicks()
@@ -272,7 +272,8 @@ extension ReplicaGroup {
     /// Leaves the first election of a new group to `peer` for ``GroupHostSettings/founderTicks``, or until its connection
     /// is lost; without effect on a replica that has voted, or that has entries.
     ///
-    /// Nothing depends on it but who leads first: this replica votes meanwhile, and any message of a leader ends the wait.
+    /// Nothing depends on it but who leads first: this replica votes meanwhile, any message of a leader ends the wait, and
+    /// so does being asked to campaign.
     public func awaitFirstLeader(_ peer: NodeID) {
         guard let host, hasPeers, core.term == .zero, log.lastIndex == .zero else { return }
         awaited = peer
@@ -280,9 +281,9 @@ extension ReplicaGroup {
         tickedThrough = heardAt
     }
 
-    /// The one that should have led first will not.
-    private func awaitNoLonger(_ peer: NodeID) {
-        guard let host, awaited == peer else { return }
+    /// The one that should have led first will not, or this one was asked to: the core has its ticks again.
+    func awaitNoLonger() {
+        guard let host, awaited != nil else { return }
         awaited = nil
         guard heardAt > host.now else { return }
         hear(host)

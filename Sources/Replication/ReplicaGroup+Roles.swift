@@ -97,6 +97,7 @@ extension ReplicaGroup {
         let now = SeenRole(role: core.role, leader: core.leader)
         guard now != seen else { return }
         seen = now
+        if now.role != .follower { awaitNoLonger() }
         host?.wake(self)
     }
 

@@ -56,7 +56,7 @@ public final class ReplicaGroup {
     var tickedThrough: UInt64 = 0
     /// The tick at which the leader was heard last, or at which it was lost.
     var heardAt: UInt64 = 0
-    /// Who should lead a new group first; nil once its connection was lost.
+    /// Who should lead a new group first; nil once that is no longer waited for.
     var awaited: NodeID?
     /// The last heartbeat and its answer, while nothing has happened since.
     var quiet: QuietHeartbeat?

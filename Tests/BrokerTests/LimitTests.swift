@@ -227,7 +227,7 @@ import Testing
     @Test func aSessionThatEndsWhileTheBrokerIsDown() async throws {
         let options = [(key: "groups.min_session_timeout", value: "1ms")]
         let first = try await BrokerHarness.start(loops: 1, options: options)
-        let joined = try await Self.join(first, session: 3000)
+        let joined = try await Self.join(first, session: 10_000)
         let synced = try await first.call(
             SyncGroupRequest(
                 groupID: "g", generationID: joined.generationID, memberID: joined.memberID,

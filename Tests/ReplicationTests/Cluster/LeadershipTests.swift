@@ -69,6 +69,21 @@ import Testing
         #expect(lost.ticks < lost.hostSettings.founderTicks)
     }
 
+    @Test func whoIsAskedToLeadDoesNotWaitForTheFirst() throws {
+        let cluster = try clusterWithoutItsFirstLeader(seed: 43)
+        cluster.nodes[0].replica?.group.campaign()
+        #expect(try cluster.leader().node == cluster.nodes[0].id)
+        #expect(cluster.ticks < cluster.hostSettings.founderTicks)
+        // Its first message may be lost: it needs ticks to ask again.
+        let lost = try clusterWithoutItsFirstLeader(seed: 44)
+        lost.network.isolate(lost.nodes[0].id, from: lost.nodes.map(\.id))
+        lost.nodes[0].replica?.group.campaign()
+        try lost.runTicks(2)
+        lost.network.heal()
+        #expect(try lost.leader().node == lost.nodes[0].id)
+        #expect(lost.ticks < lost.hostSettings.founderTicks)
+    }
+
     @Test func aReadIsConfirmedByAMajorityOrNotAtAll() throws {
         let cluster = try TestCluster(3, seed: 22)
         try cluster.startAll()

@@ -234,7 +234,7 @@ extension ClusterMember {
         }
         let isMany = indices.count > Self.startsTogetherMax
         if isMany {
-            for (replicas, request) in requests { startPreferred(replicas, request) {} }
+            for (replicas, request) in requests where replicas.count > 1 { startPreferred(replicas, request) {} }
         }
         for (replicas, request) in requests {
             startOthers(replicas, request) { [self] in
