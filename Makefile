@@ -4,6 +4,7 @@
 # make test    everything CI checks: style, unit tests, and real Kafka clients against the built broker
 # make simulate   clusters under faults, on a model of the store and on the store itself; make mutations plants bugs
 # make faults  real brokers under real faults (root), see Tests/Faults; make faults-planted plants bugs
+# make exactly-once  transactions under kills of brokers and clients
 # make bench   the end-to-end benchmark suite, and make bench-cluster three brokers; they write Benchmarks/results/
 
 SWIFT_FLAGS ?=
@@ -12,7 +13,7 @@ ARGS ?=
 SOAK_SECONDS ?= 40
 BIN = .build/release
 
-.PHONY: run build test unit integration lint simulate mutations faults faults-planted bench bench-cluster clean
+.PHONY: run build test unit integration lint simulate mutations faults faults-planted exactly-once bench bench-cluster clean
 
 run: build
 	exec $(BIN)/goulette start --data $(DATA) $(ARGS)
@@ -47,6 +48,10 @@ faults: build
 	tools/setup --tests
 	GOULETTE_BIN=$(BIN) .venv/bin/python Tests/Faults/faults.py $(ARGS)
 
+exactly-once: build
+	tools/setup --tests
+	GOULETTE_BIN=$(BIN) .venv/bin/python Tests/Faults/exactly_once.py $(ARGS)
+
 faults-planted:
 	tools/setup --tests
 	GOULETTE_MUTATIONS=1 swift build -c release $(SWIFT_FLAGS) --scratch-path .build/mutations --product goulette
@@ -55,7 +60,8 @@ faults-planted:
 
 integration: build
 	tools/setup --tests
-	.venv/bin/pytest Tests/Integration Tests/Faults -q -x --durations=5
+	.venv/bin/pytest Tests/Integration Tests/Faults -q -x --durations=5 --conformance .build/conformance.json
+	.venv/bin/python tools/conformance --check .build/conformance.json
 
 bench: build
 	tools/setup --tests

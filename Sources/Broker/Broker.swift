@@ -59,6 +59,7 @@ package final class Broker: Sendable {
     package let node: NodeID
     package let shards: ShardDirectory
     let metrics: BrokerMetrics
+    let clientTelemetry: ClientTelemetry
     let clock: Clock
     let logger: Logger
     private let store: LogStore
@@ -77,6 +78,8 @@ package final class Broker: Sendable {
         self.node = settings.node.id
         self.shards = shards
         self.metrics = metrics
+        self.clientTelemetry = ClientTelemetry(
+            registry: parts.registry, seriesMax: settings.limits.maxMetricSeries, runBlocking: parts.runBlocking)
         self.clock = parts.clock
         self.logger = parts.logger("goulette.broker")
         self.store = parts.store
@@ -193,6 +196,7 @@ package final class Broker: Sendable {
         let broker = Broker(parts, shards: shards, control: control, metrics: metrics, published: published)
         guard start.assembled(broker) else { return }
         broker.registerMetrics(parts.registry)
+        broker.surroundTransactions(plane.transactions)
         if let cluster = parts.cluster { broker.join(cluster) }
         plane.coordinator.start(waitsForLeadership: parts.cluster == nil) { error in
             if let error { return start.end(.failure(.store(error, partition: nil))) }

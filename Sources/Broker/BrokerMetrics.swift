@@ -12,6 +12,10 @@ package final class BrokerMetrics: Sendable {
     package let batchesRejected: Counter
     /// Batches of idempotent producers that were in the log already.
     package let duplicateBatches: Counter
+    /// Batches that would have begun a transaction and were not confirmed by its coordinator.
+    package let transactionsRefused: Counter
+    /// Markers that ended transactions.
+    package let markersWritten: Counter
     /// Frames the log or the Raft core did not take.
     package let framesRefused: Counter
     /// Requests for an API or version that is not served.
@@ -51,6 +55,11 @@ package final class BrokerMetrics: Sendable {
             "goulette_batches_rejected_total", help: "Record batches that validation refused.")
         duplicateBatches = registry.counter(
             "goulette_batches_duplicate_total", help: "Batches of idempotent producers that were in the log already.")
+        transactionsRefused = registry.counter(
+            "goulette_transactional_batches_refused_total",
+            help: "Batches of transactions that their coordinators did not confirm.")
+        markersWritten = registry.counter(
+            "goulette_transaction_markers_total", help: "Markers that ended a transaction in a partition.")
         framesRefused = registry.counter(
             "goulette_frames_refused_total", help: "Frames that the log or the Raft core did not take.")
         unknownRequests = registry.counter(

@@ -39,12 +39,14 @@ package struct Call: Sendable {
     package let peer: String
     package let receivedAt: Instant
     package let answer: Answer
+    /// What the connection's client said of itself; nil where there is no connection.
+    package let software: ClientSoftwareNote?
     /// Whether another broker passed the request on; it is served here or not at all.
     package let isForwarded: Bool
 
     package init(
         header: RequestHeader, loop: any EventLoop, advertised: BrokerAddress, peer: String, receivedAt: Instant,
-        answer: Answer, isForwarded: Bool = false
+        answer: Answer, software: ClientSoftwareNote? = nil, isForwarded: Bool = false
     ) {
         self.header = header
         self.loop = loop
@@ -52,6 +54,7 @@ package struct Call: Sendable {
         self.peer = peer
         self.receivedAt = receivedAt
         self.answer = answer
+        self.software = software
         self.isForwarded = isForwarded
     }
 

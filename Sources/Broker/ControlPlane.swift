@@ -57,6 +57,7 @@ struct RecoveredControl: Sendable {
 final class ControlPlane {
     let controller: Controller
     let coordinator: GroupCoordinator
+    let transactions: TransactionCoordinator
     let leaders: LeaderBoard
     let exchange: LeaderExchange?
     private let loop: any EventLoop
@@ -103,12 +104,20 @@ final class ControlPlane {
             reload: { [store = parts.store] () throws(StoreError) in
                 try CoordinatorState.load(from: store.metadata).0
             })
+        transactions = TransactionCoordinator(
+            groups: coordinator, settings: TransactionSettings(parts.settings.typed.transactions), clock: parts.clock,
+            loop: loop, metrics: TransactionMetrics(registry: parts.registry),
+            logger: parts.logger("goulette.transactions"))
+        coordinator.onCoordinates = { [weak transactions] coordinates in
+            if coordinates { transactions?.lead() } else { transactions?.resign() }
+        }
         report(controller.machine)
         report(coordinator.machine)
         if let cluster = parts.cluster {
             join(cluster, parts, BrokerRegistration(parts, cluster, isBlank: recovered.isTakenIn))
         }
         controller.onStorageFailure = parts.onStorageFailure
+        host.onPublished = { [weak coordinator] in coordinator?.topicsPublished($0) }
         controller.onTopicDeleted = { [weak coordinator] in coordinator?.forget(topic: $0) }
     }
 
@@ -198,8 +207,10 @@ final class ControlPlane {
         repeating(every: .seconds(1)) {
             for number in 0..<shards.count { shards.execute(on: number) { $0.expireWaiters() } }
         }
+        repeating(every: .seconds(1)) { [weak self] in self?.transactions.tick() }
         repeating(every: .seconds(60)) { [weak self] in
             self?.coordinator.expire()
+            self?.transactions.expire()
             self?.forgetLeaders()
         }
     }
@@ -264,6 +275,10 @@ extension GroupSettings {
         newMemberJoinTimeoutMilliseconds = groups.newMemberJoinTimeout.milliseconds
         membersMax = groups.maxSize
         groupsMax = groups.maxGroups
+        consumerSessionTimeoutMilliseconds = groups.consumerSessionTimeout.milliseconds
+        consumerHeartbeatMilliseconds = Int32(clamping: groups.consumerHeartbeatInterval.milliseconds)
+        consumerMembersMax = groups.consumerMaxSize
+        consumerAssignors = groups.consumerAssignors.names.compactMap { ServerAssignor(rawValue: $0) }
         offsetMetadataMaxBytes = groups.offsetMetadataMaxBytes.bytes
         offsetsRetentionMilliseconds = groups.offsetsRetention.milliseconds
     }

@@ -19,6 +19,21 @@ enum ErrorMapping {
         return outcome
     }
 
+    /// What a producer is told when the coordinator did not confirm its transaction.
+    ///
+    /// Whatever is over soon is NOT_ENOUGH_REPLICAS, which every producer tries again; and only clients from version 11 on
+    /// know TRANSACTION_ABORTABLE.
+    static func code(ofVerification error: KafkaErrorCode, version: Int16) -> KafkaErrorCode {
+        switch error {
+        case .coordinatorLoadInProgress, .coordinatorNotAvailable, .notCoordinator, .concurrentTransactions,
+            .requestTimedOut, .networkException:
+            .notEnoughReplicas
+        case .invalidTxnState: version >= 11 ? .transactionAbortable : .invalidTxnState
+        case .producerFenced: .invalidProducerEpoch
+        default: error
+        }
+    }
+
     static func code(of error: RecordError) -> KafkaErrorCode {
         switch error.category {
         case .corrupt: .corruptMessage

@@ -23,7 +23,7 @@ extension Broker {
         do {
             let request = try RequestDecoder.decode(call.header, body: body)
             metrics.request(key).increment()
-            if let forwarder, Self.isForController(key), !call.isForwarded {
+            if let forwarder, Self.isForController(request), !call.isForwarded {
                 return forwarder.forward(call, body: body) { [self] outcome in
                     if case .serveHere = outcome { route(request, call) }
                 }
@@ -54,6 +54,10 @@ extension Broker {
         case .apiVersions(let request): apiVersions(request, call)
         case .describeCluster(let request): describeCluster(request, call)
         case .describeTopicPartitions(let request): describeTopicPartitions(request, call)
+        case .consumerGroupHeartbeat(let request): consumerGroupHeartbeat(request, call)
+        case .consumerGroupDescribe(let request): consumerGroupDescribe(request, call)
+        case .getTelemetrySubscriptions(let request): getTelemetrySubscriptions(request, call)
+        case .pushTelemetry(let request): pushTelemetry(request, call)
         case .listConfigResources(let request): listConfigResources(request, call)
         case .describeQuorum(let request): describeQuorum(request, call)
         case .describeLogDirs(let request): describeLogDirs(request, call)
@@ -79,6 +83,14 @@ extension Broker {
         case .listGroups(let request): listGroups(request, call)
         case .deleteGroups(let request): deleteGroups(request, call)
         case .offsetDelete(let request): offsetDelete(request, call)
+        case .addPartitionsToTxn(let request): addPartitionsToTxn(request, call)
+        case .addOffsetsToTxn(let request): addOffsetsToTxn(request, call)
+        case .endTxn(let request): endTxn(request, call)
+        case .writeTxnMarkers(let request): writeTxnMarkers(request, call)
+        case .describeProducers(let request): describeProducers(request, call)
+        case .txnOffsetCommit(let request): txnOffsetCommit(request, call)
+        case .describeTransactions(let request): describeTransactions(request, call)
+        case .listTransactions(let request): listTransactions(request, call)
         }
     }
 }

@@ -119,10 +119,9 @@ final class ConsumerCore {
                     index: member.partition.rawValue, fetchOffset: state.position.rawValue,
                     partitionMaxBytes: settings.partitionBytesMax))
         }
-        let isolation: IsolationLevel = settings.readsCommittedOnly ? .readCommitted : .readUncommitted
         let request = FetchRequest(
             maxWaitMilliseconds: settings.waitMilliseconds, minBytes: settings.bytesMin, maxBytes: settings.bytesMax,
-            isolationLevel: isolation.rawValue, topics: topics)
+            isolationLevel: settings.isolation.rawValue, topics: topics)
         fetching.insert(leader)
         let sentFor = assignment
         let timeout = cluster.settings.requestTimeoutMilliseconds + Int64(settings.waitMilliseconds)
@@ -182,10 +181,12 @@ final class ConsumerCore {
                 ClientError(.malformedResponse, attempted: "Fetch", place: "\(partition) at \(state.position)"))
             return nil
         }
+        var filter = AbortedFilter(answer.abortedTransactions ?? [])
+        let visible = settings.readsCommittedOnly ? batches.filter { filter.keeps($0) } : batches
         let chunk = FetchedChunk(
-            partition: partition, batches: batches, range: ReadRange(from: state.position, upTo: state.range.upTo),
+            partition: partition, batches: visible, range: ReadRange(from: state.position, upTo: state.range.upTo),
             nextOffset: last.nextOffset, highWatermark: Offset(answer.highWatermark),
-            byteCount: batches.reduce(0) { $0 + $1.totalBytes })
+            byteCount: visible.reduce(0) { $0 + $1.totalBytes })
         backoff.reset()
         state.position = last.nextOffset
         state.resumesAt = nil
@@ -241,7 +242,7 @@ final class ConsumerCore {
         partitions[partition]?.isResetting = true
         let timestamp = settings.outOfRange == .start ? ListOffsetsTimestamp.earliest : ListOffsetsTimestamp.latest
         let request = ListOffsetsRequest(
-            replicaID: -1,
+            replicaID: -1, isolationLevel: settings.isolation.rawValue,
             topics: [
                 .init(
                     name: partition.topic,

@@ -3,6 +3,7 @@
 // ConsumerSettings.swift
 // How a consumer asks for records, and what it hands out.
 
+import KafkaProtocol
 public import Model
 public import Records
 
@@ -37,6 +38,9 @@ public struct ConsumerSettings: Sendable {
 
     /// Creates settings with every default.
     public init() {}
+
+    /// What fetches and searches for offsets ask for.
+    var isolation: IsolationLevel { readsCommittedOnly ? .readCommitted : .readUncommitted }
 }
 
 /// Where to read in a partition.

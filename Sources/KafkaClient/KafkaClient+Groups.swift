@@ -14,6 +14,8 @@ public struct GroupListing: Equatable, Sendable {
     public let protocolType: String
     /// `Stable`, `Empty` and so on; empty when the broker is too old to tell.
     public let state: String
+    /// `classic` or `consumer`: the protocol of its members; empty when the broker is too old to tell.
+    public let type: String
     /// The broker that coordinates it.
     public let coordinator: NodeID
 }
@@ -32,6 +34,8 @@ public struct GroupDescription: Equatable, Sendable {
         public let host: String
         /// The partitions it reads.
         public let assignment: [TopicPartition]
+        /// Its epoch, under the consumer protocol.
+        public let epoch: Int32?
     }
 
     /// The group's name.
@@ -40,6 +44,10 @@ public struct GroupDescription: Equatable, Sendable {
     public let state: String
     /// `consumer` for consumers.
     public let protocolType: String
+    /// `classic` or `consumer`: the protocol of its members.
+    public let type: String
+    /// The epoch of the group, under the consumer protocol.
+    public let epoch: Int32?
     /// The assignor in use.
     public let assignor: String
     /// The broker that coordinates it.
@@ -71,7 +79,8 @@ extension KafkaClient {
             }
             groups += response.groups.map {
                 GroupListing(
-                    id: $0.groupID, protocolType: $0.protocolType, state: $0.groupState, coordinator: broker.id)
+                    id: $0.groupID, protocolType: $0.protocolType, state: $0.groupState, type: $0.groupType,
+                    coordinator: broker.id)
             }
         }
         return groups.sorted { $0.id < $1.id }
@@ -86,11 +95,39 @@ extension KafkaClient {
             let response = try await client.call(DescribeGroupsRequest(groupIDs: [id]), to: .node(coordinator))
             let group = response.groups.first
             try Self.check(group?.errorCode, nil, "DescribeGroups", "group \(id)")
+            if group?.groupState == "Dead", let consumers = try await client.describeConsumers(id, coordinator) {
+                return consumers
+            }
             return GroupDescription(
                 id: id, state: group?.groupState ?? "", protocolType: group?.protocolType ?? "",
-                assignor: group?.protocolData ?? "", coordinator: coordinator,
+                type: "classic", epoch: nil, assignor: group?.protocolData ?? "", coordinator: coordinator,
                 members: (group?.members ?? []).map { Self.member($0) }.sorted { $0.id < $1.id })
         }
+    }
+
+    /// A group under the consumer protocol; nil when it is none, or when the broker does not know that protocol.
+    private func describeConsumers(_ id: String, _ coordinator: NodeID) async throws(ClientError) -> GroupDescription? {
+        let response: ConsumerGroupDescribeResponse
+        do throws(ClientError) {
+            response = try await call(ConsumerGroupDescribeRequest(groupIDs: [id]), to: .node(coordinator))
+        } catch {
+            if error.code == .unsupportedVersion { return nil }
+            throw error
+        }
+        guard let group = response.groups.first, group.errorCode != .groupIDNotFound else { return nil }
+        try Self.check(group.errorCode, group.errorMessage, "ConsumerGroupDescribe", "group \(id)")
+        let members = group.members.map { member in
+            GroupDescription.Member(
+                id: member.memberID, instanceID: member.instanceID, clientID: member.clientID, host: member.clientHost,
+                assignment: member.assignment.topicPartitions.flatMap { topic in
+                    topic.partitions.map {
+                        TopicPartition(topic: topic.topicName, partition: PartitionIndex(rawValue: $0))
+                    }
+                }, epoch: member.memberEpoch)
+        }
+        return GroupDescription(
+            id: id, state: group.groupState, protocolType: "consumer", type: "consumer", epoch: group.groupEpoch,
+            assignor: group.assignorName, coordinator: coordinator, members: members.sorted { $0.id < $1.id })
     }
 
     private static func member(_ member: DescribeGroupsResponse.Member) -> GroupDescription.Member {
@@ -98,7 +135,7 @@ extension KafkaClient {
         let assignment = (try? ConsumerProtocolAssignment(decoding: member.memberAssignment))?.topicPartitions ?? []
         return GroupDescription.Member(
             id: member.memberID, instanceID: member.groupInstanceID, clientID: member.clientID, host: member.clientHost,
-            assignment: assignment)
+            assignment: assignment, epoch: nil)
     }
 
     /// The offsets that a group has committed: for the named partitions, or for all.
@@ -136,10 +173,12 @@ extension KafkaClient {
         }
     }
 
-    /// The broker that coordinates a group.
-    func coordinator(of group: String) async throws(ClientError) -> NodeID {
-        let response = try await call(FindCoordinatorRequest(key: group, keyType: CoordinatorType.group.rawValue))
-        try Self.check(response.errorCode, response.errorMessage, "FindCoordinator", "group \(group)")
+    /// The broker that coordinates a group, or a transactional id.
+    func coordinator(
+        of key: String, _ type: CoordinatorType = .group
+    ) async throws(ClientError) -> NodeID {
+        let response = try await call(FindCoordinatorRequest(key: key, keyType: type.rawValue))
+        try Self.check(response.errorCode, response.errorMessage, "FindCoordinator", "\(type) \(key)")
         let node = NodeID(rawValue: response.nodeID)
         let isKnown: Bool = await withCore { core, done in done(core.metadata.address(of: node) != nil) }
         if !isKnown { _ = try await metadata(topics: []) }

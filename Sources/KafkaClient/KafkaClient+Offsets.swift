@@ -27,9 +27,10 @@ public enum OffsetQuery: Hashable, Sendable {
 extension KafkaClient {
     /// Looks up one position in each of `partitions`.
     ///
-    /// A time after the last record has no position: its value is nil.
+    /// A time after the last record has no position: its value is nil. With `committedOnly` the end of a partition, and what
+    /// is searched for a time, is where the first open transaction begins.
     public func offsets(
-        _ query: OffsetQuery, of partitions: [TopicPartition]
+        _ query: OffsetQuery, of partitions: [TopicPartition], committedOnly: Bool = false
     ) async throws(ClientError) -> [TopicPartition: Offset?] {
         try await retrying { client throws(ClientError) in
             let topics = Set(partitions.map(\.topic)).sorted()
@@ -44,7 +45,7 @@ extension KafkaClient {
             }
             var offsets: [TopicPartition: Offset?] = [:]
             for (leader, members) in byLeader.sorted(by: { $0.key < $1.key }) {
-                let found = try await client.offsets(query, of: members, at: leader)
+                let found = try await client.offsets(query, of: members, at: leader, committedOnly)
                 offsets.merge(found) { _, new in new }
             }
             return offsets
@@ -52,10 +53,11 @@ extension KafkaClient {
     }
 
     private func offsets(
-        _ query: OffsetQuery, of partitions: [TopicPartition], at leader: NodeID
+        _ query: OffsetQuery, of partitions: [TopicPartition], at leader: NodeID, _ committedOnly: Bool
     ) async throws(ClientError) -> [TopicPartition: Offset?] {
+        let isolation = committedOnly ? IsolationLevel.readCommitted : .readUncommitted
         let request = ListOffsetsRequest(
-            replicaID: -1,
+            replicaID: -1, isolationLevel: isolation.rawValue,
             topics: partitions.groupedByTopic.map { topic, members in
                 .init(name: topic, partitions: members.map { .init(index: $0.rawValue, timestamp: query.wireValue) })
             })

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // APIKey.swift
-// The APIs that we serve. Versions and descriptions stand in APIRegistry.
+// The APIs that we can read and write. Versions and descriptions stand in APIRegistry.
 
-/// An API that we serve.
+/// An API that we can read and write.
 public enum APIKey: Int16, Hashable, Sendable, CaseIterable {
     case produce = 0
     case fetch = 1
@@ -24,6 +24,11 @@ public enum APIKey: Int16, Hashable, Sendable, CaseIterable {
     case deleteRecords = 21
     case initProducerID = 22
     case offsetForLeaderEpoch = 23
+    case addPartitionsToTxn = 24
+    case addOffsetsToTxn = 25
+    case endTxn = 26
+    case writeTxnMarkers = 27
+    case txnOffsetCommit = 28
     case describeConfigs = 32
     case alterConfigs = 33
     case describeLogDirs = 35
@@ -36,6 +41,13 @@ public enum APIKey: Int16, Hashable, Sendable, CaseIterable {
     case offsetDelete = 47
     case describeQuorum = 55
     case describeCluster = 60
+    case describeProducers = 61
+    case describeTransactions = 65
+    case listTransactions = 66
+    case consumerGroupHeartbeat = 68
+    case consumerGroupDescribe = 69
+    case getTelemetrySubscriptions = 71
+    case pushTelemetry = 72
     case listConfigResources = 74
     case describeTopicPartitions = 75
 

@@ -42,19 +42,19 @@ public enum APIRegistry {
     /// off when they see a higher minimum (KAFKA-18659).
     public static let served: [APIDescription] = [
         APIDescription(
-            .produce, "Produce", 3...10, advertised: 0...10, flexibleFrom: 9, "Appends record batches to partitions."),
+            .produce, "Produce", 3...13, advertised: 0...13, flexibleFrom: 9, "Appends record batches to partitions."),
         APIDescription(
-            .fetch, "Fetch", 4...16, flexibleFrom: 12, "Asks for the record batches of partitions from an offset on."),
+            .fetch, "Fetch", 4...18, flexibleFrom: 12, "Asks for the record batches of partitions from an offset on."),
         APIDescription(
-            .listOffsets, "ListOffsets", 1...8, flexibleFrom: 6,
+            .listOffsets, "ListOffsets", 1...11, flexibleFrom: 6,
             "Asks for the offset that belongs to a time, or for an end of the log."),
         APIDescription(
             .metadata, "Metadata", 0...13, flexibleFrom: 9,
             "Asks for the brokers and for the topics with their leaders."),
-        APIDescription(.offsetCommit, "OffsetCommit", 2...8, flexibleFrom: 8, "Stores a group's positions."),
-        APIDescription(.offsetFetch, "OffsetFetch", 1...8, flexibleFrom: 6, "Asks for a group's positions."),
+        APIDescription(.offsetCommit, "OffsetCommit", 2...9, flexibleFrom: 8, "Stores a group's positions."),
+        APIDescription(.offsetFetch, "OffsetFetch", 1...9, flexibleFrom: 6, "Asks for a group's positions."),
         APIDescription(
-            .findCoordinator, "FindCoordinator", 0...4, flexibleFrom: 3,
+            .findCoordinator, "FindCoordinator", 0...6, flexibleFrom: 3,
             "Asks for the brokers that coordinate groups."),
         APIDescription(
             .joinGroup, "JoinGroup", 0...9, flexibleFrom: 6, "Enters a group, or enters its next generation."),
@@ -73,14 +73,26 @@ public enum APIRegistry {
         APIDescription(.createTopics, "CreateTopics", 2...7, flexibleFrom: 5, "Creates topics."),
         APIDescription(.deleteTopics, "DeleteTopics", 1...6, flexibleFrom: 4, "Deletes topics."),
         APIDescription(.deleteRecords, "DeleteRecords", 0...2, flexibleFrom: 2, "Deletes the records below an offset."),
-        APIDescription(.initProducerID, "InitProducerId", 0...4, flexibleFrom: 2, "Asks for a producer id."),
+        APIDescription(.initProducerID, "InitProducerId", 0...5, flexibleFrom: 2, "Asks for a producer id."),
         APIDescription(
             .offsetForLeaderEpoch, "OffsetForLeaderEpoch", 2...4, flexibleFrom: 4, "Asks where leader epochs end."),
+        APIDescription(
+            .addPartitionsToTxn, "AddPartitionsToTxn", 0...5, flexibleFrom: 3,
+            "Adds partitions to a transaction, or asks whether they are part of it."),
+        APIDescription(
+            .addOffsetsToTxn, "AddOffsetsToTxn", 0...4, flexibleFrom: 3, "Adds a group's offsets to a transaction."),
+        APIDescription(.endTxn, "EndTxn", 0...5, flexibleFrom: 3, "Commits or aborts a transaction."),
+        APIDescription(
+            .writeTxnMarkers, "WriteTxnMarkers", 1...2, flexibleFrom: 1,
+            "Ends transactions in partitions; for brokers only."),
+        APIDescription(
+            .txnOffsetCommit, "TxnOffsetCommit", 0...5, flexibleFrom: 3,
+            "Stores a group's positions, which hold once the transaction commits."),
         APIDescription(.describeConfigs, "DescribeConfigs", 1...4, flexibleFrom: 4, "Asks for configuration values."),
         APIDescription(
             .alterConfigs, "AlterConfigs", 0...2, flexibleFrom: 2, "Replaces the whole configuration of resources."),
         APIDescription(
-            .describeLogDirs, "DescribeLogDirs", 1...4, flexibleFrom: 2, "Asks how much room partitions take on disk."),
+            .describeLogDirs, "DescribeLogDirs", 1...5, flexibleFrom: 2, "Asks how much room partitions take on disk."),
         APIDescription(.createPartitions, "CreatePartitions", 0...3, flexibleFrom: 2, "Adds partitions to topics."),
         APIDescription(.deleteGroups, "DeleteGroups", 0...2, flexibleFrom: 2, "Deletes groups without members."),
         APIDescription(
@@ -96,9 +108,29 @@ public enum APIRegistry {
             "Asks which partitions are moving."),
         APIDescription(.offsetDelete, "OffsetDelete", 0...0, flexibleFrom: nil, "Forgets a group's positions."),
         APIDescription(
-            .describeQuorum, "DescribeQuorum", 0...1, flexibleFrom: 0, "Asks for the state of the controller's group."),
+            .describeQuorum, "DescribeQuorum", 0...2, flexibleFrom: 0, "Asks for the state of the controller's group."),
         APIDescription(
             .describeCluster, "DescribeCluster", 0...2, flexibleFrom: 0, "Asks for the cluster and its brokers."),
+        APIDescription(
+            .describeProducers, "DescribeProducers", 0...0, flexibleFrom: 0,
+            "Asks for the producers that partitions remember."),
+        APIDescription(
+            .describeTransactions, "DescribeTransactions", 0...0, flexibleFrom: 0,
+            "Asks for the state of transactional ids."),
+        APIDescription(
+            .listTransactions, "ListTransactions", 0...1, flexibleFrom: 0,
+            "Asks for the transactional ids that this broker coordinates."),
+        APIDescription(
+            .consumerGroupHeartbeat, "ConsumerGroupHeartbeat", 0...1, flexibleFrom: 0,
+            "Enters a group under the consumer protocol, lives in it, leaves it."),
+        APIDescription(
+            .consumerGroupDescribe, "ConsumerGroupDescribe", 0...1, flexibleFrom: 0,
+            "Asks for groups under the consumer protocol and their members."),
+        APIDescription(
+            .getTelemetrySubscriptions, "GetTelemetrySubscriptions", 0...0, flexibleFrom: 0,
+            "Asks which metrics the client is to push."),
+        APIDescription(
+            .pushTelemetry, "PushTelemetry", 0...0, flexibleFrom: 0, "Hands over the client's metrics."),
         APIDescription(
             .listConfigResources, "ListConfigResources", 0...1, flexibleFrom: 0,
             "Asks which resources have a configuration."),
@@ -107,16 +139,22 @@ public enum APIRegistry {
             "Asks for the partitions of topics, page by page."),
     ]
 
-    /// The place of each key's entry in `served`; keys that are not served have none.
+    /// Every API with codecs: those that are served, then those that are not yet.
+    private static let known = served + prepared
+
+    /// The place of each key's entry in `known`; keys without codecs have none.
     private static let places: [Int?] = {
-        var places = [Int?](repeating: nil, count: Int(served.map(\.key.rawValue).max() ?? 0) + 1)
-        for (place, api) in served.enumerated() { places[Int(api.key.rawValue)] = place }
+        var places = [Int?](repeating: nil, count: Int(known.map(\.key.rawValue).max() ?? 0) + 1)
+        for (place, api) in known.enumerated() { places[Int(api.key.rawValue)] = place }
         return places
     }()
+
+    /// Whether `key` is served.
+    static func isServed(_ key: APIKey) -> Bool { places[Int(key.rawValue)].map { $0 < served.count } ?? false }
 
     /// The entry of `key`.
     public static subscript(key: APIKey) -> APIDescription {
         guard let place = places[Int(key.rawValue)] else { preconditionFailure("key \(key.rawValue) has no entry") }
-        return served[place]
+        return known[place]
     }
 }

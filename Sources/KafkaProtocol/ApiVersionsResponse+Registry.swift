@@ -6,13 +6,22 @@
 extension ApiVersionsResponse {
     /// What we serve.
     ///
-    /// No features: whoever adds one must leave it out below version 4 when its lowest version is 0, because old Java
-    /// clients refuse the whole answer then (KAFKA-17011).
+    /// The lowest version of each feature is 1: old Java clients refuse the whole answer when one is 0 (KAFKA-17011),
+    /// so such a feature would have to be left out below version 4. What is known is in force, so the epoch of what is
+    /// in force is always the same.
     public static func served(throttleTimeMilliseconds: Int32 = 0) -> ApiVersionsResponse {
         ApiVersionsResponse(
             apiKeys: APIRegistry.served.map(VersionRange.init(advertising:)),
-            throttleTimeMilliseconds: throttleTimeMilliseconds)
+            throttleTimeMilliseconds: throttleTimeMilliseconds,
+            supportedFeatures: features.map { SupportedFeature(name: $0.name, minVersion: 1, maxVersion: $0.level) },
+            finalizedFeaturesEpoch: 0,
+            finalizedFeatures: features.map {
+                FinalizedFeature(name: $0.name, maxVersionLevel: $0.level, minVersionLevel: $0.level)
+            })
     }
+
+    /// The features with the level that is in force: `group.version` 1 is the consumer protocol (KIP-848).
+    private static let features: [(name: String, level: Int16)] = [("group.version", 1)]
 
     /// The answer to a version that we do not serve; to be written in version 0, whatever was asked.
     ///

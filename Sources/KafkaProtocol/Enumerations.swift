@@ -83,6 +83,10 @@ public enum ListOffsetsTimestamp {
     public static let maxTimestamp: Int64 = -3
     /// The start of what is stored on the broker itself, from version 8 on; without other storage the start of the log.
     public static let earliestLocal: Int64 = -4
+    /// The end of what a remote store has, from version 9 on; none without such a store.
+    public static let latestTiered: Int64 = -5
+    /// The start of what is not yet in a remote store, from version 11 on; none without such a store.
+    public static let earliestPendingUpload: Int64 = -6
 }
 
 /// Authorized operations that were not asked for.

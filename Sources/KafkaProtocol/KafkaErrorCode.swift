@@ -4,7 +4,7 @@
 // Every error code that a client may see on the wire. Names and meanings stand in KafkaErrorCode+Table.swift.
 
 /// An error code as clients see it.
-public enum KafkaErrorCode: Int16, Hashable, Sendable, CaseIterable {
+public enum KafkaErrorCode: Int16, Error, Hashable, Sendable, CaseIterable {
     case unknownServerError = -1
     case none = 0
     case offsetOutOfRange = 1

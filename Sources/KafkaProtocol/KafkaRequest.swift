@@ -24,6 +24,11 @@ public enum KafkaRequest: Equatable, Sendable {
     case deleteRecords(DeleteRecordsRequest)
     case initProducerID(InitProducerIDRequest)
     case offsetForLeaderEpoch(OffsetForLeaderEpochRequest)
+    case addPartitionsToTxn(AddPartitionsToTxnRequest)
+    case addOffsetsToTxn(AddOffsetsToTxnRequest)
+    case endTxn(EndTxnRequest)
+    case writeTxnMarkers(WriteTxnMarkersRequest)
+    case txnOffsetCommit(TxnOffsetCommitRequest)
     case describeConfigs(DescribeConfigsRequest)
     case alterConfigs(AlterConfigsRequest)
     case describeLogDirs(DescribeLogDirsRequest)
@@ -36,6 +41,13 @@ public enum KafkaRequest: Equatable, Sendable {
     case offsetDelete(OffsetDeleteRequest)
     case describeQuorum(DescribeQuorumRequest)
     case describeCluster(DescribeClusterRequest)
+    case describeProducers(DescribeProducersRequest)
+    case describeTransactions(DescribeTransactionsRequest)
+    case listTransactions(ListTransactionsRequest)
+    case consumerGroupHeartbeat(ConsumerGroupHeartbeatRequest)
+    case consumerGroupDescribe(ConsumerGroupDescribeRequest)
+    case getTelemetrySubscriptions(GetTelemetrySubscriptionsRequest)
+    case pushTelemetry(PushTelemetryRequest)
     case listConfigResources(ListConfigResourcesRequest)
     case describeTopicPartitions(DescribeTopicPartitionsRequest)
 
@@ -61,6 +73,11 @@ public enum KafkaRequest: Equatable, Sendable {
         case .deleteRecords: .deleteRecords
         case .initProducerID: .initProducerID
         case .offsetForLeaderEpoch: .offsetForLeaderEpoch
+        case .addPartitionsToTxn: .addPartitionsToTxn
+        case .addOffsetsToTxn: .addOffsetsToTxn
+        case .endTxn: .endTxn
+        case .writeTxnMarkers: .writeTxnMarkers
+        case .txnOffsetCommit: .txnOffsetCommit
         case .describeConfigs: .describeConfigs
         case .alterConfigs: .alterConfigs
         case .describeLogDirs: .describeLogDirs
@@ -73,6 +90,13 @@ public enum KafkaRequest: Equatable, Sendable {
         case .offsetDelete: .offsetDelete
         case .describeQuorum: .describeQuorum
         case .describeCluster: .describeCluster
+        case .describeProducers: .describeProducers
+        case .describeTransactions: .describeTransactions
+        case .listTransactions: .listTransactions
+        case .consumerGroupHeartbeat: .consumerGroupHeartbeat
+        case .consumerGroupDescribe: .consumerGroupDescribe
+        case .getTelemetrySubscriptions: .getTelemetrySubscriptions
+        case .pushTelemetry: .pushTelemetry
         case .listConfigResources: .listConfigResources
         case .describeTopicPartitions: .describeTopicPartitions
         }

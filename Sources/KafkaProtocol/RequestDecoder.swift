@@ -47,6 +47,11 @@ public enum RequestDecoder {
         case .initProducerID: .initProducerID(try InitProducerIDRequest(from: &reader, version: version))
         case .offsetForLeaderEpoch:
             .offsetForLeaderEpoch(try OffsetForLeaderEpochRequest(from: &reader, version: version))
+        case .addPartitionsToTxn: .addPartitionsToTxn(try AddPartitionsToTxnRequest(from: &reader, version: version))
+        case .addOffsetsToTxn: .addOffsetsToTxn(try AddOffsetsToTxnRequest(from: &reader, version: version))
+        case .endTxn: .endTxn(try EndTxnRequest(from: &reader, version: version))
+        case .writeTxnMarkers: .writeTxnMarkers(try WriteTxnMarkersRequest(from: &reader, version: version))
+        case .txnOffsetCommit: .txnOffsetCommit(try TxnOffsetCommitRequest(from: &reader, version: version))
         case .describeConfigs: .describeConfigs(try DescribeConfigsRequest(from: &reader, version: version))
         case .alterConfigs: .alterConfigs(try AlterConfigsRequest(from: &reader, version: version))
         case .describeLogDirs: .describeLogDirs(try DescribeLogDirsRequest(from: &reader, version: version))
@@ -62,6 +67,17 @@ public enum RequestDecoder {
         case .offsetDelete: .offsetDelete(try OffsetDeleteRequest(from: &reader, version: version))
         case .describeQuorum: .describeQuorum(try DescribeQuorumRequest(from: &reader, version: version))
         case .describeCluster: .describeCluster(try DescribeClusterRequest(from: &reader, version: version))
+        case .describeProducers: .describeProducers(try DescribeProducersRequest(from: &reader, version: version))
+        case .describeTransactions:
+            .describeTransactions(try DescribeTransactionsRequest(from: &reader, version: version))
+        case .listTransactions: .listTransactions(try ListTransactionsRequest(from: &reader, version: version))
+        case .consumerGroupHeartbeat:
+            .consumerGroupHeartbeat(try ConsumerGroupHeartbeatRequest(from: &reader, version: version))
+        case .consumerGroupDescribe:
+            .consumerGroupDescribe(try ConsumerGroupDescribeRequest(from: &reader, version: version))
+        case .getTelemetrySubscriptions:
+            .getTelemetrySubscriptions(try GetTelemetrySubscriptionsRequest(from: &reader, version: version))
+        case .pushTelemetry: .pushTelemetry(try PushTelemetryRequest(from: &reader, version: version))
         case .listConfigResources:
             .listConfigResources(try ListConfigResourcesRequest(from: &reader, version: version))
         case .describeTopicPartitions:

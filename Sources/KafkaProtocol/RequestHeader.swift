@@ -24,11 +24,14 @@ public struct RequestHeader: Hashable, Sendable {
         self.clientID = clientID
     }
 
-    /// The API, when we serve it.
+    /// The API, when we know it.
     public var key: APIKey? { APIKey(rawValue: apiKey) }
 
     /// Whether we serve this version of this API.
-    public var isServed: Bool { key.map { APIRegistry[$0].served.contains(version) } ?? false }
+    public var isServed: Bool { isKnown && key.map { APIRegistry.isServed($0) } ?? false }
+
+    /// Whether we can read this version of this API.
+    private var isKnown: Bool { key.map { APIRegistry[$0].served.contains(version) } ?? false }
 
     /// Reads the header of `frame`, a request without its size prefix, and leaves the body as the readable bytes.
     public static func read(from frame: inout ByteBuffer) throws(WireError) -> RequestHeader {
@@ -40,14 +43,14 @@ public struct RequestHeader: Hashable, Sendable {
 
     /// Reads a header.
     ///
-    /// The tagged fields of a version that is not served are left unread: nothing tells whether it has them.
+    /// The tagged fields of a version that is not known are left unread: nothing tells whether it has them.
     public init(from reader: inout WireReader) throws(WireError) {
         reader.isFlexible = false
         apiKey = try reader.int16()
         version = try reader.int16()
         correlationID = try reader.int32()
         clientID = try reader.nullableString()
-        guard isServed, let key else { return }
+        guard isKnown, let key else { return }
         reader.isFlexible = APIRegistry[key].isFlexible(version)
         try reader.taggedFields()
     }

@@ -32,6 +32,8 @@ public final class RequestContext: Sendable {
     public let listener: ListenerAddress
     /// The client's address as text, without its port.
     public let peerAddress: String
+    /// What the client says of itself in ApiVersions.
+    public let software = ClientSoftwareNote()
     /// The loop the connection lives on, where the handler is called and replies cost least.
     public let eventLoop: any EventLoop
 

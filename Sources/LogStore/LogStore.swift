@@ -49,6 +49,7 @@ public final class LogStore: Sendable {
         let codec: WorkerThread
         let readers: [WorkerThread]
         let stage: WorkerThread
+        let compact: WorkerThread
         let workers: FlushWorkers
     }
 
@@ -186,6 +187,9 @@ public final class LogStore: Sendable {
             guard let number = UInt64(name), !known.contains(GroupID(rawValue: number)) else { continue }
             try core.files.deleteGroup(GroupID(rawValue: number))
         }
+        // A pass of compaction begins anew with what it had not offered yet.
+        let compacting = FrameOutput.directory(core.settings.directory)
+        for name in try core.system.list(compacting) { try core.system.remove(compacting + "/" + name) }
         // Snapshots that were on their way to groups that are here are gone on with.
         for name in try core.system.list(core.settings.directory + "/staging") {
             guard let number = UInt64(name), !known.contains(GroupID(rawValue: number)) else { continue }
@@ -205,8 +209,14 @@ public final class LogStore: Sendable {
         try core.sampledFreeBytes(core.system.freeBytes(at: core.settings.directory))
         let flushLoop = OneShot(FlushLoop(core: core, workers: workers, journal: journal))
         let applyLoop = OneShot(try ApplyLoop(core: core, workers: workers, appliedSequence: next, mark: mark))
+        let compactor = OneShot(CompactionThread(core))
         if case .steps(let steps) = core.settings.execution {
             bind(steps, core, flushLoop, applyLoop)
+            steps.bind(.compact) {
+                !core.compactionQueue.isEmpty || compactor.use { $0.hasWork }
+            } step: {
+                compactor.use { $0.step() }
+            }
             return nil
         }
         return Threads(
@@ -217,6 +227,7 @@ public final class LogStore: Sendable {
                 WorkerThread("store-read-\(number)") { ReaderThread(core).run(queue) }
             },
             stage: WorkerThread("store-stage") { StageThread(core).run() },
+            compact: WorkerThread("store-compact") { compactor.consume { $0.run() } },
             workers: workers)
     }
 
@@ -413,6 +424,9 @@ public final class LogStore: Sendable {
             queue.post(ReadJob(handle: nil, ticket: 0, ranges: [], query: .timestamp(0, from: .zero, upTo: .zero)))
         }
         for reader in threads.readers { reader.join() }
+        core.isCompactionStopped.store(true, ordering: .relaxed)
+        core.compactionQueue.post(.stop)
+        threads.compact.join()
         core.stageQueue.post(StageJob(handle: nil, ticket: 0, work: .stop))
         threads.stage.join()
         core.flushQueue.post(.stop)
@@ -463,29 +477,5 @@ extension StoreMeta {
             throw .formatVersion(found: "\(identity.formatVersion)", supported: LogStore.formatVersion)
         }
         return self
-    }
-}
-
-/// Carries a value that cannot be copied to the one thread that will use it.
-private final class OneShot<Value: ~Copyable>: Sendable {
-    private let value: Mutex<Value?>
-
-    init(_ value: consuming sending Value) { self.value = Mutex(consume value) }
-
-    func consume(_ body: (inout Value) -> Void) {
-        value.withLock { value in
-            guard var taken = value.take() else { preconditionFailure("taken twice") }
-            body(&taken)
-        }
-    }
-
-    /// Uses the value, which stays.
-    func use<Result>(_ body: (inout Value) -> sending Result) -> sending Result {
-        value.withLock { value in
-            guard var taken = value.take() else { preconditionFailure("used inside its own use") }
-            let result = body(&taken)
-            value = consume taken
-            return result
-        }
     }
 }

@@ -49,6 +49,21 @@ public struct StoreMetrics: Sendable {
     /// Segment files deleted or recycled.
     public let segmentsDeleted: Counter
 
+    /// Passes of compaction that ended.
+    public let compactions: Counter
+    /// Logs that wait for a pass.
+    public let compactionsWaiting: Gauge
+    /// Bytes that compaction has moved: what it read, twice where it looked for keys, and what it wrote.
+    public let compactionBytes: Counter
+    /// Bytes of compacted segments that were written.
+    public let compactionBytesWritten: Counter
+    /// Segments that compacted ones took the place of.
+    public let compactedSegments: Counter
+    /// Records that compaction removed.
+    public let compactedRecords: Counter
+    /// Duration of passes.
+    public let compactionLatency: LatencyHistogram
+
     /// Registers the metrics; without a registry they count for themselves.
     public init(_ registry: MetricRegistry? = nil) {
         func counter(_ name: String, _ help: String, _ labels: KeyValuePairs<String, String> = [:]) -> Counter {
@@ -88,5 +103,14 @@ public struct StoreMetrics: Sendable {
             "ballast_bytes", "Bytes held in a file, to be let go when the disk is full; 0 when they were.")
         deferredBytes = gauge("deferred_bytes", "Bytes in the journal that wait for room in their segments.")
         segmentsDeleted = counter("segments_deleted_total", "Segment files deleted or recycled.")
+        compactions = counter("compactions_total", "Passes of key compaction that ended.")
+        compactionsWaiting = gauge("compactions_waiting", "Partitions that wait for a pass of key compaction.")
+        compactionBytes = counter("compaction_bytes_total", "Bytes that key compaction read and wrote.")
+        compactionBytesWritten = counter(
+            "compaction_written_bytes_total", "Bytes of compacted segments that were written.")
+        compactedSegments = counter(
+            "compacted_segments_total", "Segments that compacted ones took the place of.")
+        compactedRecords = counter("compacted_records_total", "Records that key compaction removed.")
+        compactionLatency = latency("compaction_seconds", "Time of a pass of key compaction.")
     }
 }

@@ -35,6 +35,10 @@ public struct StoreSettings: Sendable {
     public var compressionLevel: Int32 = 1
     /// Payloads below this size are stored as they are: the gain does not pay for the way to the codec thread.
     public var compressionBytesMin = 1024
+    /// The most memory for the keys of one pass of compaction.
+    public var compactionMemory: ByteCount = .mebibytes(128)
+    /// Bytes a second that compaction reads and writes; 0 is without a limit.
+    public var compactionBytesPerSecond = 0
     /// Threads that read cold data.
     public var readerThreads = 1
     /// Threads that flush segments in parallel.

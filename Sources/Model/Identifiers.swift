@@ -83,6 +83,31 @@ public struct TopicID: Hashable, Sendable, CustomStringConvertible {
     }
 }
 
+/// A UUID of something that Kafka's protocol names by one and that is no topic: a client's instance, a data directory.
+public struct UniqueID: Hashable, Sendable, CustomStringConvertible {
+    /// The first 64 bits.
+    public let high: UInt64
+    /// The last 64 bits.
+    public let low: UInt64
+    /// Makes a value of its parts.
+    @inlinable public init(high: UInt64, low: UInt64) {
+        self.high = high
+        self.low = low
+    }
+    /// The all-zero id, which means "none" on the wire.
+    public static let zero = UniqueID(high: 0, low: 0)
+
+    /// A random id (RFC 9562, version 4).
+    public static func random(using generator: inout some RandomNumberGenerator) -> UniqueID {
+        let high = UInt64.random(in: 0 ... .max, using: &generator) & 0xFFFF_FFFF_FFFF_0FFF | 0x4000
+        let low = UInt64.random(in: 0 ... .max, using: &generator) & 0x3FFF_FFFF_FFFF_FFFF | 0x8000_0000_0000_0000
+        return UniqueID(high: high, low: low)
+    }
+
+    /// URL-safe base64 without padding, as Kafka's tools print UUIDs.
+    public var description: String { TopicID(high: high, low: low).description }
+}
+
 /// A topic and one of its partitions.
 public struct TopicPartition: Hashable, Sendable, CustomStringConvertible {
     /// The topic's name.

@@ -41,6 +41,16 @@ public struct ControlRecord: Hashable, Sendable {
         self.init(kind: kind, coordinatorEpoch: epoch)
     }
 
+    /// Reads the marker that `batch` holds; nil when it holds something else.
+    ///
+    /// - Throws: ``RecordError/malformedRecord(index:_:)`` and what reading a record throws.
+    public init?(of batch: RecordBatch) throws(RecordError) {
+        guard batch.isControl, !batch.isCompressed else { return nil }
+        var records = RecordIterator(decompressed: batch.payload, header: batch.header)
+        guard let record = try records.next() else { return nil }
+        try self.init(record)
+    }
+
     /// The control batch that ends the transaction of `producer`, whose sequence is ignored: it is -1 in markers.
     public func batch(
         producerID: ProducerID, producerEpoch: Int16, time: WallTime

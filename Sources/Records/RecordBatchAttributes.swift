@@ -41,6 +41,9 @@ public struct RecordBatchAttributes: RawRepresentable, Hashable, Sendable {
     /// Whether the batch holds a control record instead of data.
     @inlinable public var isControl: Bool { rawValue & 0x20 != 0 }
 
+    /// The bit that says so of ``hasDeleteHorizon``.
+    static let deleteHorizonBit: UInt16 = 0x40
+
     /// Whether `baseTimestamp` holds the time from which tombstones may go, which compaction sets.
     @inlinable public var hasDeleteHorizon: Bool { rawValue & 0x40 != 0 }
 

@@ -81,6 +81,12 @@ public enum BrokerConfigurationNames {
         .init(name: "group.min.session.timeout.ms", setting: "groups.min_session_timeout", type: .int),
         .init(name: "group.max.session.timeout.ms", setting: "groups.max_session_timeout", type: .int),
         .init(name: "group.max.size", setting: "groups.max_size", type: .int),
+        .init(
+            name: "group.consumer.session.timeout.ms", setting: "groups.consumer_session_timeout", type: .int),
+        .init(
+            name: "group.consumer.heartbeat.interval.ms", setting: "groups.consumer_heartbeat_interval", type: .int),
+        .init(name: "group.consumer.max.size", setting: "groups.consumer_max_size", type: .int),
+        .init(name: "group.consumer.assignors", setting: "groups.consumer_assignors", type: .list),
         .init(name: "offset.metadata.max.bytes", setting: "groups.offset_metadata_max_bytes", type: .int),
         .init(name: "offsets.retention.minutes", setting: "groups.offsets_retention", type: .int) {
             "\($0.groups.offsetsRetention.wholeMilliseconds / 60_000)"
@@ -93,6 +99,10 @@ public enum BrokerConfigurationNames {
 
     private static let constants: [(name: String, value: String, type: KafkaConfigurationType, doc: String)] = [
         ("log.cleanup.policy", "delete", .list, "How old records go away."),
+        ("log.cleaner.min.cleanable.ratio", "0.5", .double, "The share that is new before a log is compacted."),
+        ("log.cleaner.min.compaction.lag.ms", "0", .long, "How long compaction leaves a record alone."),
+        ("log.cleaner.max.compaction.lag.ms", "9223372036854775807", .long, "When compaction must be."),
+        ("log.cleaner.delete.retention.ms", "86400000", .long, "How long deletions stay."),
         ("unclean.leader.election.enable", "false", .boolean, "Only a replica with all acknowledged records leads."),
     ]
 

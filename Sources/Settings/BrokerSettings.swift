@@ -27,6 +27,10 @@ public struct BrokerSettings: Sendable, Equatable {
     public var groups: Groups
     /// Idempotent producers.
     public var producers: Producers
+    /// Transactional producers.
+    public var transactions: Transactions
+    /// Metrics that clients push.
+    public var telemetry: Telemetry
     /// The broker's own log.
     public var log: Log
     /// Bounds.
@@ -94,6 +98,10 @@ public struct BrokerSettings: Sendable, Equatable {
         public var checkpointInterval: Duration
         /// Key `storage.retention_check_interval`.
         public var retentionCheckInterval: Duration
+        /// Key `storage.compaction_memory_bytes`.
+        public var compactionMemoryBytes: ByteCount
+        /// Key `storage.compaction_rate_bytes`: a second; 0 is without a limit.
+        public var compactionRateBytes: ByteCount
     }
 
     /// Section `performance`.
@@ -140,6 +148,14 @@ public struct BrokerSettings: Sendable, Equatable {
         public var maxSize: Int
         /// Key `groups.max_groups`.
         public var maxGroups: Int
+        /// Key `groups.consumer_session_timeout`.
+        public var consumerSessionTimeout: Duration
+        /// Key `groups.consumer_heartbeat_interval`.
+        public var consumerHeartbeatInterval: Duration
+        /// Key `groups.consumer_max_size`.
+        public var consumerMaxSize: Int
+        /// Key `groups.consumer_assignors`.
+        public var consumerAssignors: ConsumerAssignors
     }
 
     /// Section `producers`.
@@ -148,6 +164,30 @@ public struct BrokerSettings: Sendable, Equatable {
         public var idExpiration: Duration
         /// Key `producers.max_per_partition`.
         public var maxPerPartition: Int
+    }
+
+    /// Section `transactions`.
+    public struct Transactions: Sendable, Equatable {
+        /// Key `transactions.max_timeout`.
+        public var maxTimeout: Duration
+        /// Key `transactions.id_expiration`.
+        public var idExpiration: Duration
+        /// Key `transactions.max_ids`.
+        public var maxIDs: Int
+        /// Key `transactions.max_partitions`.
+        public var maxPartitions: Int
+    }
+
+    /// Section `telemetry`.
+    public struct Telemetry: Sendable, Equatable {
+        /// Key `telemetry.metrics`.
+        public var metrics: [MetricPrefix]
+        /// Key `telemetry.push_interval`.
+        public var pushInterval: Duration
+        /// Key `telemetry.max_bytes`.
+        public var maxBytes: ByteCount
+        /// Key `telemetry.max_instances`.
+        public var maxInstances: Int
     }
 
     /// Section `log`.

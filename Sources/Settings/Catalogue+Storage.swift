@@ -48,12 +48,20 @@ extension Catalogue {
     static let storageRetentionCheckInterval = SettingKey<Duration>(
         "storage.retention_check_interval", .duration(milliseconds(50)...seconds(86_400)), default: "30s", .low,
         "How often partitions are checked for segments to roll or delete and for producers to forget.")
+    static let storageCompactionMemory = SettingKey<ByteCount>(
+        "storage.compaction_memory_bytes", .bytes(1 << 20...1 << 40), default: "128 MiB", .low,
+        "The most memory for the keys of one pass of compaction, some 32 bytes each. A log with more new keys takes several "
+            + "passes.")
+    static let storageCompactionRate = SettingKey<ByteCount>(
+        "storage.compaction_rate_bytes", .bytes(0...1 << 40), default: "128 MiB", .medium,
+        "Bytes a second that compaction reads and writes at most; 0 is without a limit.")
     static let storage = [
         storageDirectory.definition, storageJournal.definition, storageJournalFileBytes.definition,
         storageJournalFiles.definition, storageRecycleBytes.definition, storageDiskReserve.definition,
         storageReadCache.definition, storageWriteBuffer.definition, storageCompression.definition,
         storageCompressionLevel.definition, storageCheckpointInterval.definition,
-        storageRetentionCheckInterval.definition,
+        storageRetentionCheckInterval.definition, storageCompactionMemory.definition,
+        storageCompactionRate.definition,
     ]
 
     // MARK: performance

@@ -83,10 +83,24 @@ extension Catalogue {
     static let groupsMaxGroups = SettingKey<Int>(
         "groups.max_groups", .integer(1...10_000_000), default: "100000", .low, reload: .live,
         "Groups that may exist; further ones are refused.")
+    static let groupsConsumerSessionTimeout = SettingKey<Duration>(
+        "groups.consumer_session_timeout", .duration(milliseconds(100)...days(1)), default: "45s", .medium,
+        reload: .live, "How long a member under the consumer protocol may be silent before it is removed.")
+    static let groupsConsumerHeartbeatInterval = SettingKey<Duration>(
+        "groups.consumer_heartbeat_interval", .duration(milliseconds(10)...days(1)), default: "5s", .medium,
+        reload: .live, "How often members under the consumer protocol are told to be heard.")
+    static let groupsConsumerMaxSize = SettingKey<Int>(
+        "groups.consumer_max_size", .integer(1...100_000), default: "1000", .low, reload: .live,
+        "Members of one group under the consumer protocol; further ones are refused.")
+    static let groupsConsumerAssignors = SettingKey<ConsumerAssignors>(
+        "groups.consumer_assignors", default: .uniformAndRange, .low, reload: .live,
+        "Assignors that members under the consumer protocol may ask for; the first is for those that do not ask.")
     static let groups = [
         groupsInitialRebalanceDelay.definition, groupsMinSessionTimeout.definition,
         groupsMaxSessionTimeout.definition, groupsNewMemberTimeout.definition, groupsOffsetsRetention.definition,
         groupsOffsetMetadataMaxBytes.definition, groupsMaxSize.definition, groupsMaxGroups.definition,
+        groupsConsumerSessionTimeout.definition, groupsConsumerHeartbeatInterval.definition,
+        groupsConsumerMaxSize.definition, groupsConsumerAssignors.definition,
     ]
 
     // MARK: producers
@@ -98,4 +112,19 @@ extension Catalogue {
         "producers.max_per_partition", .integer(1...10_000_000), default: "10000", .low,
         "Idempotent producers one partition remembers; the one that was silent longest is forgotten first.")
     static let producers = [producersIDExpiration.definition, producersMaxPerPartition.definition]
+}
+
+/// The assignors that are offered to groups under the consumer protocol; the names stand in the order of preference.
+public enum ConsumerAssignors: String, CaseIterable, Sendable, SettingConvertible {
+    /// Both, the one that shares equally first.
+    case uniformAndRange = "uniform,range"
+    /// Both, the one that gives neighbours first.
+    case rangeAndUniform = "range,uniform"
+    /// Only the one that shares equally.
+    case uniform
+    /// Only the one that gives neighbours.
+    case range
+
+    /// The names one by one.
+    public var names: [String] { rawValue.split(separator: ",").map(String.init) }
 }

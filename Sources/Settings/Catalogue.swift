@@ -10,8 +10,8 @@ public enum Catalogue {
     /// All keys in the order of the reference.
     public static let all: [SettingDefinition] = {
         let bySection: [[SettingDefinition]] = [
-            node, listeners + peerListener, cluster, admin, storage, performance, topics, groups, producers, log,
-            limits,
+            node, listeners + peerListener, cluster, admin, storage, performance, topics, groups, producers,
+            transactions, telemetry, log, limits,
         ]
         return bySection.flatMap { $0 }
     }()
@@ -32,6 +32,8 @@ public enum Catalogue {
         ("topics", "Defaults for topics that do not say otherwise."),
         ("groups", "Consumer groups and their offsets."),
         ("producers", "Idempotent producers."),
+        ("transactions", "Transactional producers."),
+        ("telemetry", "Metrics that clients push to the broker."),
         ("log", "The broker's own log."),
         ("limits", "Bounds that keep one broker healthy."),
     ]

@@ -15,6 +15,13 @@ extension ResolvedSettings {
             producers: .init(
                 idExpiration: self[Catalogue.producersIDExpiration],
                 maxPerPartition: self[Catalogue.producersMaxPerPartition]),
+            transactions: .init(
+                maxTimeout: self[Catalogue.transactionsMaxTimeout],
+                idExpiration: self[Catalogue.transactionsIDExpiration], maxIDs: self[Catalogue.transactionsMaxIDs],
+                maxPartitions: self[Catalogue.transactionsMaxPartitions]),
+            telemetry: .init(
+                metrics: self[Catalogue.telemetryMetrics], pushInterval: self[Catalogue.telemetryPushInterval],
+                maxBytes: self[Catalogue.telemetryMaxBytes], maxInstances: self[Catalogue.telemetryMaxInstances]),
             log: .init(level: self[Catalogue.logLevel], format: self[Catalogue.logFormat]),
             limits: limits)
     }
@@ -52,7 +59,9 @@ extension ResolvedSettings {
             writeBufferBytes: self[Catalogue.storageWriteBuffer], compression: self[Catalogue.storageCompression],
             compressionLevel: self[Catalogue.storageCompressionLevel],
             checkpointInterval: self[Catalogue.storageCheckpointInterval],
-            retentionCheckInterval: self[Catalogue.storageRetentionCheckInterval])
+            retentionCheckInterval: self[Catalogue.storageRetentionCheckInterval],
+            compactionMemoryBytes: self[Catalogue.storageCompactionMemory],
+            compactionRateBytes: self[Catalogue.storageCompactionRate])
     }
 
     private var performance: BrokerSettings.Performance {
@@ -92,7 +101,11 @@ extension ResolvedSettings {
             newMemberJoinTimeout: self[Catalogue.groupsNewMemberTimeout],
             offsetsRetention: self[Catalogue.groupsOffsetsRetention],
             offsetMetadataMaxBytes: self[Catalogue.groupsOffsetMetadataMaxBytes],
-            maxSize: self[Catalogue.groupsMaxSize], maxGroups: self[Catalogue.groupsMaxGroups])
+            maxSize: self[Catalogue.groupsMaxSize], maxGroups: self[Catalogue.groupsMaxGroups],
+            consumerSessionTimeout: self[Catalogue.groupsConsumerSessionTimeout],
+            consumerHeartbeatInterval: self[Catalogue.groupsConsumerHeartbeatInterval],
+            consumerMaxSize: self[Catalogue.groupsConsumerMaxSize],
+            consumerAssignors: self[Catalogue.groupsConsumerAssignors])
     }
 
     private var limits: BrokerSettings.Limits {

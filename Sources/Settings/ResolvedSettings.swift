@@ -99,6 +99,10 @@ public struct ResolvedSettings: Sendable {
             self[Keys.groupsMinSessionTimeout] <= self[Keys.groupsMaxSessionTimeout], Keys.groupsMinSessionTimeout,
             "is above groups.max_session_timeout")
         check(
+            self[Keys.groupsConsumerHeartbeatInterval] < self[Keys.groupsConsumerSessionTimeout],
+            Keys.groupsConsumerHeartbeatInterval,
+            "is not below groups.consumer_session_timeout, so members would be removed while they live")
+        check(
             self[Keys.listenersMaxRequestBytes] <= self[Keys.listenersMaxInflightBytes],
             Keys.listenersMaxRequestBytes, "is above listeners.max_inflight_bytes, so such a request could not be read")
         check(

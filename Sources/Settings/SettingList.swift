@@ -11,6 +11,8 @@ public enum SettingListKind: String, Sendable, Equatable {
     case addresses = "list of host:port"
     /// See ``AddressRange``.
     case ranges = "list of address/length"
+    /// See ``MetricPrefix``.
+    case metricPrefixes = "list of names' beginnings"
 
     /// Splits and checks `text`; the elements come back trimmed.
     func parse(_ text: String) throws(SettingValueError) -> [String] {
@@ -20,6 +22,7 @@ public enum SettingListKind: String, Sendable, Equatable {
             case .peers: _ = try PeerAddress(parsing: element)
             case .addresses: _ = try NetworkAddress(parsing: element)
             case .ranges: _ = try AddressRange(parsing: element)
+            case .metricPrefixes: _ = try MetricPrefix(parsing: element)
             }
         }
         return elements

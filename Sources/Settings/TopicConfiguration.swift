@@ -25,6 +25,10 @@ public struct TopicConfiguration: Sendable, Equatable {
     public var timestampAfterMaxMilliseconds: Int64
     /// `min.insync.replicas`.
     public var minInsyncReplicas: Int
+    /// `cleanup.policy`.
+    public var cleanup = CleanupPolicy.delete
+    /// The numbers of compaction.
+    public var compaction = TopicCompaction()
 
     /// Puts `overrides`, by Kafka name, on `defaults`.
     ///
@@ -37,6 +41,11 @@ public struct TopicConfiguration: Sendable, Equatable {
             }
             let value = try definition.check(text)
             definition.apply?(&self, value)
+        }
+        guard compaction.lagMillisecondsMin <= compaction.lagMillisecondsMax else {
+            throw .invalid(
+                name: "min.compaction.lag.ms", value: "\(compaction.lagMillisecondsMin)",
+                reason: "must not be larger than max.compaction.lag.ms, \(compaction.lagMillisecondsMax)")
         }
     }
 

@@ -38,9 +38,27 @@ extension TopicConfigurationCatalogue {
         int(
             "min.insync.replicas", 1...Int64(Int32.max), \.minInsyncReplicas, "min.insync.replicas",
             "Replicas that must have a record before acks=all is answered; a majority is always required."),
-        only(
-            "cleanup.policy", .list, "delete", ["delete", "compact", "compact,delete", "delete,compact"],
-            "log.cleanup.policy", "How old records go away; this version deletes whole segments and does not compact."),
+        Definition(
+            name: "cleanup.policy", type: .list, defaultText: "",
+            doc: "How old records go: delete drops whole segments, compact keeps the newest record of each key.",
+            brokerName: "log.cleanup.policy", rule: .words(CleanupPolicy.allCases.map(\.rawValue)), allowedOnly: nil,
+            apply: { if let policy = CleanupPolicy(rawValue: $1) { $0.cleanup = policy } },
+            current: { $0.cleanup.rawValue }),
+        Definition(
+            name: "min.cleanable.dirty.ratio", type: .double, defaultText: "",
+            doc: "The share of a compacted log that is new before it is compacted again.",
+            brokerName: "log.cleaner.min.cleanable.ratio", rule: .number(0...1), allowedOnly: nil,
+            apply: { if let ratio = Double($1) { $0.compaction.dirtyRatioMin = ratio } },
+            current: { "\($0.compaction.dirtyRatioMin)" }),
+        long(
+            "min.compaction.lag.ms", 0, \.compaction.lagMillisecondsMin, "log.cleaner.min.compaction.lag.ms",
+            "How long a record is left alone by compaction."),
+        long(
+            "max.compaction.lag.ms", 1, \.compaction.lagMillisecondsMax, "log.cleaner.max.compaction.lag.ms",
+            "How long a record may wait for compaction, however little is new."),
+        long(
+            "delete.retention.ms", 0, \.compaction.deleteRetentionMilliseconds, "log.cleaner.delete.retention.ms",
+            "How long a record without value stays once compaction has seen it, so that readers learn of the deletion."),
         only(
             "unclean.leader.election.enable", .boolean, "false", ["true", "false"], "unclean.leader.election.enable",
             "Always false: only a replica that has all acknowledged records can lead."),
@@ -51,7 +69,6 @@ extension TopicConfigurationCatalogue {
         stored("compression.gzip.level", .int, "-1", .integer(-1...9), "Level of gzip."),
         stored("compression.lz4.level", .int, "9", .integer(1...17), "Level of LZ4."),
         stored("compression.zstd.level", .int, "3", .integer(-131_072...22), "Level of Zstandard."),
-        stored("delete.retention.ms", .long, "86400000", atLeast(0), "How long compaction keeps deletion marks."),
         stored("file.delete.delay.ms", .long, "60000", atLeast(0), "How long a deleted file stays."),
         stored("flush.messages", .long, never, atLeast(1), "Every acknowledged record is on disk already."),
         stored("flush.ms", .long, never, atLeast(0), "Every acknowledged record is on disk already."),
@@ -60,11 +77,8 @@ extension TopicConfigurationCatalogue {
         stored("leader.replication.throttled.replicas", .list, "", .anything, "Replicas with a bound on their rate."),
         stored("local.retention.bytes", .long, "-2", atLeast(-2), "Share of a tiered log that stays local."),
         stored("local.retention.ms", .long, "-2", atLeast(-2), "Age of a tiered log that stays local."),
-        stored("max.compaction.lag.ms", .long, never, atLeast(1), "When compaction must have happened."),
         stored("message.downconversion.enable", .boolean, "true", .boolean, "Old formats are never produced."),
         stored("message.format.version", .string, "3.0-IV1", .anything, "There is only one format."),
-        stored("min.cleanable.dirty.ratio", .double, "0.5", .number(0...1), "When compaction is worth it."),
-        stored("min.compaction.lag.ms", .long, "0", atLeast(0), "What compaction leaves alone."),
         stored("preallocate", .boolean, "false", .boolean, "Segments are recycled; see storage.recycle_bytes."),
         stored("remote.log.copy.disable", .boolean, "false", .boolean, "Tiered storage."),
         stored("remote.log.delete.on.disable", .boolean, "false", .boolean, "Tiered storage."),

@@ -56,7 +56,7 @@ struct ConsumeRun {
         of partitions: [TopicPartition], _ spec: OffsetSpec, _ client: KafkaClient
     ) async throws(ClientError) -> [TopicPartition: ReadRange] {
         let starts = try await client.offsets(.earliest, of: partitions)
-        let ends = try await client.offsets(.latest, of: partitions)
+        let ends = try await client.offsets(.latest, of: partitions, committedOnly: command.readCommitted)
         let from = try await resolve(spec.from, partitions, starts: starts, ends: ends, client)
         let upTo = try await spec.upTo.asyncMap { position throws(ClientError) in
             try await resolve(position, partitions, starts: starts, ends: ends, client)

@@ -25,10 +25,12 @@ extension GroupCommand {
 
         func run() async throws {
             let groups = try await connection.withClient("cannot list groups") { try await $0.listGroups() }
-            var table = Table([.init("group"), .init("state"), .init("protocol"), .init("coordinator", .right)])
+            var table = Table([
+                .init("group"), .init("type"), .init("state"), .init("protocol"), .init("coordinator", .right),
+            ])
             for group in groups {
                 table.add([
-                    TableCell(group.id), TableCell(group.state), TableCell(group.protocolType),
+                    TableCell(group.id), TableCell(group.type), TableCell(group.state), TableCell(group.protocolType),
                     .number(group.coordinator.rawValue),
                 ])
             }
@@ -37,7 +39,7 @@ extension GroupCommand {
                 json: .array(
                     groups.map {
                         .object([
-                            ("group", .string($0.id)), ("state", .string($0.state)),
+                            ("group", .string($0.id)), ("type", .string($0.type)), ("state", .string($0.state)),
                             ("protocolType", .string($0.protocolType)),
                             ("coordinator", .integer($0.coordinator.rawValue)),
                         ])
@@ -120,6 +122,8 @@ extension GroupCommand {
             var facts = FactList()
             facts.add("group", TableCell(group.id))
             facts.add("state", TableCell(group.state, state: group.state == "Stable" ? .healthy : nil))
+            facts.add("type", TableCell(group.type))
+            if let epoch = group.epoch { facts.add("epoch", .number(epoch)) }
             facts.add("assignor", TableCell(group.assignor.isEmpty ? "-" : group.assignor))
             facts.add("coordinator", .number(group.coordinator.rawValue))
             facts.add("members", .number(group.members.count))
@@ -142,7 +146,8 @@ extension GroupCommand {
 
         private func json(_ group: GroupDescription, _ rows: [Row]) -> JSONValue {
             .object([
-                ("group", .string(group.id)), ("state", .string(group.state)), ("assignor", .string(group.assignor)),
+                ("group", .string(group.id)), ("type", .string(group.type)), ("state", .string(group.state)),
+                ("epoch", group.epoch.map { .integer($0) } ?? .null), ("assignor", .string(group.assignor)),
                 ("coordinator", .integer(group.coordinator.rawValue)),
                 (
                     "members",
@@ -151,6 +156,7 @@ extension GroupCommand {
                             .object([
                                 ("member", .string($0.id)), ("instance", .optional($0.instanceID)),
                                 ("client", .string($0.clientID)), ("host", .string($0.host)),
+                                ("epoch", $0.epoch.map { .integer($0) } ?? .null),
                             ])
                         })
                 ),

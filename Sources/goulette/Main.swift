@@ -24,7 +24,8 @@ import Terminal
             """,
         subcommands: [
             StartCommand.self, TopicCommand.self, ProduceCommand.self, ConsumeCommand.self, GroupCommand.self,
-            BenchCommand.self, ClusterCommand.self, PartitionCommand.self, BrokerCommand.self, LogCommand.self,
+            TransactionCommand.self, BenchCommand.self, ClusterCommand.self, PartitionCommand.self, BrokerCommand.self,
+            LogCommand.self,
             ConfigCommand.self, DevClusterCommand.self,
         ])
 

@@ -14,6 +14,8 @@ import pytest
 
 from ports import free_port
 
+pytest_plugins = ["conformance"]
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "cluster"))
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]

@@ -43,6 +43,9 @@ def consume(broker, topic, count, group="readers", timeout=60, **settings):
     return found
 
 
+@pytest.mark.conforms("librdkafka", "produce and consume, each codec")
+@pytest.mark.conforms("librdkafka", "idempotent producer")
+@pytest.mark.conforms("librdkafka", "consumer groups")
 @pytest.mark.parametrize("codec", ["none", "gzip", "snappy", "lz4", "zstd"])
 @pytest.mark.parametrize("idempotent", [False, True])
 def test_round_trip(broker, codec, idempotent):
@@ -52,6 +55,7 @@ def test_round_trip(broker, codec, idempotent):
     assert [m.value() for m in found] == [b"value-%d" % n for n in range(5000)]
 
 
+@pytest.mark.conforms("librdkafka", "offsets by time")
 def test_seek_by_timestamp(broker):
     producer = Producer({"bootstrap.servers": broker.bootstrap})
     base = int(time.time() * 1000) - 100_000
@@ -70,13 +74,16 @@ def test_seek_by_timestamp(broker):
     consumer.close()
 
 
+@pytest.mark.conforms("librdkafka", "topics, partitions, configuration")
+@pytest.mark.conforms("librdkafka", "deletion of records")
+@pytest.mark.conforms("librdkafka", "groups, listed and described")
 def test_administration(broker):
     admin = AdminClient({"bootstrap.servers": broker.bootstrap})
     admin.create_topics([NewTopic("managed", 2, 1, config={"retention.ms": "3600000"})])["managed"].result(10)
     with pytest.raises(KafkaException) as raised:
         admin.create_topics([NewTopic("managed", 2, 1)])["managed"].result(10)
     assert raised.value.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS
-    for config in ({"retention.ms": "soon"}, {"no.such.setting": "1"}, {"cleanup.policy": "compact"}):
+    for config in ({"retention.ms": "soon"}, {"no.such.setting": "1"}, {"cleanup.policy": "squash"}):
         with pytest.raises(KafkaException) as raised:
             admin.create_topics([NewTopic("refused", 1, 1, config=config)])["refused"].result(10)
         assert raised.value.args[0].code() == KafkaError.INVALID_CONFIG
@@ -116,6 +123,7 @@ def test_administration(broker):
     assert "managed" not in admin.list_topics(timeout=10).topics
 
 
+@pytest.mark.conforms("librdkafka", "a killed broker comes back")
 def test_groups_offsets_and_topics_survive_a_kill(broker):
     produce(broker, "kept", 1000)
     assert len(consume(broker, "kept", 600, group="resume", **{"enable.auto.commit": False})) >= 600
@@ -132,6 +140,8 @@ def test_groups_offsets_and_topics_survive_a_kill(broker):
     assert [m.offset() for m in rest] == list(range(600, 1000))
 
 
+@pytest.mark.conforms("librdkafka", "a killed broker comes back")
+@pytest.mark.conforms("librdkafka", "idempotent producer")
 def test_idempotent_producer_carries_on_across_a_kill(broker):
     """The same producer instance retries over a restart: its sequence numbers must be known again."""
     delivered = []

@@ -16,6 +16,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 
 from ports import free_port
+from wire import otlp
 
 FRAMES = int(os.environ.get("GOULETTE_FUZZ_FRAMES", "200000"))
 CONNECTIONS = 16
@@ -29,11 +30,15 @@ def request(key, version, body):
     return struct.pack(">hhih", key, version, 1, 4) + b"fuzz" + b"\0" + body
 
 
-# What no client of this test sends: a page of partitions, resources, sessions of version 16 that begin, go on and end.
+# What no client of this test sends: a page of partitions, resources, sessions of version 16 that begin, go on and end,
+# clients' metrics.
 HAND_MADE = [
     request(75, 0, b"\x02\x07corpus\0" + struct.pack(">i", 1) + b"\xff\0"),
     request(75, 0, b"\x01" + struct.pack(">i", 1) + b"\x01\x07corpus" + struct.pack(">i", 1) + b"\0\0"),
     request(74, 1, b"\x02\x02\0"),
+    request(71, 0, bytes(17)),
+    *[request(72, 0, bytes(range(1, 17)) + struct.pack(">i?bB", 1, True, 0, len(metrics) + 1) + metrics + b"\0")
+      for metrics in (otlp(a=1.5, b_total=2),)],
     *[request(1, 16, struct.pack(">iiibii", 0, 0, 1 << 20, 0, session, epoch) + b"\x01\x01\x01\0")
       for session, epoch in ((0, 0), (1, 1), (1, -1))],
 ]

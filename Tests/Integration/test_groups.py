@@ -21,6 +21,9 @@ def until(condition, seconds=60):
         time.sleep(0.05)  # What other processes do is looked at again until it holds, up to the deadline.
 
 
+@pytest.mark.conforms("librdkafka", "a killed member's partitions move")
+@pytest.mark.conforms("kafka-python", "a killed member's partitions move")
+@pytest.mark.conforms("aiokafka", "a killed member's partitions move")
 @pytest.mark.parametrize("client", ["confluent", "kafka-python", "aiokafka"])
 def test_three_members_survive_one_being_killed(broker, client):
     admin = AdminClient({"bootstrap.servers": broker.bootstrap})

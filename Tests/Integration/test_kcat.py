@@ -5,6 +5,8 @@ import hashlib
 import os
 import subprocess
 
+import pytest
+
 LINES = int(os.environ.get("GOULETTE_KCAT_LINES", "1000000"))
 
 
@@ -32,6 +34,8 @@ def read_back(broker, topic):
     return digest.hexdigest()
 
 
+@pytest.mark.conforms("kcat", "produce and consume")
+@pytest.mark.conforms("kcat", "a killed broker comes back")
 def test_a_million_lines_come_back(broker, tmp_path):
     source = tmp_path / "lines.txt"
     wanted = write_lines(source)

@@ -13,6 +13,8 @@ from kafka.errors import TopicAlreadyExistsError
 CODECS = [None, "gzip", "snappy", "lz4", "zstd"]
 
 
+@pytest.mark.conforms("kafka-python", "produce and consume, each codec")
+@pytest.mark.conforms("kafka-python", "consumer groups")
 @pytest.mark.parametrize("codec", CODECS)
 def test_kafka_python_round_trip(broker, codec):
     producer = KafkaProducer(bootstrap_servers=broker.bootstrap, compression_type=codec)
@@ -32,6 +34,9 @@ def test_kafka_python_round_trip(broker, codec):
     assert found == [b"value-%d" % n for n in range(2000)]
 
 
+@pytest.mark.conforms("kafka-python", "idempotent producer")
+@pytest.mark.conforms("kafka-python", "offsets by time")
+@pytest.mark.conforms("kafka-python", "topics, partitions, configuration")
 def test_kafka_python_idempotence_timestamps_and_admin(broker):
     admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
     admin.create_topics([NewTopic("managed", 2, 1)])
@@ -58,6 +63,9 @@ def test_kafka_python_idempotence_timestamps_and_admin(broker):
     admin.close()
 
 
+@pytest.mark.conforms("aiokafka", "produce and consume, each codec")
+@pytest.mark.conforms("aiokafka", "idempotent producer")
+@pytest.mark.conforms("aiokafka", "consumer groups")
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("idempotent", [False, True])
 def test_aiokafka_round_trip(broker, codec, idempotent):

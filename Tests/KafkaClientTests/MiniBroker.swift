@@ -24,6 +24,8 @@ final class MiniBroker: Sendable {
         var produceErrors: [KafkaErrorCode] = []
         /// Answered to the next fetch requests, one each.
         var fetchErrors: [KafkaErrorCode] = []
+        /// The aborted transactions, named in every answer to a fetch.
+        var aborted: [FetchResponse.AbortedTransaction]?
         var produceRequests = 0
         var address = BrokerAddress(host: "127.0.0.1", port: 1)
     }
@@ -123,7 +125,9 @@ final class MiniBroker: Sendable {
             (try? RecordBatch(bytes)).map { $0.nextOffset.rawValue > partition.fetchOffset } ?? true
         }
         if partition.partitionMaxBytes == 1 { batches = Array(batches.prefix(1)) }
-        return .init(index: partition.index, highWatermark: end, records: RecordSlices(batches))
+        return .init(
+            index: partition.index, highWatermark: end, abortedTransactions: state.aborted,
+            records: RecordSlices(batches))
     }
 
     private func listOffsets(_ request: ListOffsetsRequest) -> ScriptedReply {

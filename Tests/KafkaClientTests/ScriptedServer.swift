@@ -136,6 +136,7 @@ func withScriptedServer(
     settings.backoffMilliseconds = 2
     settings.backoffMaxMilliseconds = 10
     settings.callTimeoutMilliseconds = 10_000
+    settings.topicTimeoutMilliseconds = 10_000
     configure(&settings)
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let client = await KafkaClient(settings: settings, eventLoop: group.next())

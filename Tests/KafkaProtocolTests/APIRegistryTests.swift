@@ -9,16 +9,19 @@ import Testing
 
 @Suite struct APIRegistryTests {
     @Test func everyKeyHasOneEntryInRisingOrder() {
-        #expect(APIRegistry.served.map(\.key) == APIKey.allCases)
-        #expect(APIRegistry.served.map(\.key.rawValue) == APIRegistry.served.map(\.key.rawValue).sorted())
-        #expect(Set(APIRegistry.served.map(\.name)).count == APIKey.allCases.count)
+        let known = APIRegistry.served + APIRegistry.prepared
+        #expect(Set(known.map(\.key)) == Set(APIKey.allCases) && known.count == APIKey.allCases.count)
+        for list in [APIRegistry.served, APIRegistry.prepared] {
+            #expect(list.map(\.key.rawValue) == list.map(\.key.rawValue).sorted())
+        }
+        #expect(Set(known.map(\.name)).count == APIKey.allCases.count)
         for key in APIKey.allCases { #expect(APIRegistry[key].key == key) }
     }
 
     @Test func onlyProduceAdvertisesVersionsThatItRefuses() {
         for api in APIRegistry.served {
             if api.key == .produce {
-                #expect(api.advertised == 0...10 && api.served == 3...10)
+                #expect(api.advertised == 0...13 && api.served == 3...13)
             } else {
                 #expect(api.advertised == api.served)
             }
@@ -26,19 +29,41 @@ import Testing
         }
     }
 
-    @Test func transactionsAndAuthenticationAreNotAdvertised() {
+    @Test func authenticationIsNotAdvertised() {
         let keys = Set(ApiVersionsResponse.served().apiKeys.map(\.apiKey))
-        #expect(keys.isDisjoint(with: [17, 24, 25, 26, 27, 28, 36]))
-        #expect(keys.count == 33)
+        #expect(keys.isDisjoint(with: [17, 36]))
+        #expect(keys.count == 45)
     }
 
-    /// kafka-python takes the highest of these for the broker's release, and uses what that release has: none of them may
-    /// name a release above 3.7, whose ranges are the ones served.
+    /// kafka-python takes the highest of these for the broker's release: all of them name 4.3, so that none is missing
+    /// which it would look for.
     @Test func theRangesNameOneRelease() {
-        #expect(APIRegistry[.fetch].advertised.upperBound == 16)
-        #expect(APIRegistry[.produce].advertised.upperBound < 11)
-        #expect(APIRegistry[.listOffsets].advertised.upperBound < 10)
-        #expect(APIRegistry[.describeLogDirs].advertised.upperBound < 5)
+        #expect(APIRegistry[.describeLogDirs].advertised.upperBound == 5)
+        #expect(APIRegistry[.listOffsets].advertised.upperBound == 11)
+        #expect(APIRegistry[.produce].advertised.upperBound == 13)
+        #expect(APIRegistry[.fetch].advertised.upperBound == 18)
+        #expect(APIRegistry[.metadata].advertised.upperBound == 13)
+        #expect(APIRegistry[.joinGroup].advertised.upperBound == 9)
+    }
+
+    @Test func theConsumerProtocolIsAFeatureInForce() {
+        let answer = ApiVersionsResponse.served()
+        #expect(answer.supportedFeatures == [.init(name: "group.version", minVersion: 1, maxVersion: 1)])
+        #expect(answer.finalizedFeatures.map(\.name) == ["group.version"])
+        #expect(answer.finalizedFeatures.allSatisfy { $0.maxVersionLevel == 1 && $0.minVersionLevel == 1 })
+        #expect(answer.finalizedFeaturesEpoch >= 0)
+    }
+
+    @Test func preparedAPIsAreReadAndNotServed() throws {
+        let advertised = Set(ApiVersionsResponse.served().apiKeys.map(\.apiKey))
+        for api in APIRegistry.prepared {
+            #expect(!advertised.contains(api.key.rawValue))
+            for version in api.served {
+                let header = RequestHeader(
+                    apiKey: api.key.rawValue, version: version, correlationID: 1, clientID: nil)
+                #expect(header.key == api.key && !header.isServed)
+            }
+        }
     }
 
     @Test func unsupportedVersionNamesOnlyApiVersions() {

@@ -42,6 +42,7 @@ enum FieldListing {
         switch value {
         case let value as KafkaErrorCode: value.name
         case let value as TopicID: "\(value)"
+        case let value as UniqueID: "\(value)"
         case let value as String: "\"\(value)\""
         case let value as [UInt8]: value.isEmpty ? nil : "0x\(value.hex)"
         case let value as ByteBuffer: "0x\(value.readableBytesView.hex)"

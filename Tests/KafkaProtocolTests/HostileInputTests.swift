@@ -51,7 +51,7 @@ import Testing
     func mutationsThrowOrRoundTrip(_ codec: MessageCodec) throws {
         let samples = try VectorFile.samples(codec.name)
         var random = SeededRandom(seed: UInt64(codec.key.rawValue) << 1 | (codec.isRequest ? 1 : 0))
-        // 66 messages of 400 mutations: 26 400 in all.
+        // 400 mutations of each message.
         for round in 0..<400 {
             let sample = samples[round % samples.count]
             let mutant = ByteBuffer(bytes: Mutation.apply(to: sample.bytes, using: &random))

@@ -71,10 +71,14 @@ struct MessageCodec: Sendable, CustomStringConvertible {
         pair(ApiVersionsRequest.self), pair(CreateTopicsRequest.self), pair(DeleteTopicsRequest.self),
         pair(DeleteRecordsRequest.self), pair(InitProducerIDRequest.self), pair(OffsetForLeaderEpochRequest.self),
         pair(DescribeConfigsRequest.self), pair(AlterConfigsRequest.self), pair(DescribeLogDirsRequest.self),
-        pair(CreatePartitionsRequest.self),
+        pair(CreatePartitionsRequest.self), pair(AddPartitionsToTxnRequest.self), pair(AddOffsetsToTxnRequest.self),
+        pair(EndTxnRequest.self), pair(TxnOffsetCommitRequest.self), pair(DescribeTransactionsRequest.self),
+        pair(ListTransactionsRequest.self), pair(WriteTxnMarkersRequest.self), pair(DescribeProducersRequest.self),
         pair(DeleteGroupsRequest.self), pair(ElectLeadersRequest.self), pair(IncrementalAlterConfigsRequest.self),
         pair(AlterPartitionReassignmentsRequest.self), pair(ListPartitionReassignmentsRequest.self),
         pair(OffsetDeleteRequest.self), pair(DescribeQuorumRequest.self), pair(DescribeClusterRequest.self),
+        pair(ConsumerGroupHeartbeatRequest.self), pair(ConsumerGroupDescribeRequest.self),
+        pair(GetTelemetrySubscriptionsRequest.self), pair(PushTelemetryRequest.self),
         pair(ListConfigResourcesRequest.self), pair(DescribeTopicPartitionsRequest.self),
     ].flatMap { $0 }
 }

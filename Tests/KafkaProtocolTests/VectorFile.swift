@@ -26,11 +26,16 @@ enum VectorFile {
         let line: String
     }
 
-    /// All samples of `Vectors/<name>.hex`.
+    /// Whether there is a file `<folder>/<name>.hex`.
+    static func exists(_ name: String, in folder: String) -> Bool {
+        Bundle.module.url(forResource: name, withExtension: "hex", subdirectory: folder) != nil
+    }
+
+    /// All samples of `<folder>/<name>.hex`.
     ///
     /// A heading is `@ version <number> <title>`; any other line is `<hex> # <comment>`, both parts optional.
-    static func samples(_ name: String) throws -> [VectorSample] {
-        guard let url = Bundle.module.url(forResource: name, withExtension: "hex", subdirectory: "Vectors") else {
+    static func samples(_ name: String, in folder: String = "Vectors") throws -> [VectorSample] {
+        guard let url = Bundle.module.url(forResource: name, withExtension: "hex", subdirectory: folder) else {
             throw Malformed(line: "no file \(name).hex")
         }
         var samples: [VectorSample] = []

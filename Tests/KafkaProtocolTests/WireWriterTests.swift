@@ -79,7 +79,9 @@ import Testing
                 Issue.record("not a produce request")
                 return
             }
-            #expect(decoded == request)
+            // From version 13 on a topic has an id instead of its name.
+            #expect(decoded.topics.map(\.name) == [version <= 12 ? "events" : ""])
+            #expect(decoded.topics.map(\.partitions) == request.topics.map(\.partitions))
             let slice = try #require(decoded.topics[0].partitions[0].records)
             let distance = address(slice) - address(frame)
             #expect(distance > 0 && distance < frame.readableBytes)

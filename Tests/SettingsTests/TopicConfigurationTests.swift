@@ -31,7 +31,10 @@ import Testing
             "compression.type", "zip",
             "Invalid value zip for configuration compression.type: it must be one of producer, uncompressed, gzip, snappy, lz4, zstd"
         ),
-        ("cleanup.policy", "compact", "Value compact of cleanup.policy is not supported: only delete is served"),
+        (
+            "cleanup.policy", "squash",
+            "Invalid value squash for configuration cleanup.policy: it must be one of delete, compact, compact,delete, delete,compact"
+        ),
         (
             "unclean.leader.election.enable", "true",
             "Value true of unclean.leader.election.enable is not supported: only false is served"
@@ -49,6 +52,23 @@ import Testing
             Issue.record("\(name)=\(value) was accepted")
         } catch {
             #expect(error.description == message)
+        }
+    }
+
+    @Test func compactionIsConfigured() throws {
+        let configuration = try TopicConfiguration(
+            overrides: [
+                "cleanup.policy": "compact,delete", "min.cleanable.dirty.ratio": "0.2", "min.compaction.lag.ms": "5",
+                "max.compaction.lag.ms": "6", "delete.retention.ms": "7",
+            ], defaults: .default)
+        #expect(configuration.cleanup.compacts && configuration.cleanup.deletes)
+        #expect(
+            configuration.compaction.dirtyRatioMin == 0.2 && configuration.compaction.deleteRetentionMilliseconds == 7)
+        #expect(configuration.compaction.lagMillisecondsMin == 5 && configuration.compaction.lagMillisecondsMax == 6)
+        #expect(!CleanupPolicy.compact.deletes && !CleanupPolicy.delete.compacts)
+        #expect(throws: TopicConfigurationError.self) {
+            try TopicConfiguration(
+                overrides: ["min.compaction.lag.ms": "6", "max.compaction.lag.ms": "5"], defaults: .default)
         }
     }
 

@@ -61,14 +61,17 @@ private struct Document: Sendable, CustomTestStringConvertible {
             let metric = String(match.output)
             // The store's metrics are named without their common prefix.
             let short = metric.replacingOccurrences(of: "goulette_store_", with: "")
-            let exists = Document.sources.contains("\"\(metric)\"") || Document.sources.contains("\"\(short)\"")
+            // Those of clients are named by clients; only what comes before their names is ours.
+            let isClients = metric.hasPrefix("goulette_client") && Document.sources.contains("\"goulette_client_\"")
+            let exists =
+                isClients || Document.sources.contains("\"\(metric)\"") || Document.sources.contains("\"\(short)\"")
             #expect(exists, "\(metric)")
         }
     }
 
     @Test(arguments: Document.all)
     private func configurationKeysExist(_ document: Document) throws {
-        let sections = "node|listeners|admin|storage|performance|topics|groups|producers|log|limits"
+        let sections = "node|listeners|admin|storage|performance|topics|groups|producers|telemetry|log|limits"
         let key = try Regex("`((?:\(sections))\\.[a-z_]+)`", as: (Substring, Substring).self)
         for match in document.text.matches(of: key) {
             #expect(Document.sources.contains("\"\(match.output.1)\""), "\(match.output.1)")

@@ -169,9 +169,7 @@ final class ProducerReplay {
     func add(_ payload: ByteBuffer) {
         var cursor = RecordBatchCursor(payload)
         while let batch = try? cursor.next() {
-            guard batch.hasProducer, batch.baseOffset >= snapshotOffset else { continue }
-            table.replay(
-                ProducerBatch(batch, baseOffset: batch.baseOffset, maxTimestamp: batch.maxTimestamp), at: now)
+            if batch.baseOffset >= snapshotOffset { table.replay(batch, at: now) }
         }
     }
 }

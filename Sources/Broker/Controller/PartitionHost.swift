@@ -51,6 +51,8 @@ package final class PartitionHost {
     }
     /// ``hosted``, until something changes.
     private var knownHosted: [PartitionHandle]?
+    /// Told of every image, on this loop.
+    var onPublished: ((ClusterImage) -> Void)?
     /// The groups whose logs are in the directory.
     package private(set) var stored: Set<GroupID>
 
@@ -371,6 +373,7 @@ package final class PartitionHost {
         let image = ClusterImage(
             clusterID: state.clusterID ?? "", node: factory.node, controller: controller, brokers: state.brokers,
             topics: topics)
+        onPublished?(image)
         let back = NIOLoopBound(then, eventLoop: loop)
         let gathering = Gathering<Void>(count: shards.count) { [loop] _ in
             if loop.inEventLoop { back.value() } else { loop.execute { back.value() } }

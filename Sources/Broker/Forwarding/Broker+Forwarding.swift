@@ -20,13 +20,20 @@ extension Broker {
     }
 
     /// Requests that change the cluster's metadata, or need the positions of the controller's group.
-    static func isForController(_ key: APIKey) -> Bool {
-        switch key {
+    static func isForController(_ request: KafkaRequest) -> Bool {
+        switch request {
+        // Of a transactional id its coordinator takes care.
+        case .initProducerID(let request) where request.transactionalID != nil: false
         case .createTopics, .deleteTopics, .createPartitions, .alterConfigs, .incrementalAlterConfigs, .initProducerID,
             .electLeaders, .alterPartitionReassignments, .describeQuorum:
             true
         default: false
         }
+    }
+
+    /// Requests that brokers make of each other, whoever leads the controller's group.
+    private static func isBetweenBrokers(_ key: APIKey?) -> Bool {
+        key == .writeTxnMarkers || key == .addPartitionsToTxn
     }
 
     /// Makes a request of the controller's leader in the name of `call`; `then` runs on its loop, with nil when there was
@@ -65,7 +72,9 @@ extension Broker {
         }
         let address = settings.listeners.advertised
         withController { [self] controller in
-            guard controller.isLeading else { return answer(.failure(.failed(RequestForwarder.notLeader))) }
+            guard controller.isLeading || Self.isBetweenBrokers(request.header.key) else {
+                return answer(.failure(.failed(RequestForwarder.notLeader)))
+            }
             let call = Call(
                 header: request.header, loop: home,
                 advertised: BrokerAddress(id: node, host: address.host, port: Int32(address.port)),

@@ -22,6 +22,14 @@ enum CoordinatorCommand: Hashable, Sendable {
     case expireOffsets(group: String, offsets: [ExpiredOffset])
     /// Removes the offsets of topics that were deleted, from every group.
     case forgetTopics([String])
+    /// Replaces what is stored of a transactional id; when it is prepared, offsets that wait hold or are dropped.
+    case transaction(id: String, TransactionRecord)
+    /// Adds offsets to an open transaction.
+    case pendingOffsets(PendingOffsetBatch)
+    /// Removes transactional ids that nobody uses any more.
+    case expireTransactions([ExpiredTransactionalID])
+    /// Changes a group under the consumer protocol, if it is at the revision the change was made for.
+    case consumerGroup(ConsumerGroupChange)
 }
 
 /// The offsets of one OffsetCommit request.
@@ -62,6 +70,10 @@ extension CoordinatorCommand {
         case deleteOffsets = 5
         case expireOffsets = 6
         case forgetTopics = 7
+        case transaction = 8
+        case pendingOffsets = 9
+        case expireTransactions = 10
+        case consumerGroup = 13
     }
 
     private var kind: Kind {
@@ -73,6 +85,10 @@ extension CoordinatorCommand {
         case .deleteOffsets: .deleteOffsets
         case .expireOffsets: .expireOffsets
         case .forgetTopics: .forgetTopics
+        case .transaction: .transaction
+        case .pendingOffsets: .pendingOffsets
+        case .expireTransactions: .expireTransactions
+        case .consumerGroup: .consumerGroup
         }
     }
 
@@ -103,6 +119,19 @@ extension CoordinatorCommand {
         case .forgetTopics(let topics):
             writer.write(UInt32(topics.count))
             for topic in topics { writer.write(topic) }
+        case .transaction(let id, let record):
+            writer.write(id)
+            record.encode(to: &writer)
+        case .pendingOffsets(let offsets):
+            offsets.encode(to: &writer)
+        case .expireTransactions(let ids):
+            writer.write(UInt32(ids.count))
+            for one in ids {
+                writer.write(one.id)
+                writer.write(one.changedAt.milliseconds)
+            }
+        case .consumerGroup(let change):
+            change.encode(to: &writer)
         }
         return writer.bytes
     }
@@ -144,6 +173,16 @@ extension CoordinatorCommand {
             var topics: [String] = []
             for _ in 0..<(try reader.readCount()) { topics.append(try reader.readText()) }
             return .forgetTopics(topics)
+        case .transaction: return .transaction(id: try reader.readText(), try TransactionRecord(from: &reader))
+        case .pendingOffsets: return .pendingOffsets(try PendingOffsetBatch(from: &reader))
+        case .expireTransactions:
+            var ids: [ExpiredTransactionalID] = []
+            for _ in 0..<(try reader.readCount()) {
+                let id = try reader.readText()
+                ids.append(ExpiredTransactionalID(id: id, changedAt: try WallTime(from: &reader)))
+            }
+            return .expireTransactions(ids)
+        case .consumerGroup: return .consumerGroup(try ConsumerGroupChange.decode(from: &reader))
         }
     }
 }

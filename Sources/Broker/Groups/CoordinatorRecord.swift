@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // CoordinatorRecord.swift
-// How the coordinator's state lies in the `groups` column family: one record per group, one per committed offset.
+// How the coordinator's state lies in the `groups` column family: one record per group, one per member of a group under
+// the consumer protocol, one per committed offset.
 //
 //     key     prefix | kind u8 | group length u16 | group [ | topic length u16 | topic | partition i32 ]
+//                                                         [ | member length u16 | member ]
 //     value   version u8 | fields
+//
+// A transactional id has a record like a group, and one for each offset that waits for the end of its transaction:
+//
+//     key     prefix | kind u8 | id length u16 | id [ | group length u16 | group | topic length u16 | topic | partition i32 ]
 //
 // The prefix is the Raft group's id in eight bytes, so that several coordinators can share the column family.
 
@@ -24,9 +30,22 @@ enum CoordinatorKey: Hashable, Sendable {
     case group(String)
     /// One committed offset.
     case offset(group: String, TopicPartition)
+    /// What is stored of a transactional id.
+    case transaction(String)
+    /// An offset that waits for the end of a transaction.
+    case pendingOffset(transactionalID: String, group: String, TopicPartition)
+
+    /// What is stored of a group under the consumer protocol as a whole.
+    case consumerGroup(String)
+    /// A member of such a group.
+    case consumerMember(group: String, member: String)
 
     private static let groupKind: UInt8 = 1
     private static let offsetKind: UInt8 = 2
+    private static let transactionKind: UInt8 = 8
+    private static let pendingOffsetKind: UInt8 = 9
+    private static let consumerGroupKind: UInt8 = 13
+    private static let consumerMemberKind: UInt8 = 14
     /// The longest group id or topic name that has a key, in bytes; what Kafka's own strings can hold.
     static let nameBytesMax = Int(Int16.max)
 
@@ -49,6 +68,22 @@ enum CoordinatorKey: Hashable, Sendable {
             Self.write(group, to: &writer)
             Self.write(partition.topic, to: &writer)
             writer.write(partition.partition.rawValue)
+        case .transaction(let id):
+            writer.write(Self.transactionKind)
+            Self.write(id, to: &writer)
+        case .pendingOffset(let id, let group, let partition):
+            writer.write(Self.pendingOffsetKind)
+            Self.write(id, to: &writer)
+            Self.write(group, to: &writer)
+            Self.write(partition.topic, to: &writer)
+            writer.write(partition.partition.rawValue)
+        case .consumerGroup(let group):
+            writer.write(Self.consumerGroupKind)
+            Self.write(group, to: &writer)
+        case .consumerMember(let group, let member):
+            writer.write(Self.consumerMemberKind)
+            Self.write(group, to: &writer)
+            Self.write(member, to: &writer)
         }
         return writer.bytes
     }
@@ -59,16 +94,32 @@ enum CoordinatorKey: Hashable, Sendable {
         var reader = BinaryReader(bytes)
         _ = try reader.take(prefix.count)
         let kind = try reader.readInteger(UInt8.self)
-        guard kind == Self.groupKind || kind == Self.offsetKind else { throw .unknownKind(kind) }
-        let group = try reader.readText(byteCount: Int(try reader.readInteger(UInt16.self)))
-        if kind == Self.groupKind {
-            self = .group(group)
-        } else {
-            let topic = try reader.readText(byteCount: Int(try reader.readInteger(UInt16.self)))
-            let index = PartitionIndex(rawValue: try reader.readInteger(Int32.self))
-            self = .offset(group: group, TopicPartition(topic: topic, partition: index))
+        let kinds = [
+            Self.groupKind, Self.offsetKind, Self.transactionKind, Self.pendingOffsetKind, Self.consumerGroupKind,
+            Self.consumerMemberKind,
+        ]
+        guard kinds.contains(kind) else { throw .unknownKind(kind) }
+        let name = try Self.readName(from: &reader)
+        switch kind {
+        case Self.groupKind: self = .group(name)
+        case Self.consumerGroupKind: self = .consumerGroup(name)
+        case Self.consumerMemberKind: self = .consumerMember(group: name, member: try Self.readName(from: &reader))
+        case Self.transactionKind: self = .transaction(name)
+        case Self.pendingOffsetKind:
+            let group = try Self.readName(from: &reader)
+            self = .pendingOffset(transactionalID: name, group: group, try Self.readPartition(from: &reader))
+        default: self = .offset(group: name, try Self.readPartition(from: &reader))
         }
         try reader.finish()
+    }
+
+    private static func readName(from reader: inout BinaryReader) throws(BinaryCodingError) -> String {
+        try reader.readText(byteCount: Int(try reader.readInteger(UInt16.self)))
+    }
+
+    private static func readPartition(from reader: inout BinaryReader) throws(BinaryCodingError) -> TopicPartition {
+        let topic = try readName(from: &reader)
+        return TopicPartition(topic: topic, partition: PartitionIndex(rawValue: try reader.readInteger(Int32.self)))
     }
 
     private static func write(_ name: String, to writer: inout BinaryWriter) {
@@ -101,6 +152,36 @@ enum CoordinatorValue {
         return writer.bytes
     }
 
+    /// The record of a group under the consumer protocol.
+    static func encode(_ header: ConsumerGroupHeader) -> [UInt8] {
+        var writer = BinaryWriter([version])
+        header.encode(to: &writer)
+        return writer.bytes
+    }
+
+    /// The record of a member of such a group.
+    static func encode(_ member: ConsumerGroupMember) -> [UInt8] {
+        var writer = BinaryWriter([version])
+        member.encode(to: &writer)
+        return writer.bytes
+    }
+
+    /// Reads the record of a group under the consumer protocol.
+    static func decodeHeader(_ bytes: [UInt8]) throws(BinaryCodingError) -> ConsumerGroupHeader {
+        var reader = try body(of: bytes)
+        let header = try ConsumerGroupHeader.decode(from: &reader)
+        try reader.finish()
+        return header
+    }
+
+    /// Reads the record of a member of such a group.
+    static func decodeMember(_ bytes: [UInt8]) throws(BinaryCodingError) -> ConsumerGroupMember {
+        var reader = try body(of: bytes)
+        let member = try ConsumerGroupMember.decode(from: &reader)
+        try reader.finish()
+        return member
+    }
+
     /// Reads a group's record.
     static func decodeSnapshot(_ bytes: [UInt8]) throws(BinaryCodingError) -> GroupSnapshot {
         var reader = try body(of: bytes)
@@ -123,7 +204,7 @@ enum CoordinatorValue {
         return committed
     }
 
-    private static func body(of bytes: [UInt8]) throws(BinaryCodingError) -> BinaryReader {
+    static func body(of bytes: [UInt8]) throws(BinaryCodingError) -> BinaryReader {
         var reader = BinaryReader(bytes)
         let found = try reader.readInteger(UInt8.self)
         guard found == version else { throw .unknownVersion(found) }

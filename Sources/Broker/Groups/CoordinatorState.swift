@@ -8,20 +8,31 @@ import Model
 /// The state machine of the coordinator's Raft group.
 ///
 /// Deterministic: the result of `apply` depends on the state and the command only. A group exists exactly when it has
-/// a snapshot or at least one offset.
+/// a snapshot of one of the two kinds or at least one offset.
 struct CoordinatorState: Sendable {
     /// What is agreed about one group.
+    ///
+    /// Invariant: `snapshot` or `consumer` is nil.
     struct Group: Hashable, Sendable {
-        /// Its generation and members; nil for a group that only simple consumers used.
+        /// Its generation and members under the classic protocol; nil for a group that did not use it.
         var snapshot: GroupSnapshot?
+        /// Its epochs and members under the consumer protocol; nil for a group that did not use it.
+        var consumer: ConsumerGroupSnapshot?
         /// Its offsets.
         var offsets = OffsetTable()
+
+        /// True when nobody is in it, under either protocol.
+        var isWithoutMembers: Bool {
+            snapshot?.members.isEmpty != false && consumer?.members.isEmpty != false
+        }
     }
 
     /// The key prefix of this coordinator's records.
     let keyPrefix: [UInt8]
     /// All groups by id.
     private(set) var groups: [String: Group] = [:]
+    /// All transactional ids.
+    var transactions = TransactionRegister()
 
     /// A coordinator without groups, replicated by `shard`.
     init(shard: GroupID = .coordinator) {
@@ -49,15 +60,17 @@ struct CoordinatorState: Sendable {
     mutating func apply(_ command: CoordinatorCommand, into writes: inout [CoordinatorWrite]) {
         switch command {
         case .groupMetadata(let group, let snapshot):
+            dropConsumers(of: group, into: &writes)
             groups[group, default: Group()].snapshot = snapshot
             write(.group(group), CoordinatorValue.encode(snapshot), into: &writes)
         case .deleteGroup(let group):
+            dropConsumers(of: group, into: &writes)
             guard let removed = groups.removeValue(forKey: group) else { return }
             if removed.snapshot != nil { write(.group(group), nil, into: &writes) }
             for one in removed.offsets.all() { write(.offset(group: group, one.partition), nil, into: &writes) }
         case .removeIdleGroup(let group):
-            guard let found = groups[group], found.offsets.isEmpty, found.snapshot?.members.isEmpty != false
-            else { return }
+            guard let found = groups[group], found.offsets.isEmpty, found.isWithoutMembers else { return }
+            dropConsumers(of: group, into: &writes)
             groups[group] = nil
             write(.group(group), nil, into: &writes)
         case .commitOffsets(let batch):
@@ -68,7 +81,10 @@ struct CoordinatorState: Sendable {
             for one in offsets where groups[group]?.offsets[one.partition]?.committedAt == one.committedAt {
                 remove(one.partition, of: group, into: &writes)
             }
+        case .consumerGroup(let change):
+            apply(change, into: &writes)
         case .forgetTopics(let topics):
+            for topic in topics { forgetPending(topic: topic, into: &writes) }
             for group in groups.keys.sorted() {
                 for topic in topics {
                     for partition in groups[group]?.offsets.partitions(of: topic) ?? [] {
@@ -76,6 +92,41 @@ struct CoordinatorState: Sendable {
                     }
                 }
             }
+        case .transaction(let id, let record): applyTransaction(id, record, into: &writes)
+        case .pendingOffsets(let offsets): applyPending(offsets, into: &writes)
+        case .expireTransactions(let ids): applyExpiry(ids, into: &writes)
+        }
+    }
+
+    /// A change made for another state than this one does nothing: whoever proposed it finds the revision unchanged.
+    private mutating func apply(_ change: ConsumerGroupChange, into writes: inout [CoordinatorWrite]) {
+        let present = groups[change.group]?.consumer
+        guard change.header.revision == (present?.header.revision ?? 0) + 1 else { return }
+        if groups[change.group]?.snapshot != nil {
+            groups[change.group]?.snapshot = nil
+            write(.group(change.group), nil, into: &writes)
+        }
+        var consumer = present ?? ConsumerGroupSnapshot()
+        consumer.header = change.header
+        write(.consumerGroup(change.group), CoordinatorValue.encode(change.header), into: &writes)
+        for member in change.removed where consumer.members.removeValue(forKey: member) != nil {
+            write(.consumerMember(group: change.group, member: member), nil, into: &writes)
+        }
+        for member in change.updated {
+            consumer.members[member.id] = member
+            let value = CoordinatorValue.encode(member)
+            write(.consumerMember(group: change.group, member: member.id), value, into: &writes)
+        }
+        groups[change.group, default: Group()].consumer = consumer
+    }
+
+    /// Drops what a group has of the consumer protocol: it is deleted, or uses the classic one from now on.
+    private mutating func dropConsumers(of group: String, into writes: inout [CoordinatorWrite]) {
+        guard let consumer = groups[group]?.consumer else { return }
+        groups[group]?.consumer = nil
+        write(.consumerGroup(group), nil, into: &writes)
+        for member in consumer.members.keys.sorted() {
+            write(.consumerMember(group: group, member: member), nil, into: &writes)
         }
     }
 
@@ -84,21 +135,31 @@ struct CoordinatorState: Sendable {
             let committed = CommittedOffset(
                 offset: entry.offset, leaderEpoch: entry.leaderEpoch, metadata: entry.metadata,
                 committedAt: batch.committedAt, expiresAt: batch.expiresAt)
-            groups[batch.group, default: Group()].offsets.commit(committed, for: entry.partition)
-            let value = CoordinatorValue.encode(committed)
-            write(.offset(group: batch.group, entry.partition), value, into: &writes)
+            commit(committed, group: batch.group, entry.partition, into: &writes)
         }
+    }
+
+    /// Sets one offset.
+    mutating func commit(
+        _ committed: CommittedOffset, group: String, _ partition: TopicPartition,
+        into writes: inout [CoordinatorWrite]
+    ) {
+        groups[group, default: Group()].offsets.commit(committed, for: partition)
+        write(.offset(group: group, partition), CoordinatorValue.encode(committed), into: &writes)
     }
 
     private mutating func remove(
         _ partition: TopicPartition, of group: String, into writes: inout [CoordinatorWrite]
     ) {
         guard groups[group]?.offsets.remove(partition) == true else { return }
-        if groups[group]?.snapshot == nil, groups[group]?.offsets.isEmpty == true { groups[group] = nil }
+        if let rest = groups[group], rest.snapshot == nil, rest.consumer == nil, rest.offsets.isEmpty {
+            groups[group] = nil
+        }
         write(.offset(group: group, partition), nil, into: &writes)
     }
 
-    private func write(_ key: CoordinatorKey, _ value: [UInt8]?, into writes: inout [CoordinatorWrite]) {
+    /// Notes a change of the column family.
+    func write(_ key: CoordinatorKey, _ value: [UInt8]?, into writes: inout [CoordinatorWrite]) {
         writes.append(CoordinatorWrite(key: key.encoded(prefix: keyPrefix), value: value))
     }
 
@@ -109,10 +170,29 @@ struct CoordinatorState: Sendable {
         switch try CoordinatorKey(decoding: key, prefix: keyPrefix) {
         case .group(let group):
             groups[group, default: Group()].snapshot = try CoordinatorValue.decodeSnapshot(value)
+        case .consumerGroup(let group):
+            let header = try CoordinatorValue.decodeHeader(value)
+            groups[group, default: Group()].consumer = with(groups[group]?.consumer) { $0.header = header }
+        case .consumerMember(let group, let id):
+            let member = try CoordinatorValue.decodeMember(value)
+            groups[group, default: Group()].consumer = with(groups[group]?.consumer) { $0.members[id] = member }
         case .offset(let group, let partition):
             let committed = try CoordinatorValue.decodeOffset(value)
             groups[group, default: Group()].offsets.commit(committed, for: partition)
+        case .transaction(let id):
+            transactions.set(try CoordinatorValue.decodeTransaction(value), for: id)
+        case .pendingOffset(let id, let group, let partition):
+            let committed = try CoordinatorValue.decodeOffset(value)
+            transactions.setPending(committed, group: group, partition, by: id)
         }
+    }
+
+    private func with(
+        _ consumer: ConsumerGroupSnapshot?, _ change: (inout ConsumerGroupSnapshot) -> Void
+    ) -> ConsumerGroupSnapshot {
+        var changed = consumer ?? ConsumerGroupSnapshot()
+        change(&changed)
+        return changed
     }
 
     /// The whole state as records, in a fixed order: what a snapshot of the coordinator contains.
@@ -120,10 +200,18 @@ struct CoordinatorState: Sendable {
         var writes: [CoordinatorWrite] = []
         for (id, group) in groups.sorted(by: { $0.key < $1.key }) {
             if let snapshot = group.snapshot { write(.group(id), CoordinatorValue.encode(snapshot), into: &writes) }
+            if let consumer = group.consumer {
+                write(.consumerGroup(id), CoordinatorValue.encode(consumer.header), into: &writes)
+                for (member, stored) in consumer.members.sorted(by: { $0.key < $1.key }) {
+                    write(
+                        .consumerMember(group: id, member: member), CoordinatorValue.encode(stored), into: &writes)
+                }
+            }
             for one in group.offsets.all() {
                 write(.offset(group: id, one.partition), CoordinatorValue.encode(one.committed), into: &writes)
             }
         }
+        transactionRecords(into: &writes)
         return writes
     }
 }

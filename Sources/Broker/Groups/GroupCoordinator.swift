@@ -15,17 +15,29 @@ import Telemetry
 
 /// The coordinator of all groups on this broker.
 final class GroupCoordinator: StateMachineLogic {
-    private(set) var state: CoordinatorState
+    var state: CoordinatorState
     let machine: ReplicatedStateMachine
-    private var settings: GroupSettings
+    private(set) var settings: GroupSettings
     private let clock: Clock
-    private let loop: any EventLoop
-    private let logger: Logger
-    private let metrics: GroupMetrics
+    let loop: any EventLoop
+    let logger: Logger
+    let metrics: GroupMetrics
     private var random: any RandomNumberGenerator
 
     /// Nil while this broker does not lead the coordinator's group.
     private(set) var table: GroupTable?
+    /// The groups under the consumer protocol; nil as ``table`` is.
+    var consumers: ConsumerGroupTable?
+    /// What waits in ``consumers``.
+    var heartbeats: [WaiterID: (ConsumerHeartbeatResult) -> Void] = [:]
+    /// What ``consumers`` wants done.
+    var consumerDirectives: [ConsumerGroupDirective] = []
+    /// The topics that there are; nil until this broker knows.
+    var topics: TopicCatalogue?
+    /// An image whose topics were not looked at yet.
+    var newestImage: ClusterImage?
+    /// The next look at whether topics have changed for some group.
+    var topicCheck: Scheduled<Void>?
     /// Set while another broker leads the coordinator's group, or nobody does.
     private var isElsewhere = false
     private var joins: [WaiterID: (JoinResult) -> Void] = [:]
@@ -34,6 +46,8 @@ final class GroupCoordinator: StateMachineLogic {
     private var directives: [GroupDirective] = []
     private var timer: (deadline: Instant, task: Scheduled<Void?>)?
     private var onReady: ((StoreError?) -> Void)?
+    /// Told when this broker begins to coordinate (true), and when it does so no more.
+    var onCoordinates: ((Bool) -> Void)?
     /// Loads the stored state again, after a snapshot has replaced it.
     private let reload: () throws(StoreError) -> CoordinatorState
 
@@ -66,6 +80,7 @@ final class GroupCoordinator: StateMachineLogic {
     func adopt(_ settings: GroupSettings) {
         self.settings = settings
         table?.adopt(settings)
+        consumers?.adopt(settings)
     }
 
     /// Answers every parked request; clients find the coordinator again after the restart.
@@ -76,7 +91,7 @@ final class GroupCoordinator: StateMachineLogic {
     /// Why nothing is served while there is no ``table``: this broker leads and is not ready, or does not lead.
     var absence: GroupError { isElsewhere ? .notCoordinator : .coordinatorLoadInProgress }
 
-    private var now: Moment { Moment(instant: clock.now(), wallTime: clock.wallTime()) }
+    var now: Moment { Moment(instant: clock.now(), wallTime: clock.wallTime()) }
 
     // MARK: State machine
 
@@ -96,7 +111,9 @@ final class GroupCoordinator: StateMachineLogic {
         isElsewhere = false
         table = GroupTable(leading: state, settings: settings, now: now)
         metrics.groups.set(state.groups.count)
+        leadConsumers()
         arm()
+        onCoordinates?(true)
         onReady?(nil)
         onReady = nil
     }
@@ -134,7 +151,9 @@ final class GroupCoordinator: StateMachineLogic {
     private func resign(_ error: GroupError) {
         table?.resign(error, into: &directives)
         table = nil
+        resignConsumers(error)
         carryOut()
+        onCoordinates?(false)
     }
 
     // MARK: Members
@@ -148,9 +167,13 @@ final class GroupCoordinator: StateMachineLogic {
             then(.failure(absence, memberID: memberID))
             return nil
         }
+        if let refusal = classicRefusal(group) {
+            then(.failure(refusal, memberID: memberID))
+            return nil
+        }
         let waiter = makeWaiter()
         joins[waiter] = then
-        let request = makeRequest(MemberIDEntropy(high: random.next(), low: random.next()))
+        let request = makeRequest(makeEntropy())
         table?.join(group: group, request, waiter: waiter, state: state, now: now, into: &directives)
         carryOut()
         return waiter
@@ -190,20 +213,40 @@ final class GroupCoordinator: StateMachineLogic {
         carryOut()
     }
 
-    private func makeWaiter() -> WaiterID {
+    func makeWaiter() -> WaiterID {
         nextWaiter += 1
         return WaiterID(rawValue: nextWaiter)
     }
+
+    func makeEntropy() -> MemberIDEntropy { MemberIDEntropy(high: random.next(), low: random.next()) }
 
     // MARK: Offsets and groups
 
     /// Commits offsets; `then` gets an error for the whole request, or one for each entry.
     func commit(_ request: OffsetCommit, then: @escaping (Result<[GroupError?], GroupError>) -> Void) {
         guard table != nil else { return then(.failure(absence)) }
-        let decision = table?.commit(request, state: state, now: now) ?? .refuse(.notCoordinator)
+        let decision = decide(request)
         carryOut()
         if Plant.dropCommits.isOn, case .propose = decision { return then(.success(request.entries.map { _ in nil })) }
         propose(decision) { answer in then(answer) }
+    }
+
+    private func decide(_ request: OffsetCommit) -> CoordinatorDecision {
+        switch consumers?.verdict(on: request, state: state) {
+        case .refuse(let error): .refuse(error)
+        case .admit: table?.accept(request, now: now) ?? .refuse(.notCoordinator)
+        case .other, nil: table?.commit(request, state: state, now: now) ?? .refuse(.notCoordinator)
+        }
+    }
+
+    /// Why offsets may not be committed in a transaction in the name of `request`; nil means that they may.
+    func transactionalRefusal(of request: OffsetCommit) -> GroupError? {
+        guard table != nil else { return absence }
+        switch consumers?.transactionalVerdict(on: request, state: state) {
+        case .refuse(let error): return error
+        case .admit: return nil
+        case .other, nil: return table?.transactionalRefusal(of: request, state: state, now: now) ?? nil
+        }
     }
 
     func deleteOffsets(
@@ -211,12 +254,14 @@ final class GroupCoordinator: StateMachineLogic {
     ) {
         guard table != nil else { return then(.failure(absence)) }
         let decision =
-            table?.deleteOffsets(group: group, partitions, state: state, now: now) ?? .refuse(.notCoordinator)
+            consumers?.deleteOffsets(group: group, partitions, state: state)
+            ?? table?.deleteOffsets(group: group, partitions, state: state, now: now) ?? .refuse(.notCoordinator)
         propose(decision) { answer in then(answer) }
     }
 
     func delete(group: String, then: @escaping (GroupError?) -> Void) {
         guard table != nil else { return then(absence) }
+        if let refusal = consumers?.deleteRefusal(group: group, state: state) { return then(refusal) }
         let decision = table?.delete(group: group, state: state, now: now) ?? .refuse(.notCoordinator)
         propose(decision) { [self] answer in
             switch answer {
@@ -245,6 +290,7 @@ final class GroupCoordinator: StateMachineLogic {
             for part in command.parts(offsetsMax: Self.expiredOffsetsMax) { machine.propose(part.encoded()) { _ in } }
         }
         metrics.groups.set(state.groups.count)
+        metrics.consumerMembers.set(consumers?.memberCount ?? 0)
     }
 
     /// Offsets that one command expires: it must stay below the limit of a command.
@@ -276,7 +322,7 @@ final class GroupCoordinator: StateMachineLogic {
 
     // MARK: Directives
 
-    private func carryOut() {
+    func carryOut() {
         while !directives.isEmpty {
             let batch = directives
             directives.removeAll(keepingCapacity: true)
@@ -322,7 +368,8 @@ final class GroupCoordinator: StateMachineLogic {
 
     /// Keeps one timer at the earliest deadline of all groups.
     private func arm() {
-        guard let deadline = table?.nextDeadline else {
+        let deadlines = [table?.nextDeadline, consumers?.nextDeadline].compactMap { $0 }
+        guard let deadline = deadlines.min() else {
             timer?.task.cancel()
             timer = nil
             return
@@ -337,6 +384,8 @@ final class GroupCoordinator: StateMachineLogic {
     private func fire() {
         timer = nil
         table?.timerFired(now: now, into: &directives)
+        consumers?.timerFired(now: now, into: &consumerDirectives)
+        carryOutConsumers()
         carryOut()
     }
 }

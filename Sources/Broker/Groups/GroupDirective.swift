@@ -29,6 +29,8 @@ enum RemovalReason: String, Hashable, Sendable {
     case left
     /// Its connection went before it learned its member id.
     case disconnected
+    /// It did not give up in time what others are to have.
+    case didNotRevoke
     /// Another process took over its instance id.
     case replaced
     /// The group filled up with others during the rebalance.
@@ -39,7 +41,7 @@ enum RemovalReason: String, Hashable, Sendable {
         switch self {
         case .replaced: .fencedInstanceID
         case .groupFull: .groupMaxSizeReached
-        case .sessionExpired, .didNotRejoin, .didNotSync, .left, .disconnected: .unknownMemberID
+        case .sessionExpired, .didNotRejoin, .didNotSync, .didNotRevoke, .left, .disconnected: .unknownMemberID
         }
     }
 }

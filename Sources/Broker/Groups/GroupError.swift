@@ -29,6 +29,10 @@ enum GroupError: Int16, Error, Hashable, Sendable, CaseIterable {
     case rebalanceInProgress = 27
     /// The offsets of one request are more than one command can hold.
     case invalidCommitOffsetSize = 28
+    /// The version of the request is older than the protocol of the group.
+    case unsupportedVersion = 35
+    /// The request is not well-formed.
+    case invalidRequest = 42
     /// The group still has members.
     case nonEmptyGroup = 68
     /// There is no such group.
@@ -41,4 +45,14 @@ enum GroupError: Int16, Error, Hashable, Sendable, CaseIterable {
     case fencedInstanceID = 82
     /// A live member subscribes to the topic whose offsets were to be deleted.
     case groupSubscribedToTopic = 86
+    /// The member's epoch is not the one it was told last: it has to let go of everything and join again.
+    case fencedMemberEpoch = 110
+    /// The static member that has the instance id has not left.
+    case unreleasedInstanceID = 111
+    /// The assignor is none of those that are offered.
+    case unsupportedAssignor = 112
+    /// The member has a newer epoch by now: it may ask again with that.
+    case staleMemberEpoch = 113
+    /// The expression over topic names cannot be used.
+    case invalidRegularExpression = 128
 }

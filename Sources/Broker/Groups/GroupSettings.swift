@@ -15,6 +15,14 @@ struct GroupSettings: Hashable, Sendable {
     var newMemberJoinTimeoutMilliseconds: Int64 = 300_000
     /// Most members of a group (`group.max.size`).
     var membersMax: Int = 10_000
+    /// How long a member may be silent under the consumer protocol (`group.consumer.session.timeout.ms`).
+    var consumerSessionTimeoutMilliseconds: Int64 = 45_000
+    /// How often such a member is to be heard (`group.consumer.heartbeat.interval.ms`).
+    var consumerHeartbeatMilliseconds: Int32 = 5_000
+    /// Most members of such a group (`group.consumer.max.size`).
+    var consumerMembersMax: Int = 1_000
+    /// The assignors that are offered, the one for those who do not care first (`group.consumer.assignors`).
+    var consumerAssignors: [ServerAssignor] = [.uniform, .range]
     /// Most member ids of a group that were handed out and not yet used.
     var pendingMembersMax: Int = 10_000
     /// Most groups of this coordinator.

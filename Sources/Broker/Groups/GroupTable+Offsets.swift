@@ -26,6 +26,8 @@ struct OffsetCommit: Sendable {
     var retentionMilliseconds: Int64?
     /// Version 9 and later have their own error for a group that does not exist.
     var knowsGroupIDNotFound: Bool = false
+    /// Version 9 and later can say a member's epoch in the place of a generation.
+    var knowsMemberEpoch: Bool = false
 }
 
 extension GroupTable {
@@ -43,6 +45,11 @@ extension GroupTable {
         } else if !hasRoom(state: state) {
             return .refuse(.groupMaxSizeReached)
         }
+        return accept(request, now: now)
+    }
+
+    /// What becomes of an OffsetCommit of someone who may commit.
+    func accept(_ request: OffsetCommit, now: Moment) -> CoordinatorDecision {
         let refused = request.entries.map { entry -> GroupError? in
             entry.metadata.utf8.count > settings.offsetMetadataMaxBytes ? .offsetMetadataTooLarge : nil
         }
@@ -111,7 +118,7 @@ extension GroupTable {
                 now: now, retentionMilliseconds: settings.offsetsRetentionMilliseconds,
                 basis: expiryBasis(of: id, group))
             if !expired.isEmpty { commands.append(.expireOffsets(group: id, offsets: expired)) }
-            let isUnused = group.snapshot?.members.isEmpty != false && live[id] == nil
+            let isUnused = group.isWithoutMembers && live[id] == nil
             if isUnused, expired.count == group.offsets.count { commands.append(.removeIdleGroup(group: id)) }
         }
         return commands
@@ -125,6 +132,10 @@ extension GroupTable {
             case .preparingRebalance, .completingRebalance, .dead: return .never
             }
         }
+        if let consumer = group.consumer {
+            if consumer.members.isEmpty { return .groupEmptied(consumer.header.changedAt) }
+            return consumer.subscribedTopics.map { .commitUnless(subscribed: $0) } ?? .never
+        }
         guard let snapshot = group.snapshot else { return .commit }
         return snapshot.members.isEmpty ? .groupEmptied(snapshot.changedAt) : .never
     }
@@ -132,20 +143,24 @@ extension GroupTable {
     // MARK: Showing groups
 
     /// The group for DescribeGroups; an unknown one is Dead, and from version 6 the handler adds error 69.
+    ///
+    /// A group under the consumer protocol is unknown here.
     func describe(group: String, state: CoordinatorState, now: Moment) -> GroupDescription {
         if let instance = live[group] { return instance.describe() }
         guard let stored = state.groups[group] else { return .dead(group) }
+        if stored.consumer != nil { return .dead(group) }
         guard let snapshot = stored.snapshot else {
             return GroupDescription(id: group, state: .empty, protocolType: "", protocolName: "", members: [])
         }
         return GroupInstance(id: group, restoring: snapshot, settings: settings, now: now).describe()
     }
 
-    /// All groups for ListGroups, by id; an empty filter lets every state pass (version 4 names states in any case).
+    /// All groups for ListGroups but those under the consumer protocol, by id; an empty filter lets every state pass (version 4 names states in any case).
     func list(states: Set<String> = [], state: CoordinatorState) -> [GroupListing] {
         let wanted = Set(states.map { $0.lowercased() })
         let ids = Set(live.keys).union(state.groups.keys)
         return ids.sorted().compactMap { id in
+            if live[id] == nil, state.groups[id]?.consumer != nil { return nil }
             let listing = listing(of: id, state: state)
             return wanted.isEmpty || wanted.contains(listing.state.rawValue.lowercased()) ? listing : nil
         }

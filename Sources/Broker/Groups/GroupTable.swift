@@ -163,6 +163,12 @@ struct GroupTable: Sendable {
         max(live.count, state.groups.count) < settings.groupsMax
     }
 
+    /// Why no member can enter `group` under the consumer protocol; nil when none is in it under the classic one.
+    func consumerRefusal(group: String, state: CoordinatorState) -> GroupError? {
+        if let instance = live[group] { return instance.state == .dead ? .coordinatorNotAvailable : .groupIDNotFound }
+        return state.groups[group]?.snapshot?.members.isEmpty == false ? .groupIDNotFound : nil
+    }
+
     /// Moves the group out of the table, or makes it from what is stored; nil when it does not exist.
     ///
     /// Moving keeps the value unique, so that its tables are changed in place; `put` brings it back.

@@ -106,6 +106,7 @@ package final class FetchOperation {
         // A partition may give one batch more than the limit, but only the first that has data.
         if result.byteCount > budget, budget < limits.bytesMax {
             result.records = []
+            if result.aborted != nil { result.aborted = [] }
             result.byteCount = 0
         }
         budget -= result.byteCount
@@ -141,10 +142,13 @@ package final class FetchOperation {
         isParked = true
         timer = loop.assumeIsolated().scheduleTask(in: .milliseconds(limits.waitMilliseconds)) { [self] in timeUp() }
         // A registration may wake at once, and the read that follows begins with no results.
-        let seen = results.map { Offset($0.highWatermark) }
+        let seen = zip(results, targets).map { result, target in
+            Offset(target.call.isolation == .readCommitted ? result.lastStableOffset : result.highWatermark)
+        }
         for (target, seen) in zip(targets, seen) {
             guard let handle = target.handle, !isDone else { continue }
-            shards.register(handle, seen: seen, from: loop) { [weak self] bytes, force in
+            shards.register(handle, seen: seen, isolation: target.call.isolation, from: loop) {
+                [weak self] bytes, force in
                 self?.woken(bytes: bytes, force: force) ?? false
             } registered: { [weak self] number in
                 self?.keep(handle, number)

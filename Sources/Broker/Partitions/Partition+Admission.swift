@@ -94,7 +94,7 @@ extension Partition {
     }
 
     /// Why a call is refused whatever its batch is like.
-    private func refusal(of call: ProduceCall) -> KafkaErrorCode? {
+    func refusal(of call: ProduceCall) -> KafkaErrorCode? {
         if let refusal = produceRefusal { return refusal }
         guard call.acks >= -1, call.acks <= 1 else { return .invalidRequiredAcks }
         return call.acks == -1 && configuration.minInsyncReplicas > inSync.count ? .notEnoughReplicas : nil
@@ -105,6 +105,7 @@ extension Partition {
         rules.depth = .deep
         rules.batchBytesMax = configuration.maxMessageBytes
         rules.allowsZstd = call.version >= 7
+        rules.requiresKeys = configuration.cleanup.compacts
         if configuration.timestampType == .createTime {
             rules.timestampBounds = TimestampBounds(
                 now: call.wallTime, beforeMaxMilliseconds: configuration.timestampBeforeMaxMilliseconds,
@@ -119,12 +120,11 @@ extension Partition {
             environment.metrics.batchesRejected.increment()
             call.request.complete(call.slot, ErrorMapping.outcome(of: error))
         case .success(let checked):
-            let batch = checked.batch
-            if batch.isTransactional {
-                return call.request.complete(call.slot, .failure(.invalidTxnState, "transactions are not served"))
+            if checked.batch.hasProducer {
+                if isVerifying(checked, call) { return }
+                if !admitProducer(of: checked, call) { return }
             }
-            if batch.hasProducer, !admitProducer(of: batch, call) { return }
-            append(batch, summary: checked.summary, call: call)
+            append(checked.batch, summary: checked.summary, call: call)
         }
     }
 }

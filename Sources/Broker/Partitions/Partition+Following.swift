@@ -64,6 +64,7 @@ extension Partition {
             // What is being unpacked, or what a replay has read, may be what was cut.
             rebuildProducers()
         }
+        refreshStable()
         wakeFetches(force: true)
         publish()
     }
@@ -75,6 +76,7 @@ extension Partition {
         endOffset = log.logEndOffset
         highWatermark = max(highWatermark, endOffset)
         restartProducers()
+        refreshStable()
         wakeFetches(force: true)
         publish()
     }
@@ -104,6 +106,7 @@ extension Partition {
         // One that led without having been able to take records has still to come to what its log says.
         if !isReplaying { producersEnd = endOffset }
         if hasInexactProducers { restartProducers() }
+        refreshStable()
         wakeFetches(force: true)
     }
 
@@ -132,6 +135,7 @@ extension Partition {
                 }
                 partition.unpacked(entry, payload)
                 if partition.unpacking.isEmpty, partition.rebuild == nil { partition.rebuildProducers() }
+                partition.refreshStable()
             }
         }
     }
@@ -140,15 +144,14 @@ extension Partition {
         guard let payload else { return rebuildProducers() }
         if !Plant.forgetProducers.isOn { replayProducers(payload, from: entry.baseOffset) }
         producersEnd = entry.endOffset
+        producers.commit(upTo: highWatermark)
     }
 
     private func replayProducers(_ payload: ByteBuffer, from start: Offset) {
         let now = environment.clock.wallTime()
         var cursor = RecordBatchCursor(payload)
         while let batch = try? cursor.next() {
-            guard batch.hasProducer, batch.baseOffset >= start else { continue }
-            producers.replay(
-                ProducerBatch(batch, baseOffset: batch.baseOffset, maxTimestamp: batch.maxTimestamp), at: now)
+            if batch.baseOffset >= start { producers.replay(batch, at: now) }
         }
     }
 
@@ -186,16 +189,20 @@ extension Partition {
             guard let self, rebuild == number, entry.endOffset > producersEnd else { return }
             replayProducers(payload, from: producersEnd)
             producersEnd = entry.endOffset
+            producers.commit(upTo: highWatermark)
         } completion: { [weak self] result in
             guard let self, rebuild == number else { return }
             rebuild = nil
             switch result {
-            case .success: rebuildProducers()
+            case .success:
+                rebuildProducers()
+                refreshStable()
             case .failure(.closed): break
             case .failure(.outOfRange):
                 // Retention has dropped what was to be read next.
                 producersEnd = max(producersEnd, log.logStartOffset)
                 rebuildProducers()
+                refreshStable()
             case .failure(let error): replicaFailed(error)
             }
         }

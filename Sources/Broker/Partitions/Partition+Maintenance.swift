@@ -20,20 +20,23 @@ extension Partition {
 
     /// What the log needs to know of a topic's configuration.
     package static func logSettings(_ configuration: TopicConfiguration) -> GroupLogSettings {
-        GroupLogSettings(
-            segmentBytes: configuration.segmentBytes, segmentMilliseconds: configuration.segmentMilliseconds)
+        // Only closed segments are compacted: what must be by some time is in one by then.
+        let lag = configuration.cleanup.compacts ? configuration.compaction.lagMillisecondsMax : .max
+        return GroupLogSettings(
+            segmentBytes: configuration.segmentBytes, segmentMilliseconds: min(configuration.segmentMilliseconds, lag))
     }
 
     /// Time-driven work: rolls and deletes old segments, forgets silent producers, snapshots producer state.
     package func maintain(now: WallTime) {
         guard failure == nil else { return }
         let start = log.logStartOffset
+        let deletes = configuration.cleanup.deletes
         do {
             try log.applyRetention(
                 now: now,
-                retentionMilliseconds: configuration.retentionMilliseconds < 0
+                retentionMilliseconds: !deletes || configuration.retentionMilliseconds < 0
                     ? nil : configuration.retentionMilliseconds,
-                retentionBytes: configuration.retentionBytes < 0 ? nil : Int(configuration.retentionBytes),
+                retentionBytes: !deletes || configuration.retentionBytes < 0 ? nil : Int(configuration.retentionBytes),
                 upTo: highWatermark, committed: replica.committed)
         } catch {
             environment.logger.warning(
@@ -45,7 +48,9 @@ extension Partition {
             wakeFetches(force: true)
         }
         producers.expire(now: now)
+        refreshStable()
         snapshotProducers()
+        compact(now: now)
         publish()
     }
 
@@ -69,7 +74,8 @@ extension Partition {
         let records = end - producerSnapshotOffset
         guard
             records >= (always ? 1 : Self.producerSnapshotRecords)
-                || records > 0 && committedSinceSnapshot >= Self.producerSnapshotBytes
+                || records > 0 && committedSinceSnapshot >= Self.producerSnapshotBytes,
+            producers.transactions.canCut(to: end)
         else { return }
         log.saveProducerSnapshot(producers.encodeSnapshot(upTo: end), at: end)
         producerSnapshotOffset = end
@@ -83,7 +89,9 @@ extension ProducerBatch {
         self.init(
             producerID: batch.header.producerID, epoch: batch.header.producerEpoch,
             baseSequence: batch.header.baseSequence, lastOffsetDelta: batch.header.lastOffsetDelta,
-            baseOffset: baseOffset, maxTimestamp: maxTimestamp, isControl: batch.isControl)
+            baseOffset: baseOffset, maxTimestamp: maxTimestamp,
+            // Compaction leaves batches without records: they say where a sequence was and begin no transaction.
+            isTransactional: batch.isTransactional && batch.recordCount > 0)
     }
 }
 

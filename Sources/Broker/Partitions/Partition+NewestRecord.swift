@@ -8,16 +8,17 @@ import LogStore
 import Model
 
 extension Partition {
-    /// The answer to ListOffsets for the highest timestamp: the first committed record that has it.
+    /// The answer to ListOffsets for the highest timestamp: the first record before `end` that has it.
     ///
     /// The log knows a bound of its timestamps, which nearly always is the timestamp itself: then one search finds the
     /// record. It is too high when the record that had it is deleted, or not committed; then the timestamp is searched
     /// for by halves, in at most 63 searches.
     func newestRecord(
+        upTo end: Offset,
         completion: @escaping (KafkaErrorCode, _ offset: Int64, _ timestamp: Int64, _ epoch: Int32) -> Void
     ) {
         let search = NewestRecordSearch(bound: log.maxTimestamp)
-        advance(search, upTo: highWatermark, completion)
+        advance(search, upTo: end, completion)
     }
 
     private func advance(

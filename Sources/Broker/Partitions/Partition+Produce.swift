@@ -24,14 +24,22 @@ package struct ProduceCall {
     package var deadline: Instant
     package var request: PendingProduce
     package var slot: Int
+    /// The transactional id that the request names.
+    package var transactionalID: String?
 }
 
 extension Partition {
     /// Checks the sequence of an idempotent producer; answers the call itself when the batch is not to be appended.
-    func admitProducer(of batch: RecordBatch, _ call: ProduceCall) -> Bool {
+    ///
+    /// `isVerified` says that the coordinator has just confirmed the transaction that the batch would begin here.
+    func admitProducer(of checked: CheckedBatch, _ call: ProduceCall, isVerified: Bool = false) -> Bool {
+        let batch = checked.batch
         let asked = ProducerBatch(batch, baseOffset: endOffset, maxTimestamp: batch.maxTimestamp)
         switch producers.check(asked) {
         case .append: return true
+        case .verify:
+            if !isVerified { verify(checked, call) }
+            return isVerified
         case .duplicate(let baseOffset, let lastOffset, let timestamp):
             environment.metrics.duplicateBatches.increment()
             answerDuplicate(baseOffset, lastOffset, timestamp, call)
@@ -52,6 +60,11 @@ extension Partition {
         var outcome = ProduceOutcome(error: .none, baseOffset: base.rawValue)
         if configuration.timestampType == .logAppendTime { outcome.logAppendTime = timestamp }
         let waiter = ProduceWaiter(request: call.request, slot: call.slot, outcome: outcome, deadline: call.deadline)
+        answer(waiter, whenCommitted: last)
+    }
+
+    /// Answers once a record of the log is committed; at once when it is.
+    func answer(_ waiter: ProduceWaiter, whenCommitted last: Offset) {
         // Entries of an earlier leader are committed before this one serves anybody.
         if last < highWatermark { return waiter.succeed(logStart: log.logStartOffset) }
         for position in inFlight.indices where inFlight[position].endOffset > last {
@@ -62,27 +75,36 @@ extension Partition {
     }
 
     func append(_ batch: RecordBatch, summary: RecordBatchSummary, call: ProduceCall) {
-        if open.map({ !fits(batch, in: $0) }) ?? false { close(now: call.receivedAt) }
-        if let refusal { return call.request.complete(call.slot, .failure(refusal)) }
-        guard let term = replica.leadingTerm else { preconditionFailure("a refused partition took a batch") }
-        let base = endOffset
-        var frame = open.take() ?? OpenFrame(baseOffset: base, openedAt: call.receivedAt)
         let (timestamp, correction) = stamp(summary, wallTime: call.wallTime)
-        frame.add(batch, timestamp: timestamp, leaderEpoch: term.leaderEpoch, correction: correction)
-        endOffset = frame.endOffset
+        guard let base = place(batch, timestamp: timestamp, correction: correction, now: call.receivedAt) else {
+            return call.request.complete(call.slot, .failure(refusal ?? .notLeaderOrFollower))
+        }
         if batch.hasProducer {
             producers.record(ProducerBatch(batch, baseOffset: base, maxTimestamp: timestamp), at: call.wallTime)
         }
         var outcome = ProduceOutcome(error: .none, baseOffset: base.rawValue)
         if configuration.timestampType == .logAppendTime { outcome.logAppendTime = call.wallTime.milliseconds }
-        frame.waiters.append(
+        open?.waiters.append(
             ProduceWaiter(
                 request: call.request, slot: call.slot, outcome: outcome, deadline: call.deadline,
                 isAnsweredAtFlush: call.acks >= 0 || Plant.acknowledgeAtLeader.isOn))
-        open = frame
         metrics.recordsIn.increment(by: batch.recordCount)
         metrics.bytesIn.increment(by: batch.totalBytes)
+    }
+
+    /// Adds a batch to the open frame and returns its offset; nil when the partition takes no records any more.
+    func place(
+        _ batch: RecordBatch, timestamp: Int64, correction: OpenFrame.Correction, now: Instant
+    ) -> Offset? {
+        if open.map({ !fits(batch, in: $0) }) ?? false { close(now: now) }
+        guard refusal == nil, let term = replica.leadingTerm else { return nil }
+        let base = endOffset
+        var frame = open.take() ?? OpenFrame(baseOffset: base, openedAt: now)
+        frame.add(batch, timestamp: timestamp, leaderEpoch: term.leaderEpoch, correction: correction)
+        endOffset = frame.endOffset
+        open = frame
         listForClosing()
+        return base
     }
 
     private func fits(_ batch: RecordBatch, in frame: OpenFrame) -> Bool {
@@ -176,6 +198,7 @@ extension Partition {
 
     /// Answers producers whose time is up; their batches may still be committed.
     package func expireWaiters(now: Instant) {
+        expireVerifications(now: now)
         guard let oldest = inFlight.first, now.milliseconds(since: oldest.proposedAt) > 0 else { return }
         for position in inFlight.indices {
             inFlight[position].waiters.removeAll { waiter in

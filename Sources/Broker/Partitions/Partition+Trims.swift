@@ -10,6 +10,7 @@ import Logging
 import Model
 import NIOCore
 import Replication
+import Settings
 
 /// A deletion on its way to the replicas.
 struct PendingTrim {
@@ -33,6 +34,7 @@ extension Partition {
         before offset: Int64, then: @escaping (_ error: KafkaErrorCode, _ lowWatermark: Int64) -> Void
     ) {
         if let refusal { return then(refusal, -1) }
+        guard configuration.cleanup.deletes else { return then(.policyViolation, -1) }
         let target = offset == -1 ? highWatermark : Offset(offset)
         guard offset >= -1, target <= highWatermark else { return then(.offsetOutOfRange, -1) }
         guard target > log.logStartOffset else { return then(.none, log.logStartOffset.rawValue) }
@@ -84,6 +86,7 @@ extension Partition {
             return then(ErrorMapping.code(of: error), -1)
         }
         noteCompaction()
+        refreshStable()
         publish()
         wakeFetches(force: true)
         then(.none, log.logStartOffset.rawValue)

@@ -30,6 +30,7 @@ struct FrameInFlight {
 /// - `logStartOffset <= highWatermark <= endOffset`, where `endOffset` is past the open frame's last record and the high
 ///   watermark is past the last record known to be committed. Nobody reads at or above the high watermark, and it never
 ///   goes back.
+/// - `lastStableOffset <= highWatermark`; it goes back only while the producers' state is made anew.
 /// - `inFlight` and `open` are empty unless this broker leads; `following` comes before `inFlight` in the log.
 /// - Without a rebuild or entries that are being unpacked the producers' state is what the log up to its end says, plus the open frame.
 package final class Partition {
@@ -40,12 +41,17 @@ package final class Partition {
     package internal(set) var configuration: TopicConfiguration
     /// Past the last committed record.
     package internal(set) var highWatermark: Offset
+    /// Where the first transaction begins that is not decided, or the high watermark: who wants only what is decided
+    /// reads up to here.
+    package internal(set) var lastStableOffset: Offset
     /// Past the last record of the open frame: where the next batch goes.
     package internal(set) var endOffset: Offset
 
     var producers: ProducerStateTable
     var batcher: BatchController
     var admissions = AdmissionQueue()
+    /// Batches that would begin a transaction here, while its coordinator is asked.
+    var verifications = VerificationTable()
     var open: OpenFrame?
     var inFlight = Deque<FrameInFlight>()
     /// Entries that came from a leader or were recovered, and are not known to be committed.
@@ -115,11 +121,13 @@ package final class Partition {
         self.producersEnd = log.logEndOffset
         // Nothing above the log start is known to be committed until a leader says so.
         self.highWatermark = log.logStartOffset
+        self.lastStableOffset = log.logStartOffset
         if log.lastIndex >= log.firstIndex {
             following.append(
                 FollowedFrame(index: log.lastIndex, endOffset: log.logEndOffset, bytes: 0, isRun: true))
         }
         self.batcher = BatchController(limits: environment.batchLimits)
+        followCompaction()
     }
 
     /// Begins to take part in the group; leads as soon as an entry of the new term is committed.
@@ -201,6 +209,8 @@ package struct PartitionEnvironment {
     package let unpacker: EntryUnpacker
     package let loop: any EventLoop
     package let validator: BatchValidator
+    /// Asks coordinators of transactions; nil while none can be asked.
+    package let verifier: () -> TransactionVerifier?
 }
 
 // MARK: - What the replica reports
@@ -247,7 +257,11 @@ extension Partition: ReplicaObserver {
         if !trims.isEmpty { applyTrims(upTo: index) }
         precondition(highWatermark <= endOffset, "\(handle.group): high watermark \(highWatermark) past \(endOffset)")
         publish()
-        if highWatermark > before { wakeFetches(bytes: committedBytes) }
+        if highWatermark > before {
+            producers.commit(upTo: highWatermark)
+            wakeFetches(bytes: committedBytes, isolation: .readUncommitted)
+            refreshStable(bytes: before == lastStableOffset ? committedBytes : nil)
+        }
         if replica.leadingTerm != nil, !isReplaying { settle(nil) }
         if open != nil { listForClosing() }
     }
@@ -306,6 +320,7 @@ extension Partition: ReplicaObserver {
     /// Answers every producer that waits with `error`; what became of their batches is not known.
     func failWaiters(_ error: KafkaErrorCode, _ message: String?) {
         for call in admissions.removeAll() { call.request.complete(call.slot, .failure(error, message)) }
+        for call in verifications.removeAll() { call.request.complete(call.slot, .failure(error, message)) }
         for frame in inFlight { for waiter in frame.waiters { waiter.fail(error, message) } }
         for position in inFlight.indices { inFlight[position].waiters.removeAll() }
         failAwaited(error)

@@ -3,7 +3,7 @@
 // Shard.swift
 // The partitions of one event loop, and the work that loop does for all of them.
 
-import KafkaProtocol
+package import KafkaProtocol
 package import LogStore
 package import Logging
 package import Model
@@ -34,6 +34,8 @@ package final class Shard {
     package let host: GroupHost?
     /// Who leads which group, as this loop knows it.
     package internal(set) var leaders = LeaderTable()
+    /// Asks coordinators whether a partition is part of a transaction; without it transactions are refused for now.
+    package var transactionVerifier: TransactionVerifier?
     /// Takes what this shard's replicas say of their leaders, in batches; on this loop.
     var onLeaderChanges: (([LeaderChange]) -> Void)?
 
@@ -166,7 +168,8 @@ package final class Shard {
             node: node, clock: clock, batchLimits: batchLimits, metrics: metrics, logger: logger,
             closeLater: { [unowned self] in closeLater($0) },
             closeAt: { [unowned self] in closeAt($0, $1) },
-            announce: { [unowned self] in announce($0) }, unpacker: unpacker, loop: loop, validator: validator)
+            announce: { [unowned self] in announce($0) }, unpacker: unpacker, loop: loop, validator: validator,
+            verifier: { [unowned self] in transactionVerifier })
     }
 
     // MARK: Time
@@ -232,24 +235,39 @@ package struct ShardDirectory: Sendable {
         }
     }
 
-    /// Registers for the next commit of a partition; `wake` and `registered` run on `loop`.
+    /// Registers for the next commit of a partition, or the next decision about transactions; `wake` and `registered` run
+    /// on `loop`.
     package func register(
-        _ handle: PartitionHandle, seen: Offset, from loop: any EventLoop,
+        _ handle: PartitionHandle, seen: Offset, isolation: IsolationLevel, from loop: any EventLoop,
         wake: @escaping (_ bytes: Int, _ force: Bool) -> Bool, registered: @escaping (UInt64?) -> Void
     ) {
         let bound = shards[handle.shard]
         if loops[handle.shard] === loop {
             guard let partition = bound.value.partitions[handle.group] else { return registered(nil) }
-            return registered(partition.waitForData(seen: seen, wake: wake))
+            return registered(partition.waitForData(seen: seen, isolation: isolation, wake: wake))
         }
         let wakeBack = NIOLoopBound(wake, eventLoop: loop)
         let registeredBack = NIOLoopBound(registered, eventLoop: loop)
         loops[handle.shard].execute {
-            let number = bound.value.partitions[handle.group]?.waitForData(seen: seen) { bytes, force in
+            let number = bound.value.partitions[handle.group]?.waitForData(seen: seen, isolation: isolation) {
+                bytes, force in
                 loop.execute { _ = wakeBack.value(bytes, force) }
                 return true
             }
             loop.execute { registeredBack.value(number) }
+        }
+    }
+
+    /// Ends a producer's transaction in a partition that this broker leads.
+    ///
+    /// `then` runs once, on any thread, when the marker is committed or refused; after a time-out it may still be
+    /// committed, and is to be sent again.
+    package func endTransaction(
+        _ marker: TransactionMarker, in handle: PartitionHandle, then: @escaping @Sendable (KafkaErrorCode) -> Void
+    ) {
+        execute(on: handle.shard) { shard in
+            guard let partition = shard.partitions[handle.group] else { return then(.notLeaderOrFollower) }
+            partition.endTransaction(marker, then: then)
         }
     }
 

@@ -32,8 +32,8 @@ struct ProducerBatch: Hashable, Sendable {
     var baseOffset: Offset
     /// The batch's largest timestamp, which a duplicate is answered with.
     var maxTimestamp: Int64
-    /// A transaction marker: it has no sequence and may raise the epoch.
-    var isControl: Bool = false
+    /// Whether its records count only once a marker says so.
+    var isTransactional: Bool = false
 
     /// The sequence of the last record.
     var lastSequence: Int32 { ProducerSequence.advanced(baseSequence, by: lastOffsetDelta) }
@@ -47,6 +47,10 @@ enum ProducerError: Int16, Error, Hashable, Sendable {
     case outOfOrderSequence = 45
     /// The producer was replaced by one with a higher epoch.
     case invalidProducerEpoch = 47
+    /// Records without a transaction while one is open, or of another epoch than the open one.
+    case invalidTxnState = 48
+    /// The coordinator that wrote a marker was replaced.
+    case transactionCoordinatorFenced = 52
     /// A producer id without a sequence.
     case invalidRecord = 87
 }
@@ -55,6 +59,8 @@ enum ProducerError: Int16, Error, Hashable, Sendable {
 enum ProducerVerdict: Hashable, Sendable {
     /// It is next: append it, then call `record`.
     case append
+    /// It would begin a transaction here: ask the coordinator whether the partition is part of one, then append it.
+    case verify
     /// It is in the log already, at these offsets; answer once the original is committed.
     case duplicate(baseOffset: Offset, lastOffset: Offset, timestamp: Int64)
     /// It is refused.

@@ -34,6 +34,8 @@ struct ProducerEntry: Sendable {
     private(set) var hasForgotten: Bool
     /// How many batches may still come that were sent behind one that was taken back, or that another leader refused.
     private var behindTakenBack: UInt8 = 0
+    /// The newest epoch of a coordinator that ended a transaction; -1 when none did.
+    var coordinatorEpoch: Int32 = -1
     /// When the last batch was appended, by the broker's clock.
     private(set) var lastWrite: WallTime
     /// How many batches are remembered.

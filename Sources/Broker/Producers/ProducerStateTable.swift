@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ProducerStateTable.swift
-// Which batch of an idempotent producer comes next, and which was seen before, in one partition. A function of the
-// log: the leader's copy runs ahead with what is appended and not committed, and is cut back with the log.
+// Which batch of an idempotent producer comes next, which was seen before, and which transactions are open, in one
+// partition. A function of the log: the leader's copy runs ahead with what is appended and not committed, and is cut back
+// with the log.
 
 import Model
 
@@ -32,6 +33,8 @@ struct ProducerStateTable: Sendable {
     /// Limits.
     let settings: Settings
     private(set) var producers: [Int64: ProducerEntry] = [:]
+    /// The transactions of these producers.
+    var transactions = TransactionTable()
 
     /// A partition without producers.
     init(settings: Settings = Settings()) { self.settings = settings }
@@ -49,10 +52,14 @@ struct ProducerStateTable: Sendable {
         precondition(batch.producerID != .none, "a batch without a producer id has no state")
         if batch.epoch < 0 { return .error(.invalidProducerEpoch) }
         if batch.baseSequence < 0 || batch.lastOffsetDelta < 0 { return .error(.invalidRecord) }
-        guard let entry = producers[batch.producerID.rawValue] else { return .append }
+        let isOpen = transactions.isOpen(batch.producerID.rawValue)
+        guard let entry = producers[batch.producerID.rawValue] else { return batch.isTransactional ? .verify : .append }
         if batch.epoch < entry.epoch { return .error(.invalidProducerEpoch) }
         if batch.epoch > entry.epoch {
-            return batch.baseSequence == 0 ? .append : .error(.outOfOrderSequence)
+            guard batch.baseSequence == 0 else { return .error(.outOfOrderSequence) }
+            // The open transaction is of the old epoch and needs its marker first.
+            if isOpen { return .error(.invalidTxnState) }
+            return batch.isTransactional ? .verify : .append
         }
         if let original = entry.batch(from: batch.baseSequence, to: batch.lastSequence) {
             return .duplicate(
@@ -60,7 +67,9 @@ struct ProducerStateTable: Sendable {
                 timestamp: original.timestamp)
         }
         let next = entry.newest.map { ProducerSequence.advanced($0.lastSequence, by: 1) } ?? entry.awaited
-        return batch.baseSequence == next ? .append : .error(.outOfOrderSequence)
+        guard batch.baseSequence == next else { return .error(.outOfOrderSequence) }
+        guard isOpen else { return batch.isTransactional ? .verify : .append }
+        return batch.isTransactional ? .append : .error(.invalidTxnState)
     }
 
     /// Remembers a batch that `check` let through and the log took at `batch.baseOffset`.
@@ -72,18 +81,13 @@ struct ProducerStateTable: Sendable {
         producers[
             batch.producerID.rawValue, default: ProducerEntry(epoch: batch.epoch, lastWrite: now)
         ].append(remembered, epoch: batch.epoch, at: now)
+        if batch.isTransactional { transactions.begin(batch.producerID.rawValue, at: batch.baseOffset, now: now) }
         if !known, producers.count > settings.producersMax { evictOldest(sparing: batch.producerID) }
     }
 
     /// Remembers a batch that is in the log already; nothing is checked, and a batch seen before changes nothing.
     mutating func replay(_ batch: ProducerBatch, at now: WallTime) {
         guard batch.producerID != .none, batch.epoch >= 0 else { return }
-        if batch.isControl {
-            producers[
-                batch.producerID.rawValue, default: ProducerEntry(epoch: batch.epoch, lastWrite: now)
-            ].observeMarker(epoch: batch.epoch, at: now)
-            return
-        }
         guard batch.baseSequence >= 0, batch.lastOffsetDelta >= 0 else { return }
         let newest = producers[batch.producerID.rawValue]?.newest
         if let newest, newest.baseOffset >= batch.baseOffset.rawValue { return }
@@ -97,7 +101,7 @@ struct ProducerStateTable: Sendable {
     /// Exact unless a producer had more than five batches or a new epoch in what was cut; then the table is merely
     /// safe (it accepts too much for that producer) until it is rebuilt by replay.
     mutating func truncate(to offset: Offset) -> Truncation {
-        var outcome = Truncation.exact
+        var outcome = takeBackTransactions(from: offset) ? Truncation.exact : .needsRebuild
         for id in producers.keys {
             guard let removed = producers[id]?.truncate(to: offset), removed > 0 else { continue }
             if producers[id]?.hasForgotten == true { outcome = .needsRebuild }
@@ -111,7 +115,7 @@ struct ProducerStateTable: Sendable {
     /// Their producers are held to where the first of them began. Otherwise what a producer has sent behind it would be
     /// taken, and its retry for a duplicate. Returns whether the table is what the log says.
     mutating func takeBack(from offset: Offset) -> Truncation {
-        var outcome = Truncation.exact
+        var outcome = takeBackTransactions(from: offset) ? Truncation.exact : .needsRebuild
         for id in producers.keys {
             guard let newest = producers[id]?.newest, newest.lastOffset >= offset.rawValue else { continue }
             producers[id]?.takeBack(from: offset)
@@ -132,38 +136,43 @@ struct ProducerStateTable: Sendable {
         return producers[batch.producerID.rawValue]?.excuses() ?? false
     }
 
+    /// Where the last batch of each producer ends that lies before `offset`.
+    func lastBatches(before offset: Offset) -> [ProducerID: Offset] {
+        var last: [ProducerID: Offset] = [:]
+        for (id, entry) in producers {
+            let known = (0..<entry.count).map { entry[$0].lastOffset }.last { $0 < offset.rawValue }
+            if let known { last[ProducerID(rawValue: id)] = Offset(known) }
+        }
+        return last
+    }
+
     // MARK: Forgetting
 
-    /// Forgets producers that have not written for the expiration time; returns how many.
+    /// Forgets producers that have not written for the expiration time, and have no open transaction; returns how many.
     @discardableResult
     mutating func expire(now: WallTime) -> Int {
         let before = producers.count
         producers = producers.filter {
             now.milliseconds - $0.value.lastWrite.milliseconds < settings.expirationMilliseconds
+                || transactions.isOpen($0.key)
         }
         return before - producers.count
     }
 
     /// Makes room for a while: a sixteenth of the producers goes, those whose last batch is oldest in the log.
     ///
-    /// By offset and not by time, so that replicas which replay the same log forget the same producers.
-    private mutating func evictOldest(sparing spared: ProducerID) {
+    /// By offset and not by time, so that replicas which replay the same log forget the same producers. Who has an open
+    /// transaction stays.
+    mutating func evictOldest(sparing spared: ProducerID) {
         let surplus = producers.count - settings.producersMax + settings.producersMax / 16
+        let open = transactions.open
         let oldest = producers.lazy
             .map { (id: $0.key, offset: $0.value.newest?.baseOffset ?? -1) }
-            .filter { $0.id != spared.rawValue }
+            .filter { $0.id != spared.rawValue && open[$0.id] == nil }
             .sorted { ($0.offset, $0.id) < ($1.offset, $1.id) }
         for one in oldest.prefix(surplus) { producers[one.id] = nil }
     }
 
-    /// Puts back what a snapshot says.
-    mutating func restore(_ entry: ProducerEntry, of id: Int64) { producers[id] = entry }
-}
-
-extension ProducerEntry {
-    /// A transaction marker of `epoch` stands in the log.
-    fileprivate mutating func observeMarker(epoch: Int16, at now: WallTime) {
-        if epoch > self.epoch { enter(epoch: epoch) }
-        touch(at: now)
-    }
+    /// Puts back what a snapshot says, or what was before a marker; nil for a producer that was not known.
+    mutating func restore(_ entry: ProducerEntry?, of id: Int64) { producers[id] = entry }
 }

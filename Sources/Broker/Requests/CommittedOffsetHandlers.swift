@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // CommittedOffsetHandlers.swift
-// OffsetCommit, OffsetFetch, OffsetDelete, InitProducerId.
+// OffsetCommit, OffsetFetch, OffsetDelete.
 
 import KafkaProtocol
 import Model
@@ -36,7 +36,7 @@ extension Broker {
             claim: MemberClaim(
                 memberID: request.memberID, instanceID: request.groupInstanceID, generation: request.generationID),
             entries: entries, retentionMilliseconds: retention ? request.retentionTimeMilliseconds : nil,
-            knowsGroupIDNotFound: call.version >= 9)
+            knowsGroupIDNotFound: call.version >= 9, knowsMemberEpoch: call.version >= 9)
         withCoordinator { [places] coordinator in
             coordinator.commit(commit) { result in
                 call.respond(Self.answer(request, result, places))
@@ -69,8 +69,13 @@ extension Broker {
             coordinator.confirm { refusal in
                 let isBatched = call.version >= 8
                 let asked = isBatched ? request.groups : [.init(groupID: request.groupID, topics: request.topics)]
-                let groups = asked.map { group in
-                    refusal.map { Self.refusal(of: group, $0.code) } ?? Self.answer(group, coordinator.state)
+                let groups = asked.map { group -> OffsetFetchResponse.Group in
+                    let refusal =
+                        refusal
+                        ?? coordinator.consumers?.fetchRefusal(
+                            group: group.groupID, memberID: group.memberID, epoch: group.memberEpoch)
+                    return refusal.map { Self.refusal(of: group, $0.code) }
+                        ?? Self.answer(group, coordinator.state, requiresStable: request.requireStable)
                 }
                 guard !isBatched, let only = groups.first else {
                     return call.respond(OffsetFetchResponse(groups: groups))
@@ -81,15 +86,22 @@ extension Broker {
     }
 
     private static func answer(
-        _ request: OffsetFetchRequest.Group, _ state: CoordinatorState
+        _ request: OffsetFetchRequest.Group, _ state: CoordinatorState, requiresStable: Bool
     ) -> OffsetFetchResponse.Group {
         guard GroupTable.isValid(request.groupID) else { return refusal(of: request, .invalidGroupID) }
+        let unstable =
+            requiresStable ? Set(state.transactions.pendingPartitions(of: request.groupID)) : Set<TopicPartition>()
         guard let topics = request.topics else {
-            return .init(groupID: request.groupID, topics: all(state.fetchAll(group: request.groupID)))
+            let stored = state.fetchAll(group: request.groupID)
+            let known = Set(stored.map(\.partition))
+            let added = unstable.subtracting(known).map { (partition: $0, committed: CommittedOffset.missing) }
+            let all = (stored + added).sorted { TopicPartition.isBefore($0.partition, $1.partition) }
+            return .init(groupID: request.groupID, topics: Self.all(all, unstable))
         }
         let found = topics.map { topic in
             let partitions = topic.partitionIndexes.map { index in
                 let partition = TopicPartition(topic: topic.name, partition: PartitionIndex(rawValue: index))
+                if unstable.contains(partition) { return OffsetFetchResponse.Partition(unstable: index) }
                 return OffsetFetchResponse.Partition(index, state.fetch(group: request.groupID, partition))
             }
             return OffsetFetchResponse.Topic(name: topic.name, partitions: partitions)
@@ -98,11 +110,14 @@ extension Broker {
     }
 
     private static func all(
-        _ offsets: [(partition: TopicPartition, committed: CommittedOffset)]
+        _ offsets: [(partition: TopicPartition, committed: CommittedOffset)], _ unstable: Set<TopicPartition>
     ) -> [OffsetFetchResponse.Topic] {
         var topics: [OffsetFetchResponse.Topic] = []
         for (partition, committed) in offsets {
-            let answer = OffsetFetchResponse.Partition(partition.partition.rawValue, committed)
+            let index = partition.partition.rawValue
+            let answer =
+                unstable.contains(partition)
+                ? OffsetFetchResponse.Partition(unstable: index) : OffsetFetchResponse.Partition(index, committed)
             if topics.last?.name == partition.topic {
                 topics[topics.count - 1].partitions.append(answer)
             } else {
@@ -150,22 +165,6 @@ extension Broker {
             }
         }
     }
-
-    // MARK: Producer ids
-
-    func initProducerID(_ request: InitProducerIDRequest, _ call: Call) {
-        guard request.transactionalID == nil else {
-            let code: KafkaErrorCode = request.transactionalID == "" ? .invalidRequest : .coordinatorNotAvailable
-            return call.respond(InitProducerIDResponse(errorCode: code, producerID: -1, producerEpoch: -1))
-        }
-        producerIDs { id in
-            guard let id else {
-                return call.respond(
-                    InitProducerIDResponse(errorCode: .coordinatorLoadInProgress, producerID: -1, producerEpoch: -1))
-            }
-            call.respond(InitProducerIDResponse(producerID: id.rawValue, producerEpoch: 0))
-        }
-    }
 }
 
 extension OffsetFetchResponse.Partition {
@@ -173,5 +172,10 @@ extension OffsetFetchResponse.Partition {
         self.init(
             index: index, committedOffset: committed.offset, committedLeaderEpoch: committed.leaderEpoch,
             metadata: committed.metadata, errorCode: .none)
+    }
+
+    /// An open transaction is about to change the offset, and who asks wants to wait for that (KIP-447).
+    fileprivate init(unstable index: Int32) {
+        self.init(index: index, committedOffset: -1, metadata: "", errorCode: .unstableOffsetCommit)
     }
 }

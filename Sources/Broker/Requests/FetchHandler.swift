@@ -12,6 +12,16 @@ import Telemetry
 /// One topic of a fetch's answer: how the client names it, and which of its partitions.
 private typealias FetchShape = (name: String, topicID: TopicID, partitions: [Int32])
 
+/// What all partitions of a fetch have to know of who asks.
+private struct FetchClient {
+    /// The brokers in the client's rack, when it says that it has one.
+    var rackNodes: [NodeID]?
+    /// Versions below 10 come from clients that may not know the codec.
+    var allowsZstd: Bool
+    /// Whether records of transactions that are open or were aborted are wanted.
+    var isolation: IsolationLevel
+}
+
 extension Broker {
     func fetch(_ request: FetchRequest, _ call: Call) {
         guard request.sessionID != 0 || request.sessionEpoch != -1 else { return fetchNamed(request, call) }
@@ -44,10 +54,10 @@ extension Broker {
         _ request: FetchRequest, _ call: Call, makeSession: (([FetchResult]) -> Int32)? = nil
     ) {
         let image = shards.shard(on: call.loop).image
-        let rackNodes = nodes(near: request, call)
+        let client = fetchClient(of: request, call)
         let targets = request.topics.flatMap { topic in
             let known = image.topic(topic.name, topic.topicID)
-            return topic.partitions.map { target($0, in: known, topic.topicID, rackNodes) }
+            return topic.partitions.map { target($0, in: known, topic.topicID, client) }
         }
         let shape: [FetchShape] = request.topics.map { ($0.name, $0.topicID, $0.partitions.map(\.index)) }
         run(targets, request, call) { [self] results in
@@ -58,7 +68,7 @@ extension Broker {
     /// Serves the partitions of a session and answers those with news.
     private func fetchSession(_ entries: [FetchSessionTable.Entry], _ request: FetchRequest, _ call: Call) {
         let image = shards.shard(on: call.loop).image
-        let rackNodes = nodes(near: request, call)
+        let client = fetchClient(of: request, call)
         var topic: TopicImage?
         var last: FetchSessionTable.Entry?
         let targets = entries.map { entry in
@@ -67,7 +77,7 @@ extension Broker {
                 topic = image.topic(entry.name, entry.topicID)
             }
             last = entry
-            return target(entry.request, in: topic, entry.topicID, rackNodes)
+            return target(entry.request, in: topic, entry.topicID, client)
         }
         run(targets, request, call) { [self] results in
             let (id, epoch) = (request.sessionID, request.sessionEpoch)
@@ -104,9 +114,11 @@ extension Broker {
 
     // MARK: Reading
 
-    /// The brokers in the client's rack, when it says that it has one.
-    private func nodes(near request: FetchRequest, _ call: Call) -> [NodeID]? {
-        request.rackID.isEmpty ? nil : view(for: call).nodes(inRack: request.rackID)
+    private func fetchClient(of request: FetchRequest, _ call: Call) -> FetchClient {
+        FetchClient(
+            rackNodes: request.rackID.isEmpty ? nil : view(for: call).nodes(inRack: request.rackID),
+            allowsZstd: call.version >= 10,
+            isolation: IsolationLevel(rawValue: request.isolationLevel) ?? .readUncommitted)
     }
 
     private func run(
@@ -127,12 +139,12 @@ extension Broker {
     }
 
     private func target(
-        _ partition: FetchRequest.Partition, in topic: TopicImage?, _ topicID: TopicID, _ rackNodes: [NodeID]?
+        _ partition: FetchRequest.Partition, in topic: TopicImage?, _ topicID: TopicID, _ client: FetchClient
     ) -> FetchTarget {
         let fetch = FetchCall(
             offset: Offset(partition.fetchOffset), bytesMax: Int(max(0, partition.partitionMaxBytes)),
             currentLeaderEpoch: partition.currentLeaderEpoch, lastFetchedEpoch: partition.lastFetchedEpoch,
-            rackNodes: rackNodes)
+            rackNodes: client.rackNodes, isolation: client.isolation, allowsZstd: client.allowsZstd)
         let isUnknownID = topic == nil && topicID != .zero
         return FetchTarget(
             handle: topic?.partition(partition.index), call: fetch,
@@ -161,7 +173,8 @@ extension Broker {
         if result.error != .none { metrics.error(result.error).increment() }
         var partition = FetchResponse.Partition(
             index: index, errorCode: result.error, highWatermark: result.highWatermark)
-        partition.lastStableOffset = result.highWatermark
+        partition.lastStableOffset = result.lastStableOffset
+        partition.abortedTransactions = result.aborted
         partition.logStartOffset = result.logStartOffset
         partition.records = RecordSlices(result.records)
         if let preferred = result.preferredReplica { partition.preferredReadReplica = preferred.rawValue }

@@ -27,11 +27,9 @@ extension Broker {
     }
 
     private func coordinator(of key: String, _ type: Int8, _ call: Call) -> FindCoordinatorResponse.Coordinator {
-        guard type == CoordinatorType.group.rawValue else {
-            let isTransaction = type == CoordinatorType.transaction.rawValue
-            return .init(
-                key: key, errorCode: isTransaction ? .coordinatorNotAvailable : .invalidRequest,
-                errorMessage: "transactions are not served")
+        // Groups and transactional ids have one coordinator.
+        guard type == CoordinatorType.group.rawValue || type == CoordinatorType.transaction.rawValue else {
+            return .init(key: key, errorCode: .invalidRequest, errorMessage: "there is no coordinator of type \(type)")
         }
         guard let found = isAlone ? call.advertised : view(for: call).leader(of: .coordinator) else {
             return .init(
@@ -149,9 +147,12 @@ extension Broker {
                 }
                 // Up to version 5 a group that does not exist is one without members.
                 let isAbsent = call.version >= 6 && group.state == .dead
+                let isOther = isAbsent && coordinator.describeConsumers(group: id) != nil
                 var answer = DescribeGroupsResponse.Group(
                     errorCode: isAbsent ? .groupIDNotFound : .none,
-                    errorMessage: isAbsent ? "Group \(id) not found." : nil, groupID: id,
+                    errorMessage: isAbsent
+                        ? isOther ? "Group \(id) is not a classic group." : "Group \(id) not found." : nil,
+                    groupID: id,
                     groupState: group.state.rawValue, protocolType: group.protocolType,
                     protocolData: group.protocolName,
                     members: group.members.map {
@@ -166,23 +167,32 @@ extension Broker {
         }
     }
 
-    /// The type of all groups there are.
-    private static let groupType = "classic"
-
     func listGroups(_ request: ListGroupsRequest, _ call: Call) {
         withCoordinator { coordinator in
-            guard let all = coordinator.list(states: Set(request.statesFilter)) else {
+            guard let classic = coordinator.list(states: Set(request.statesFilter)),
+                let consumers = coordinator.listConsumers()
+            else {
                 return call.respond(ListGroupsResponse(errorCode: coordinator.absence.code))
             }
-            let types = request.typesFilter.map { $0.lowercased() }
-            let groups = types.isEmpty || types.contains(Self.groupType) ? all : []
-            call.respond(
-                ListGroupsResponse(
-                    groups: groups.map {
-                        .init(
-                            groupID: $0.id, protocolType: $0.protocolType, groupState: $0.state.rawValue,
-                            groupType: Self.groupType)
-                    }))
+            let states = Set(request.statesFilter.map { $0.lowercased() })
+            let types = Set(request.typesFilter.map { $0.lowercased() })
+            var groups: [ListGroupsResponse.Group] = []
+            if types.isEmpty || types.contains("classic") {
+                groups += classic.map {
+                    .init(
+                        groupID: $0.id, protocolType: $0.protocolType, groupState: $0.state.rawValue,
+                        groupType: "classic")
+                }
+            }
+            if types.isEmpty || types.contains("consumer") {
+                let wanted = consumers.filter { states.isEmpty || states.contains($0.phase.rawValue.lowercased()) }
+                groups += wanted.map {
+                    .init(
+                        groupID: $0.id, protocolType: ConsumerSubscription.protocolType,
+                        groupState: $0.phase.rawValue, groupType: "consumer")
+                }
+            }
+            call.respond(ListGroupsResponse(groups: groups))
         }
     }
 

@@ -17,6 +17,10 @@ extension Broker {
             metrics.error(.invalidRequest).increment()
             return call.respond(ApiVersionsResponse(errorCode: .invalidRequest))
         }
+        if call.version >= 3 {
+            call.software?.value = ClientSoftware(
+                name: request.clientSoftwareName, version: request.clientSoftwareVersion)
+        }
         call.respond(ApiVersionsResponse.served())
     }
 

@@ -32,7 +32,7 @@ final class Gathering<Element: Sendable>: Sendable {
 
 extension Broker {
     /// One topic of a request, with a question for each of its partitions.
-    private typealias Asked<Question> = (name: String, questions: [Question])
+    typealias Asked<Question> = (name: String, questions: [Question])
 
     /// Asks the partitions of a request on their shards, and passes on the answers in the order and shape of the request.
     ///
@@ -40,7 +40,7 @@ extension Broker {
     ///   - index: the partition that a question is for.
     ///   - refuse: the answer to a question that no partition gets.
     ///   - ask: puts the question to a partition, on its loop; answers once.
-    private func gather<Question: Sendable, Answer: Sendable>(
+    func gather<Question: Sendable, Answer: Sendable>(
         _ topics: [Asked<Question>], _ call: Call, refusingRepeats: Bool = false,
         index: (Question) -> Int32, refuse: @escaping @Sendable (Question, KafkaErrorCode) -> Answer,
         ask: @escaping @Sendable (Partition, Question, _ then: @escaping @Sendable (Answer) -> Void) -> Void,
@@ -82,6 +82,7 @@ extension Broker {
 
     func listOffsets(_ request: ListOffsetsRequest, _ call: Call) {
         typealias Answer = ListOffsetsResponse.Partition
+        let isolation = IsolationLevel(rawValue: request.isolationLevel) ?? .readUncommitted
         gather(
             request.topics.map { ($0.name, $0.partitions) }, call, refusingRepeats: true, index: \.index,
             refuse: { Answer(index: $0.index, errorCode: $1) },
@@ -92,7 +93,7 @@ extension Broker {
                 guard Self.isKnown(question.timestamp, version: call.version) else {
                     return then(Answer(index: question.index, errorCode: .unsupportedVersion))
                 }
-                partition.listOffset(question.timestamp) { error, offset, timestamp, epoch in
+                partition.listOffset(question.timestamp, isolation: isolation) { error, offset, timestamp, epoch in
                     then(
                         Answer(
                             index: question.index, errorCode: error, timestamp: timestamp, offset: offset,
@@ -110,6 +111,8 @@ extension Broker {
         case 0..., ListOffsetsTimestamp.latest, ListOffsetsTimestamp.earliest: true
         case ListOffsetsTimestamp.maxTimestamp: version >= 7
         case ListOffsetsTimestamp.earliestLocal: version >= 8
+        case ListOffsetsTimestamp.latestTiered: version >= 9
+        case ListOffsetsTimestamp.earliestPendingUpload: version >= 11
         default: false
         }
     }

@@ -11,11 +11,11 @@ import Telemetry
 extension Broker {
     /// What the answer needs of the request: names and numbers, not the records.
     private struct Shape: Sendable {
-        var topics: [(name: String, partitions: [Int32])]
+        var topics: [(name: String, id: TopicID, partitions: [Int32])]
     }
 
     func produce(_ request: ProduceRequest, _ call: Call) {
-        let shape = Shape(topics: request.topics.map { ($0.name, $0.partitions.map(\.index)) })
+        let shape = Shape(topics: request.topics.map { ($0.name, $0.topicID, $0.partitions.map(\.index)) })
         let count = shape.topics.reduce(0) { $0 + $1.partitions.count }
         guard count > 0 else { return answerProduce([], shape, request.acks, call) }
         let acks = request.acks
@@ -26,10 +26,6 @@ extension Broker {
             }
             call.loop.execute { [self] in answerProduce(outcomes, shape, acks, call) }
         }
-        if request.transactionalID != nil {
-            for slot in 0..<count { pending.complete(slot, .failure(.invalidTxnState, "transactions are not served")) }
-            return
-        }
         dispatch(request, call, pending)
     }
 
@@ -39,16 +35,19 @@ extension Broker {
         let deadline = call.receivedAt.advanced(byMilliseconds: Int64(max(0, request.timeoutMilliseconds)))
         var slot = 0
         for topic in request.topics {
-            let known = image.topics[topic.name]
+            let known = image.topic(topic.name, topic.topicID)
+            // What is unknown is unknown by what it was called.
+            let unknown: KafkaErrorCode = call.version >= 13 ? .unknownTopicID : .unknownTopicOrPartition
             for partition in topic.partitions {
                 defer { slot += 1 }
                 guard let handle = known?.partition(partition.index) else {
-                    pending.complete(slot, .failure(.unknownTopicOrPartition))
+                    pending.complete(slot, .failure(known == nil ? unknown : .unknownTopicOrPartition))
                     continue
                 }
                 let produce = ProduceCall(
                     records: partition.records, acks: request.acks, version: call.version, receivedAt: call.receivedAt,
-                    wallTime: wallTime, deadline: deadline, request: pending, slot: slot)
+                    wallTime: wallTime, deadline: deadline, request: pending, slot: slot,
+                    transactionalID: request.transactionalID)
                 shards.execute(on: handle.shard) { shard in
                     guard let owner = shard.partitions[handle.group] else {
                         return produce.request.complete(produce.slot, .failure(.notLeaderOrFollower))
@@ -74,23 +73,25 @@ extension Broker {
                 defer { slot += 1 }
                 let outcome = outcomes[slot]
                 if outcome.error != .none { metrics.error(outcome.error).increment() }
-                let leader = currentLeader(outcome.error, topic.name, index, call, &endpoints)
+                let leader = currentLeader(
+                    outcome.error, (topic.name, topic.id), index, call, &endpoints)
                 return ProduceResponse.Partition(
                     index: index, errorCode: outcome.error, baseOffset: outcome.baseOffset,
                     logAppendTimeMilliseconds: outcome.logAppendTime, logStartOffset: outcome.logStartOffset,
                     recordErrors: outcome.recordErrors, errorMessage: outcome.message, currentLeader: leader)
             }
-            return ProduceResponse.Topic(name: topic.name, partitions: partitions)
+            return ProduceResponse.Topic(name: topic.name, topicID: topic.id, partitions: partitions)
         }
         call.respond(ProduceResponse(topics: topics, nodeEndpoints: endpoints))
     }
 
     /// Who leads instead, for clients that ask in version 10 (KIP-951).
     private func currentLeader(
-        _ error: KafkaErrorCode, _ topic: String, _ index: Int32, _ call: Call, _ endpoints: inout [NodeEndpoint]
+        _ error: KafkaErrorCode, _ topic: (name: String, id: TopicID), _ index: Int32, _ call: Call,
+        _ endpoints: inout [NodeEndpoint]
     ) -> LeaderAndEpoch? {
         guard error == .notLeaderOrFollower, call.version >= 10,
-            let handle = shards.shard(on: call.loop).image.topics[topic]?.partition(index)
+            let handle = shards.shard(on: call.loop).image.topic(topic.name, topic.id)?.partition(index)
         else { return nil }
         return view(for: call).currentLeader(handle, &endpoints)
     }

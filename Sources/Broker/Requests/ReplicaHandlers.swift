@@ -158,8 +158,9 @@ extension Broker {
     private static let metadataTopic = "__cluster_metadata"
 
     func describeQuorum(_ request: DescribeQuorumRequest, _ call: Call) {
+        let brokers = shards.shard(on: call.loop).image.brokers
         withController { controller in
-            let quorum = controller.quorum
+            let quorum = controller.quorum(brokers)
             let topics = request.topics.map { topic in
                 let partitions = topic.partitions.map { partition -> DescribeQuorumResponse.Partition in
                     guard topic.name == Self.metadataTopic, partition.index == 0 else {
@@ -169,14 +170,23 @@ extension Broker {
                 }
                 return DescribeQuorumResponse.Topic(name: topic.name, partitions: partitions)
             }
-            call.respond(DescribeQuorumResponse(topics: topics))
+            let members = Set((quorum.currentVoters + quorum.observers).map { NodeID(rawValue: $0.replicaID) })
+            let nodes = brokers.values.filter { members.contains($0.id) }.sorted { $0.id < $1.id }.map { broker in
+                let address = broker.registration.peer
+                let listener = DescribeQuorumResponse.Listener(
+                    name: "PEER", host: address.host, port: UInt16(clamping: address.port))
+                return DescribeQuorumResponse.Node(nodeID: broker.id.rawValue, listeners: [listener])
+            }
+            call.respond(DescribeQuorumResponse(topics: topics, nodes: nodes))
         }
     }
 }
 
 extension Controller {
     /// The controller's group as DescribeQuorum shows it; positions are entries of its log.
-    fileprivate var quorum: DescribeQuorumResponse.Partition {
+    ///
+    /// `brokers` are those that are registered: none where there is no cluster, and then directories have no ids.
+    fileprivate func quorum(_ brokers: [NodeID: BrokerRecord]) -> DescribeQuorumResponse.Partition {
         let replica = machine.replica
         guard let term = replica.leadingTerm else {
             return DescribeQuorumResponse.Partition(index: 0, errorCode: .notLeaderOrFollower)
@@ -184,7 +194,13 @@ extension Controller {
         var ends = [node: replica.log.lastIndex.next]
         for peer in replica.progress { ends[peer.id] = peer.match.next }
         func describe(_ nodes: [NodeID]) -> [DescribeQuorumResponse.Replica] {
-            nodes.map { .init(replicaID: $0.rawValue, logEndOffset: ends[$0].map { Int64($0.rawValue) } ?? -1) }
+            nodes.map { node in
+                // Of the 128 bits of Kafka's ids ours have 64.
+                let directory = brokers[node].map { UniqueID(high: $0.registration.storeID, low: 1) }
+                return .init(
+                    replicaID: node.rawValue, replicaDirectoryID: directory ?? .zero,
+                    logEndOffset: ends[node].map { Int64($0.rawValue) } ?? -1)
+            }
         }
         return DescribeQuorumResponse.Partition(
             index: 0, leaderID: node.rawValue, leaderEpoch: term.leaderEpoch,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // DescribeLogDirsRequest.swift
-// DescribeLogDirs (key 35) request, versions 1 to 4; flexible from version 2.
+// DescribeLogDirs (key 35) request, versions 1 to 5; flexible from version 2.
 
 /// Asks how much room partitions take on disk.
 public struct DescribeLogDirsRequest: KafkaRequestMessage {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // DescribeLogDirsResponse.swift
-// DescribeLogDirs (key 35) response, versions 1 to 4; flexible from version 2.
+// DescribeLogDirs (key 35) response, versions 1 to 5; flexible from version 2.
 
 /// The directories that hold partitions, and how much each partition takes.
 public struct DescribeLogDirsResponse: KafkaResponseMessage {
@@ -54,17 +54,20 @@ extension DescribeLogDirsResponse {
         public var totalBytes: Int64
         /// What is free on its volume; -1 when unknown.
         public var usableBytes: Int64
+        /// Whether it takes no new partitions, from version 5 on.
+        public var isCordoned: Bool
 
         /// Creates a value; what is not named is at its default.
         public init(
             errorCode: KafkaErrorCode = .none, path: String, topics: [Topic] = [], totalBytes: Int64 = -1,
-            usableBytes: Int64 = -1
+            usableBytes: Int64 = -1, isCordoned: Bool = false
         ) {
             self.errorCode = errorCode
             self.path = path
             self.topics = topics
             self.totalBytes = totalBytes
             self.usableBytes = usableBytes
+            self.isCordoned = isCordoned
         }
 
         /// Reads what ``encode(to:version:)`` writes.
@@ -74,6 +77,7 @@ extension DescribeLogDirsResponse {
             topics = try reader.array(version: version)
             totalBytes = try version >= 4 ? reader.int64() : -1
             usableBytes = try version >= 4 ? reader.int64() : -1
+            isCordoned = try version >= 5 ? reader.bool() : false
             try reader.taggedFields()
         }
 
@@ -86,6 +90,7 @@ extension DescribeLogDirsResponse {
                 writer.int64(totalBytes)
                 writer.int64(usableBytes)
             }
+            if version >= 5 { writer.bool(isCordoned) }
             writer.taggedFields()
         }
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // DescribeQuorumRequest.swift
-// DescribeQuorum (key 55) request, versions 0 and 1; flexible from version 0.
+// DescribeQuorum (key 55) request, versions 0 to 2; flexible from version 0.
 
 /// Asks for the state of the controller's group.
 public struct DescribeQuorumRequest: KafkaRequestMessage {

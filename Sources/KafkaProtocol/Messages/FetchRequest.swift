@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // FetchRequest.swift
-// Fetch (key 1) request, versions 4 to 16; flexible from version 12.
+// Fetch (key 1) request, versions 4 to 18; flexible from version 12.
 
 public import Model
 
@@ -115,7 +115,7 @@ public struct FetchRequest: KafkaRequestMessage {
 
 extension FetchRequest {
     /// One topic and its partitions.
-    public typealias Topic = FetchTopic<Partition>
+    public typealias Topic = NamedOrIdentifiedTopic<Partition>
 
     /// One partition.
     public struct Partition: WireCoded {
@@ -131,11 +131,16 @@ extension FetchRequest {
         public var logStartOffset: Int64
         /// The most bytes of this partition's records; the first batch may exceed it.
         public var partitionMaxBytes: Int32
+        /// The directory of the replica that asks, from version 17 on; zero for consumers.
+        public var replicaDirectoryID: UniqueID
+        /// The high watermark the replica that asks knows, from version 18 on; the highest number when it does not say.
+        public var highWatermark: Int64
 
         /// Creates a value; what is not named is at its default.
         public init(
             index: Int32, currentLeaderEpoch: Int32 = -1, fetchOffset: Int64, lastFetchedEpoch: Int32 = -1,
-            logStartOffset: Int64 = -1, partitionMaxBytes: Int32
+            logStartOffset: Int64 = -1, partitionMaxBytes: Int32, replicaDirectoryID: UniqueID = .zero,
+            highWatermark: Int64 = .max
         ) {
             self.index = index
             self.currentLeaderEpoch = currentLeaderEpoch
@@ -143,6 +148,8 @@ extension FetchRequest {
             self.lastFetchedEpoch = lastFetchedEpoch
             self.logStartOffset = logStartOffset
             self.partitionMaxBytes = partitionMaxBytes
+            self.replicaDirectoryID = replicaDirectoryID
+            self.highWatermark = highWatermark
         }
 
         /// Reads what ``encode(to:version:)`` writes.
@@ -153,7 +160,16 @@ extension FetchRequest {
             lastFetchedEpoch = try version >= 12 ? reader.int32() : -1
             logStartOffset = try version >= 5 ? reader.int64() : -1
             partitionMaxBytes = try reader.int32()
-            try reader.taggedFields()
+            replicaDirectoryID = .zero
+            highWatermark = .max
+            try reader.taggedFields { (tag, reader) throws(WireError) in
+                switch tag {
+                case 0 where version >= 17: replicaDirectoryID = try reader.uniqueID()
+                case 1 where version >= 18: highWatermark = try reader.int64()
+                default: return false
+                }
+                return true
+            }
         }
 
         /// Writes the fields that `version` has.
@@ -164,7 +180,10 @@ extension FetchRequest {
             if version >= 12 { writer.int32(lastFetchedEpoch) }
             if version >= 5 { writer.int64(logStartOffset) }
             writer.int32(partitionMaxBytes)
-            writer.taggedFields()
+            var tagged = TaggedFields()
+            if version >= 17, replicaDirectoryID != .zero { tagged.append(tag: 0) { $0.uniqueID(replicaDirectoryID) } }
+            if version >= 18, highWatermark != .max { tagged.append(tag: 1) { $0.int64(highWatermark) } }
+            writer.taggedFields(tagged)
         }
     }
 

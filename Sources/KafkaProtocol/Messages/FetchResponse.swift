@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // FetchResponse.swift
-// Fetch (key 1) response, versions 4 to 16; flexible from version 12.
+// Fetch (key 1) response, versions 4 to 18; flexible from version 12.
 
 /// Record batches, and how far each partition reaches.
 public struct FetchResponse: KafkaResponseMessage {
@@ -66,7 +66,7 @@ public struct FetchResponse: KafkaResponseMessage {
 
 extension FetchResponse {
     /// One topic and its partitions.
-    public typealias Topic = FetchTopic<Partition>
+    public typealias Topic = NamedOrIdentifiedTopic<Partition>
 
     /// One partition.
     public struct Partition: WireCoded {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // FindCoordinatorRequest.swift
-// FindCoordinator (key 10) request, versions 0 to 4; flexible from version 3.
+// FindCoordinator (key 10) request, versions 0 to 6; flexible from version 3.
 
 /// Asks for the broker that coordinates a group.
 public struct FindCoordinatorRequest: KafkaRequestMessage {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // FindCoordinatorResponse.swift
-// FindCoordinator (key 10) response, versions 0 to 4; flexible from version 3.
+// FindCoordinator (key 10) response, versions 0 to 6; flexible from version 3.
 
 /// The coordinating broker.
 public struct FindCoordinatorResponse: KafkaResponseMessage {

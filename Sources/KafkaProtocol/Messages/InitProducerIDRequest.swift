@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // InitProducerIDRequest.swift
-// InitProducerId (key 22) request, versions 0 to 4; flexible from version 2.
+// InitProducerId (key 22) request, versions 0 to 5; flexible from version 2.
 
 /// Asks for a producer id.
 public struct InitProducerIDRequest: KafkaRequestMessage {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // InitProducerIDResponse.swift
-// InitProducerId (key 22) response, versions 0 to 4; flexible from version 2.
+// InitProducerId (key 22) response, versions 0 to 5; flexible from version 2.
 
 /// The producer id and its epoch.
 public struct InitProducerIDResponse: KafkaResponseMessage {

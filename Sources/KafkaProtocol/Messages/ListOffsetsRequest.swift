@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ListOffsetsRequest.swift
-// ListOffsets (key 2) request, versions 1 to 8; flexible from version 6.
+// ListOffsets (key 2) request, versions 1 to 11; flexible from version 6.
 
 /// Asks for the offset that belongs to a time, or for an end of the log.
 public struct ListOffsetsRequest: KafkaRequestMessage {
@@ -16,12 +16,17 @@ public struct ListOffsetsRequest: KafkaRequestMessage {
     public var isolationLevel: Int8
     /// The topics asked about.
     public var topics: [Topic]
+    /// How long the broker may take to look in a remote store, from version 10 on.
+    public var timeoutMilliseconds: Int32
 
     /// Creates the message; what is not named is at its default.
-    public init(replicaID: Int32, isolationLevel: Int8 = 0, topics: [Topic] = []) {
+    public init(
+        replicaID: Int32, isolationLevel: Int8 = 0, topics: [Topic] = [], timeoutMilliseconds: Int32 = 0
+    ) {
         self.replicaID = replicaID
         self.isolationLevel = isolationLevel
         self.topics = topics
+        self.timeoutMilliseconds = timeoutMilliseconds
     }
 
     /// Reads what ``encode(to:version:)`` writes.
@@ -30,6 +35,7 @@ public struct ListOffsetsRequest: KafkaRequestMessage {
         replicaID = try reader.int32()
         isolationLevel = try version >= 2 ? reader.int8() : 0
         topics = try reader.array(version: version)
+        timeoutMilliseconds = try version >= 10 ? reader.int32() : 0
         try reader.taggedFields()
     }
 
@@ -39,6 +45,7 @@ public struct ListOffsetsRequest: KafkaRequestMessage {
         writer.int32(replicaID)
         if version >= 2 { writer.int8(isolationLevel) }
         writer.array(topics, version: version)
+        if version >= 10 { writer.int32(timeoutMilliseconds) }
         writer.taggedFields()
     }
 }

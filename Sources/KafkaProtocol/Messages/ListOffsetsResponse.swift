@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ListOffsetsResponse.swift
-// ListOffsets (key 2) response, versions 1 to 8; flexible from version 6.
+// ListOffsets (key 2) response, versions 1 to 11; flexible from version 6.
 
 /// The offsets found.
 public struct ListOffsetsResponse: KafkaResponseMessage {

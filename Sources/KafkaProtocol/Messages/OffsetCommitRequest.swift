@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // OffsetCommitRequest.swift
-// OffsetCommit (key 8) request, versions 2 to 8; flexible from version 8.
+// OffsetCommit (key 8) request, versions 2 to 9; flexible from version 8.
 
 /// Stores a group's positions.
 public struct OffsetCommitRequest: KafkaRequestMessage {
@@ -12,7 +12,7 @@ public struct OffsetCommitRequest: KafkaRequestMessage {
 
     /// The group.
     public var groupID: String
-    /// The member's generation, -1 outside a group's membership.
+    /// The member's generation, -1 outside a group's membership; from version 9 on also a member's epoch.
     public var generationID: Int32
     /// The member.
     public var memberID: String

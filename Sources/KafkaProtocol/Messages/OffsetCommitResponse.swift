@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // OffsetCommitResponse.swift
-// OffsetCommit (key 8) response, versions 2 to 8; flexible from version 8.
+// OffsetCommit (key 8) response, versions 2 to 9; flexible from version 8.
 
 /// Whether each position was stored.
 public struct OffsetCommitResponse: KafkaResponseMessage {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // OffsetFetchRequest.swift
-// OffsetFetch (key 9) request, versions 1 to 8; flexible from version 6.
+// OffsetFetch (key 9) request, versions 1 to 9; flexible from version 6.
 
 /// Asks for a group's positions.
 public struct OffsetFetchRequest: KafkaRequestMessage {
@@ -68,18 +68,26 @@ extension OffsetFetchRequest {
     public struct Group: WireCoded {
         /// The group.
         public var groupID: String
+        /// The member that asks, under the consumer protocol; null for anyone else; from version 9 on.
+        public var memberID: String?
+        /// The epoch of that member, -1 for anyone else; from version 9 on.
+        public var memberEpoch: Int32
         /// The partitions; null means all that have a committed offset.
         public var topics: [Topic]?
 
         /// Creates a value; what is not named is at its default.
-        public init(groupID: String, topics: [Topic]? = nil) {
+        public init(groupID: String, memberID: String? = nil, memberEpoch: Int32 = -1, topics: [Topic]? = nil) {
             self.groupID = groupID
+            self.memberID = memberID
+            self.memberEpoch = memberEpoch
             self.topics = topics
         }
 
         /// Reads what ``encode(to:version:)`` writes.
         public init(from reader: inout WireReader, version: Int16) throws(WireError) {
             groupID = try reader.string()
+            memberID = try version >= 9 ? reader.nullableString() : nil
+            memberEpoch = try version >= 9 ? reader.int32() : -1
             topics = try reader.nullableArray(version: version)
             try reader.taggedFields()
         }
@@ -87,6 +95,10 @@ extension OffsetFetchRequest {
         /// Writes the fields that `version` has.
         public func encode(to writer: inout WireWriter, version: Int16) {
             writer.string(groupID)
+            if version >= 9 {
+                writer.nullableString(memberID)
+                writer.int32(memberEpoch)
+            }
             writer.nullableArray(topics, version: version)
             writer.taggedFields()
         }

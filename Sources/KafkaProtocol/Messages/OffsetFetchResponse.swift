@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // OffsetFetchResponse.swift
-// OffsetFetch (key 9) response, versions 1 to 8; flexible from version 6.
+// OffsetFetch (key 9) response, versions 1 to 9; flexible from version 6.
 
 /// The group's positions.
 public struct OffsetFetchResponse: KafkaResponseMessage {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ProduceRequest.swift
-// Produce (key 0) request, versions 3 to 10; flexible from version 9.
+// Produce (key 0) request, versions 3 to 13; flexible from version 9.
 
 public import NIOCore
 
@@ -52,7 +52,7 @@ public struct ProduceRequest: KafkaRequestMessage {
 
 extension ProduceRequest {
     /// One topic and its partitions.
-    public typealias Topic = TopicPartitions<Partition>
+    public typealias Topic = NamedOrIdentifiedTopic<Partition>
 
     /// One partition.
     public struct Partition: WireCoded {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ProduceResponse.swift
-// Produce (key 0) response, versions 3 to 10; flexible from version 9.
+// Produce (key 0) response, versions 3 to 13; flexible from version 9.
 
 /// Where each batch was stored, or why it was not.
 public struct ProduceResponse: KafkaResponseMessage {
@@ -53,7 +53,7 @@ public struct ProduceResponse: KafkaResponseMessage {
 
 extension ProduceResponse {
     /// One topic and its partitions.
-    public typealias Topic = TopicPartitions<Partition>
+    public typealias Topic = NamedOrIdentifiedTopic<Partition>
 
     /// One partition.
     public struct Partition: WireCoded {

@@ -53,6 +53,15 @@ extension WireReader {
         return elements
     }
 
+    /// Reads an array of 64-bit integers.
+    public mutating func int64Array() throws(WireError) -> [Int64] {
+        guard let count = try arrayCount(elementBytesMin: 8) else { throw .unexpectedNull }
+        var elements: [Int64] = []
+        elements.reserveCapacity(count)
+        for _ in 0..<count { elements.append(try int64()) }
+        return elements
+    }
+
     /// Reads an array of 32-bit integers.
     public mutating func int32Array() throws(WireError) -> [Int32] {
         guard let elements = try nullableInt32Array() else { throw .unexpectedNull }

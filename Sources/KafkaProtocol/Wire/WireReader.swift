@@ -97,6 +97,12 @@ extension WireReader {
         TopicID(high: try integer(UInt64.self), low: try integer(UInt64.self))
     }
 
+    /// Reads a UUID, 16 bytes; all zero means none.
+    @inlinable
+    public mutating func uniqueID() throws(WireError) -> UniqueID {
+        UniqueID(high: try integer(UInt64.self), low: try integer(UInt64.self))
+    }
+
     /// Reads an error code; a code that is not in our table counts as ``KafkaErrorCode/unknownServerError``.
     @inlinable
     public mutating func errorCode() throws(WireError) -> KafkaErrorCode {

@@ -119,6 +119,13 @@ extension WireWriter {
         integer(value.low)
     }
 
+    /// Writes a UUID as 16 bytes.
+    @inlinable
+    public mutating func uniqueID(_ value: UniqueID) {
+        integer(value.high)
+        integer(value.low)
+    }
+
     /// Writes a base-128 integer, least significant group first.
     @inlinable
     public mutating func unsignedVarint(_ value: UInt32) {
@@ -244,6 +251,12 @@ extension WireWriter {
     public mutating func nullableStringArray(_ elements: [String]?) {
         guard let elements else { return null(classicBytes: 4) }
         stringArray(elements)
+    }
+
+    /// Writes an array of 64-bit integers.
+    public mutating func int64Array(_ elements: [Int64]) {
+        length(elements.count)
+        for element in elements { int64(element) }
     }
 
     /// Writes an array of 32-bit integers.

@@ -13,6 +13,8 @@ final class Segment: Sendable {
     let group: GroupID
     /// The index of its first entry, which names the file.
     let base: LogIndex
+    /// How often compaction has rewritten what is in it; 0 for one that was appended to.
+    let generation: UInt16
     /// What every frame in it carries.
     let salt: UInt64
     /// The directory of the group.
@@ -33,28 +35,72 @@ final class Segment: Sendable {
         var isDeleted = false
     }
 
-    init(group: GroupID, base: LogIndex, salt: UInt64, root: String, state: State = State()) {
+    /// The segment called `name`: that of its first entry alone, or with a generation (see ``name(_:generation:)``).
+    init(group: GroupID, base name: LogIndex, salt: UInt64, root: String, state: State = State()) {
         self.group = group
-        self.base = base
+        base = Self.base(of: name)
+        generation = Self.generation(of: name)
         self.salt = salt
         directory = Self.directory(of: group, root: root)
-        path = directory + "/" + Self.fileName(base)
+        path = directory + "/" + Self.fileName(name)
         self.state = Mutex(state)
+    }
+
+    // MARK: Names
+
+    /// What stands for the segment in indices: no two files that a group has at one time have the same.
+    var name: LogIndex { Self.name(base, generation: generation) }
+
+    /// Indices up to here can be the base of a rewritten segment; the bits above hold the generation.
+    static let generationShift: UInt64 = 48
+
+    /// The name of a segment: the base, with the generation in the upper 16 bits.
+    static func name(_ base: LogIndex, generation: UInt16) -> LogIndex {
+        LogIndex(base.rawValue | UInt64(generation) << generationShift)
+    }
+
+    /// The first entry of the segment called `name`.
+    static func base(of name: LogIndex) -> LogIndex { LogIndex(name.rawValue & (1 << generationShift - 1)) }
+
+    /// The generation of the segment called `name`.
+    static func generation(of name: LogIndex) -> UInt16 {
+        UInt16(truncatingIfNeeded: name.rawValue >> generationShift)
+    }
+
+    /// The generation behind `generation`; they wrap, and 0 is for segments that were appended to.
+    static func generation(after generation: UInt16) -> UInt16 { generation == .max ? 1 : generation + 1 }
+
+    /// Whether a rewritten segment of generation `first` is younger than one of `second`.
+    static func isYounger(_ first: UInt16, than second: UInt16) -> Bool {
+        guard first != 0, second != 0 else { return first != 0 }
+        return Int16(bitPattern: first &- second) > 0
     }
 
     /// The directory of a group below the data directory `root`.
     static func directory(of group: GroupID, root: String) -> String { "\(root)/groups/\(group.rawValue)" }
 
-    /// The file name of a segment, such as `00000000000000000042.seg`.
-    static func fileName(_ base: LogIndex) -> String {
-        let digits = String(base.rawValue)
-        return String(repeating: "0", count: max(0, 20 - digits.utf8.count)) + digits + ".seg"
+    /// The file name of a segment, such as `00000000000000000042.seg`, or `00000000000000000042-00003.seg` with a generation.
+    static func fileName(_ name: LogIndex) -> String {
+        let generation = generation(of: name)
+        let suffix = generation == 0 ? ".seg" : "-" + padded(UInt64(generation), 5) + ".seg"
+        return padded(base(of: name).rawValue, 20) + suffix
     }
 
-    /// The base index that a file name stands for; nil for other files.
-    static func base(ofFileName name: String) -> LogIndex? {
-        guard name.utf8.count == 24, name.hasSuffix(".seg") else { return nil }
-        return UInt64(name.dropLast(4)).map { LogIndex($0) }
+    private static func padded(_ number: UInt64, _ count: Int) -> String {
+        let digits = String(number)
+        return String(repeating: "0", count: max(0, count - digits.utf8.count)) + digits
+    }
+
+    /// The name that a file name stands for; nil for other files.
+    static func name(ofFileName file: String) -> LogIndex? {
+        guard file.hasSuffix(".seg") else { return nil }
+        let parts = file.dropLast(4).split(separator: "-", omittingEmptySubsequences: false)
+        guard parts.count <= 2, parts[0].utf8.count == 20, let base = UInt64(parts[0]),
+            base >> generationShift == 0
+        else { return nil }
+        guard parts.count == 2 else { return LogIndex(base) }
+        guard parts[1].utf8.count == 5, let generation = UInt16(parts[1]), generation > 0 else { return nil }
+        return name(LogIndex(base), generation: generation)
     }
 
     /// The size that a file which must hold `needed` bytes should be given, `allocated` being what it has.

@@ -26,6 +26,7 @@ package final class StoreSteps: Sendable {
         case codec
         case read
         case stage
+        case compact
     }
 
     private struct Body: Sendable {

@@ -239,6 +239,8 @@ struct ApplyLoop: ~Copyable {
                 loop.wait(.seal(segment, footer: footer, position: position))
             }
         case .trim(let trim): guarded("trim \(trim.group)") { loop throws(StoreError) in try loop.trim(trim) }
+        case .unlink(let replaced):
+            guarded("remove replaced segments") { loop throws(StoreError) in try loop.remove(replaced) }
         case .meta(let group, let meta):
             batch.putGroupMeta(meta, of: group)
             guarded("note a group") { loop throws(StoreError) in try loop.commit(.buffered) }
@@ -279,12 +281,7 @@ struct ApplyLoop: ~Copyable {
     private mutating func trim(_ trim: Trim) throws(StoreError) {
         batch.putGroupMeta(trim.meta, of: trim.group)
         try commit(.synced)
-        dropDeferred { segment in trim.deleted.contains { $0 === segment } }
-        for segment in trim.deleted {
-            dirty.removeValue(forKey: ObjectIdentifier(segment))
-            try core.files.delete(segment)
-            core.metrics.segmentsDeleted.increment()
-        }
+        try remove(trim.deleted)
         guard trim.meta.firstIndex > trim.formerFirst else { return }
         try deletePointers(of: trim.group, from: trim.formerFirst, upTo: min(trim.meta.firstIndex, trim.last))
         try indexed { () throws(IndexError) in
@@ -294,6 +291,16 @@ struct ApplyLoop: ~Copyable {
             try batch.commit(durability: .buffered)
         }
         redundant.removeAll { $0.group == trim.group && $0.upTo < trim.meta.firstIndex }
+    }
+
+    /// Nobody needs the files any more.
+    private mutating func remove(_ segments: [Segment]) throws(StoreError) {
+        dropDeferred { segment in segments.contains { $0 === segment } }
+        for segment in segments {
+            dirty.removeValue(forKey: ObjectIdentifier(segment))
+            try core.files.delete(segment)
+            core.metrics.segmentsDeleted.increment()
+        }
     }
 
     /// The state that stands for the entries was committed before, so the sync covers it (rule R7).

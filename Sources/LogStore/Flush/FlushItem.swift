@@ -28,6 +28,8 @@ enum ApplyItem: Sendable {
     case seal(Segment, footer: FrameHeader, position: UInt32)
     /// Notes new facts of a group, durably, and deletes what they let go.
     case trim(Trim)
+    /// Removes segments that compaction has replaced.
+    case unlink([Segment])
     /// Sets the facts of a group.
     case meta(GroupID, GroupMeta)
     /// Drops entries of a command log whose effects are durable.

@@ -32,6 +32,11 @@ final class StoreCore: Sendable {
     let readQueues: [Mailbox<ReadJob>]
     let readCache: ReadCache
     let stageQueue = Mailbox<StageJob>()
+    let compactionQueue = Mailbox<CompactionJob>()
+    /// Bytes a second that compaction reads and writes; 0 is without a limit.
+    let compactionRate = Atomic(0)
+    /// Set when the store closes: a pass ends where it is.
+    let isCompactionStopped = Atomic(false)
     let marks: Condition<JournalMarks>
     /// Bytes that were appended and are not durable.
     let pending = Atomic(0)
@@ -70,6 +75,7 @@ final class StoreCore: Sendable {
             system: system, root: settings.directory, openMax: settings.openFiles,
             recycledMax: settings.recycledSegments)
         marks = Condition(JournalMarks(checkpointed: checkpointed))
+        compactionRate.store(settings.compactionBytesPerSecond, ordering: .relaxed)
     }
 
     // MARK: Failure

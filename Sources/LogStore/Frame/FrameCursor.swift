@@ -100,10 +100,10 @@ extension FrameHeader {
         return raw
     }
 
-    /// The entry as followers get it.
+    /// The entry as followers get it; a compacted frame, which they never get, as the last of its entries.
     func entry(_ payload: ByteBuffer) -> StoredEntry {
         StoredEntry(
-            kind: kind, term: term, index: index, baseOffset: baseOffset, recordCount: recordCount,
+            kind: kind, term: term, index: lastIndex, baseOffset: baseOffset, recordCount: recordCount,
             maxTimestamp: maxTimestamp, codec: codec, rawLength: Int(rawLength),
             lead: lead, startsSegment: flags.contains(.startsSegment), payload: payload, checksum: payloadCRC)
     }

@@ -12,9 +12,11 @@
 //     48  max timestamp 8
 //     56  record count 4 │ stored length 4
 //     64  raw length 4 │ previous frame's checksum 4
-//     72  payload crc 4 │ lead 2 │ zero 2
-//     80  zero 8
-//     88  zero 4 │ header crc 4          (CRC32C of the 92 bytes before it; it is the frame's checksum)
+//     72  payload crc 4 │ lead 2 │ horizon, lower 2
+//     80  extent 8
+//     88  horizon, upper 4 │ header crc 4     (CRC32C of the 92 bytes before it; it is the frame's checksum)
+//
+// Extent and horizon are 0 but in frames that compaction wrote, which are of version 2.
 
 internal import Model
 internal import Records
@@ -29,6 +31,8 @@ struct FrameHeader: Hashable, Sendable {
     static let magic: UInt32 = 0x3146_4C47
     /// The version of the layout above.
     static let version: UInt8 = 1
+    /// The version of frames that compaction wrote: one may stand for many entries.
+    static let compactedVersion: UInt8 = 2
     /// Frames begin at multiples of this.
     static let alignment = 8
     /// Leads are shorter than this, the size of a disk's block.
@@ -39,6 +43,8 @@ struct FrameHeader: Hashable, Sendable {
         let rawValue: UInt8
         /// The first frame of its segment.
         static let startsSegment = Flags(rawValue: 1)
+        /// Written by compaction.
+        static let compacted = Flags(rawValue: 2)
     }
 
     var kind: FrameKind
@@ -57,6 +63,13 @@ struct FrameHeader: Hashable, Sendable {
     var payloadCRC: UInt32
     /// Zeros between header and payload: they put the payload where memory and disk have their blocks at the same bytes.
     var lead: UInt16 = 0
+    /// In a compacted frame, how many entries behind `index` it stands for as well; in the footer of a compacted segment, the
+    /// offset up to which its keys were compared.
+    var extent: UInt64 = 0
+    /// In the footer of a compacted segment, when the first of its tombstones may go; 0 when it has none.
+    ///
+    /// 48 bits.
+    var horizon: UInt64 = 0
     /// Filled in by ``seal()`` and by parsing.
     var checksum: UInt32 = 0
 
@@ -68,6 +81,13 @@ struct FrameHeader: Hashable, Sendable {
     var paddingBytes: Int { frameBytes - payloadStart - Int(storedLength) }
     /// The offset after the last record.
     var endOffset: Offset { baseOffset + Int(recordCount) }
+    /// Whether compaction wrote it.
+    var isCompacted: Bool { flags.contains(.compacted) }
+    /// The last entry that it stands for.
+    var lastIndex: LogIndex { isCompacted && kind != .footer ? index + Int(clamping: extent) : index }
+    /// The checksum that the frame behind this one continues: its own, but behind the footer of a compacted segment that of
+    /// the last frame which the segment had before.
+    var chain: UInt32 { isCompacted && kind == .footer ? rawLength : checksum }
 
     /// The bytes a frame takes whose payload is stored in `storedLength` bytes behind `lead` zeros.
     static func frameBytes(storedLength: Int, lead: Int = 0) -> Int {
@@ -90,7 +110,8 @@ struct FrameHeader: Hashable, Sendable {
     /// The header as it is stored.
     var words: Words {
         var words = Words(repeating: 0)
-        words[0] = UInt64(Self.magic) | UInt64(Self.version) << 32 | UInt64(kind.rawValue) << 40
+        let version = isCompacted ? Self.compactedVersion : Self.version
+        words[0] = UInt64(Self.magic) | UInt64(version) << 32 | UInt64(kind.rawValue) << 40
         words[0] |= UInt64(codec.rawValue) << 48 | UInt64(flags.rawValue) << 56
         words[1] = group.rawValue
         words[2] = salt
@@ -100,8 +121,9 @@ struct FrameHeader: Hashable, Sendable {
         words[6] = UInt64(bitPattern: maxTimestamp)
         words[7] = UInt64(UInt32(bitPattern: recordCount)) | UInt64(storedLength) << 32
         words[8] = UInt64(rawLength) | UInt64(previous) << 32
-        words[9] = UInt64(payloadCRC) | UInt64(lead) << 32
-        words[11] = UInt64(checksum) << 32
+        words[9] = UInt64(payloadCRC) | UInt64(lead) << 32 | (horizon & 0xFFFF) << 48
+        words[10] = extent
+        words[11] = (horizon >> 16) & 0xFFFF_FFFF | UInt64(checksum) << 32
         for position in words.indices { words[position] = words[position].littleEndian }
         return words
     }
@@ -135,7 +157,9 @@ extension FrameHeader {
         let last = word(area, 88)
         let checksum = UInt32(truncatingIfNeeded: last >> 32)
         let first = word(area, 0)
-        guard UInt32(truncatingIfNeeded: first) == magic, UInt8(truncatingIfNeeded: first >> 32) == version,
+        let flags = Flags(rawValue: UInt8(truncatingIfNeeded: first >> 56))
+        let expected = flags.contains(.compacted) ? compactedVersion : version
+        guard UInt32(truncatingIfNeeded: first) == magic, UInt8(truncatingIfNeeded: first >> 32) == expected,
             let kind = FrameKind(rawValue: UInt8(truncatingIfNeeded: first >> 40)),
             let codec = FrameCodec(rawValue: UInt8(truncatingIfNeeded: first >> 48)),
             CRC32C.checksum(area.extracting(0..<(byteCount - 4))) == checksum
@@ -145,7 +169,7 @@ extension FrameHeader {
         let payload = word(area, 72)
         return .header(
             FrameHeader(
-                kind: kind, codec: codec, flags: Flags(rawValue: UInt8(truncatingIfNeeded: first >> 56)),
+                kind: kind, codec: codec, flags: flags,
                 group: GroupID(rawValue: word(area, 8)), salt: word(area, 16), term: Term(word(area, 24)),
                 index: LogIndex(word(area, 32)), baseOffset: Offset(Int64(bitPattern: word(area, 40))),
                 maxTimestamp: Int64(bitPattern: word(area, 48)),
@@ -153,7 +177,7 @@ extension FrameHeader {
                 storedLength: UInt32(truncatingIfNeeded: counts >> 32),
                 rawLength: UInt32(truncatingIfNeeded: lengths), previous: UInt32(truncatingIfNeeded: lengths >> 32),
                 payloadCRC: UInt32(truncatingIfNeeded: payload), lead: UInt16(truncatingIfNeeded: payload >> 32),
-                checksum: checksum))
+                extent: word(area, 80), horizon: payload >> 48 | (last & 0xFFFF_FFFF) << 16, checksum: checksum))
     }
 
     /// The little-endian word at `position`, which must be inside.

@@ -288,7 +288,7 @@ public final class CommandLog: GroupLog {
         case .failed(let error):
             failure = error
             onFailed?(error)
-        case .encoded: preconditionFailure("\(id): commands are not compressed")
+        case .encoded, .compaction: preconditionFailure("\(id): commands are not compressed")
         }
     }
 

@@ -57,6 +57,8 @@ enum GroupEvent: Sendable {
     case read(ticket: UInt64, ReadOutcome)
     /// Receiving a snapshot has come further.
     case staged(ticket: UInt64, StageOutcome)
+    /// A pass of compaction has come further.
+    case compaction(CompactionOrder, CompactionReport)
     /// The store failed.
     case failed(StoreError)
 }

@@ -109,6 +109,17 @@ extension PartitionLog {
         from index: LogIndex, through last: LogIndex, maxBytes: Int,
         completion: @escaping (Result<[StoredEntry], StoreError>) -> Void
     ) {
+        guard index >= firstIndex else {
+            return later { completion(.failure(.outOfRange(first: self.firstIndex, last: self.lastIndex))) }
+        }
+        readFrames(from: index, through: last, maxBytes: maxBytes, completion: completion)
+    }
+
+    /// Reads entries as they are stored, also compacted ones, of which each stands for all that its frame covers.
+    func readFrames(
+        from index: LogIndex, through last: LogIndex, maxBytes: Int,
+        completion: @escaping (Result<[StoredEntry], StoreError>) -> Void
+    ) {
         guard index >= meta.firstIndex, index <= lastIndex, !isClosed else {
             let error: StoreError = isClosed ? .closed : .outOfRange(first: meta.firstIndex, last: lastIndex)
             return later { completion(.failure(error)) }
@@ -128,7 +139,7 @@ extension PartitionLog {
             switch outcome {
             case .entries(let entries): completion(.success(entries))
             case .failure(.corrupt) where self?.wasCut(since: cuts) ?? false:
-                self?.readEntries(from: index, through: last, maxBytes: maxBytes, completion: completion)
+                self?.readFrames(from: index, through: last, maxBytes: maxBytes, completion: completion)
             case .failure(let error): self?.refuse(error, completion) ?? completion(.failure(error))
             default: preconditionFailure("a read of entries was answered with something else")
             }

@@ -47,7 +47,7 @@ extension PartitionLog {
         let after = info.sparse.partitioningIndex { $0.offset > offset }
         if after > 0 { return info.sparse[after - 1].index }
         guard info.isSealed, let found = try? core.index.offsetIndexFloor(of: id, offset: offset),
-            found.at.segment == info.segment.base
+            found.at.segment == info.segment.name
         else { return info.segment.base }
         return found.index
     }
@@ -57,7 +57,7 @@ extension PartitionLog {
         _ take: @escaping (StoredEntry) -> Bool
     ) {
         guard index <= last else { return later { completion(.success(())) } }
-        readEntries(from: index, through: last, maxBytes: Self.replayBytes) { [weak self] answer in
+        readFrames(from: index, through: last, maxBytes: Self.replayBytes) { [weak self] answer in
             guard let self else { return completion(.failure(.closed)) }
             switch answer {
             case .failure(let error): completion(.failure(error))

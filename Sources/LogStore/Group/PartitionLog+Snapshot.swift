@@ -15,8 +15,9 @@ extension PartitionLog: SnapshotLog {
         through last: LogIndex, configurations: [ConfigurationRecord],
         completion: @escaping (Result<LogSnapshot, StoreError>) -> Void
     ) {
-        let last = min(last, progress.applied)
-        guard !isClosed, failure == nil else { return later { completion(.failure(.closed)) } }
+        // What is compacted is committed, with an entry behind it: a snapshot never ends in what cannot be read entry by entry.
+        let last = min(max(last, compactedThrough > .zero ? firstIndex : last), progress.applied)
+        guard !isClosed, failure == nil, !isSwapping else { return later { completion(.failure(.closed)) } }
         guard last >= firstIndex.previous, let term = term(at: last) else {
             return later { completion(.failure(.outOfRange(first: self.firstIndex, last: self.lastIndex))) }
         }
@@ -64,7 +65,7 @@ extension PartitionLog: SnapshotLog {
     ) {
         guard case .segments(let files) = snapshot.content, file < files.count, position >= 0, count > 0,
             position + count <= files[file].byteCount,
-            let info = segments.first(where: { $0.segment.base == files[file].base })
+            let info = segments.first(where: { $0.segment.name == files[file].name })
         else { return later { completion(.failure(.outOfRange(first: self.firstIndex, last: self.lastIndex))) } }
         submit([], .bytes(info.segment, from: position, count: count)) { outcome in
             switch outcome {
@@ -106,6 +107,7 @@ extension PartitionLog: SnapshotLog {
     public func installStaged(completion: @escaping (Result<Void, StoreError>) -> Void) {
         guard let stage = desk.stage else { return later { completion(.failure(.closed)) } }
         isInstalling = true
+        cancelCompaction()
         forgetWaiting()
         desk.submit(.install(stage, settings), ticket: makeTicket(), handle, core) { [weak self] outcome in
             guard let self else { return completion(.failure(.closed)) }
@@ -140,6 +142,7 @@ extension PartitionLog: SnapshotLog {
         meta = recovered.meta
         meta.closed = nil
         segments = recovered.segments
+        noteCompacted()
         lastChecksum = recovered.lastChecksum
         progress.reset(to: recovered.lastIndex)
         releasedThrough = recovered.lastIndex

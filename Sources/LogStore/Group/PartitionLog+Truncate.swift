@@ -11,7 +11,7 @@ extension PartitionLog {
     /// See the type.
     public func truncate(from index: LogIndex) throws(StoreError) {
         try checkOpen()
-        precondition(index >= meta.firstIndex, "\(id): truncation from \(index) before \(meta.firstIndex)")
+        precondition(index >= firstIndex, "\(id): truncation from \(index) before \(firstIndex)")
         guard index <= lastIndex else { return }
         dropWaiting(from: index)
         let sealed = segments.last?.lastIndex ?? meta.firstIndex.previous
@@ -153,9 +153,13 @@ extension PartitionLog {
         guard offset > meta.logStartOffset, !isInstalling else { return }
         precondition(offset <= logEndOffset, "\(id): trim to \(offset) past \(logEndOffset)")
         let last = min(progress.applied, removable(committed))
-        let count = segments.prefix {
-            $0.isSealed && $0.endOffset <= offset && $0.lastIndex <= last && !isPinned($0)
-        }.count
+        // While files are being replaced they stay; the next look at retention takes them.
+        let count =
+            isSwapping
+            ? 0
+            : segments.prefix {
+                $0.isSealed && $0.endOffset <= offset && $0.lastIndex <= last && !isPinned($0)
+            }.count
         removeOldest(count, logStart: offset)
     }
 
@@ -173,7 +177,7 @@ extension PartitionLog {
         committed: LogIndex = LogIndex(.max)
     ) throws(StoreError) {
         try checkOpen()
-        guard !isInstalling else { return }
+        guard !isInstalling, !isSwapping else { return }
         if let active = segments.last, !active.isSealed, active.end > 0, waiting.isEmpty,
             isOld(active, now: now) || isExpired(active, now, retentionMilliseconds)
         {

@@ -70,6 +70,17 @@ public final class PartitionLog: GroupLog {
     public var isReplicated = false
     /// Set while a snapshot replaces the log.
     var isInstalling = false
+    /// The pass of compaction that is under way.
+    var compaction: PresentCompaction?
+    /// The last entry of a compacted segment: up to here entries are not there one by one; 0 without any.
+    var compactedThrough = LogIndex.zero
+    /// Runs on the owner's loop when a pass of compaction has ended, or could not go on.
+    public var onCompacted: ((Result<CompactionStatistics, StoreError>) -> Void)?
+    /// Runs on the owner's loop when compacted segments have taken the place of others: ``firstIndex`` may have moved.
+    public var onSegmentsReplaced: (() -> Void)?
+    /// Runs on the owner's loop before markers of transactions go, of which nothing else is left: what was noted of the
+    /// transactions must be forgotten, or readers would wait for the marker.
+    public var onMarkersRemoved: (([RemovedMarker]) -> Void)?
     var desk = SnapshotDesk()
     private var nextTicket: UInt64 = 0
     private var hardStateWaiters: Deque<(ticket: UInt64, completion: () -> Void)> = []
@@ -136,9 +147,11 @@ public final class PartitionLog: GroupLog {
         if owner.tails.value == nil { owner.tails.value = TailLedger(pool: core.pool, clock: core.settings.clock) }
         handle.attach { [weak self] event in self?.handle(event) }
         core.register(handle)
+        noteCompacted()
     }
 
     deinit {
+        cancelCompaction()
         // Without close() the pool would keep counting what nobody can release.
         core.pool.giveBack(tail.reduce(0) { $0 + $1.cost })
         core.unregister(handle)
@@ -146,10 +159,10 @@ public final class PartitionLog: GroupLog {
 
     // MARK: Positions
 
+    /// The first entry that can be read and sent: behind what compaction has rewritten, where entries are not there one by one.
+    public var firstIndex: LogIndex { max(meta.firstIndex, compactedThrough.next) }
     /// See the type.
-    public var firstIndex: LogIndex { meta.firstIndex }
-    /// See the type.
-    public var termBeforeFirst: Term { meta.previousTerm }
+    public var termBeforeFirst: Term { term(at: firstIndex.previous) ?? meta.previousTerm }
     /// See the type.
     public var flushedIndex: LogIndex { progress.flushed }
     /// See the type.
@@ -231,6 +244,7 @@ public final class PartitionLog: GroupLog {
         case .encoded(let payload): encoded(payload)
         case .read(let ticket, let outcome): reads.removeValue(forKey: ticket)?(outcome)
         case .staged(let ticket, let outcome): desk.take(ticket)?(outcome)
+        case .compaction(let order, let report): handle(report, of: order)
         case .failed(let error):
             failure = error
             onFailed?(error)
@@ -339,6 +353,7 @@ public final class PartitionLog: GroupLog {
     public func close() {
         guard !isClosed else { return }
         isClosed = true
+        cancelCompaction()
         onFlushed = nil
         onFailed = nil
         onSealed = nil

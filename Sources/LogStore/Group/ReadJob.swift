@@ -47,6 +47,8 @@ enum ReadQuery: Sendable {
     case bytes(Segment, from: Int, count: Int)
     /// The keys of a state machine.
     case state(StateFamily)
+    /// Not a read: lets go of segments that compaction has replaced, behind the reads that were asked for before.
+    case retire([Segment])
 }
 
 /// What a read found.

@@ -47,6 +47,10 @@ struct ReaderThread {
                 deliveries.send()
                 return false
             }
+            if case .retire(let replaced) = job.query {
+                core.flushQueue.post(.forward(.unlink(replaced)))
+                continue
+            }
             core.metrics.coldReads.increment()
             deliveries.add(.read(ticket: job.ticket, answer(job, handle.id)), for: handle)
         }
@@ -87,6 +91,7 @@ struct ReaderThread {
             case .state(let family):
                 let (applied, image) = try Self.state(of: group, in: family, core)
                 return .state(applied, image)
+            case .retire: preconditionFailure("segments that go are not read")
             }
         } catch {
             return .failure(error)
@@ -111,8 +116,13 @@ struct ReaderThread {
         var kept: [DecodedFrame] = []
         for var range in ranges where !collector.isFull {
             if let resume {
-                if range.segment.base < resume.segment { continue }
-                if range.segment.base == resume.segment { range.start = max(range.start, resume.endPosition) }
+                if range.endOffset <= next { continue }
+                // The frame may be of a file that compaction has replaced since.
+                if range.segment.name == resume.segment {
+                    range.start = max(range.start, resume.endPosition)
+                } else {
+                    try advance(&range, group, to: next)
+                }
             } else {
                 try advance(&range, group, to: from)
             }
@@ -127,7 +137,7 @@ struct ReaderThread {
                 let raw = try unpack(header, payload, range.segment.path, position)
                 kept.append(
                     DecodedFrame(
-                        header: header, payload: raw, segment: range.segment.base,
+                        header: header, payload: raw, segment: range.segment.name,
                         endPosition: position + header.frameBytes))
                 collector.add(raw, base: header.baseOffset, frameEnd: header.endOffset)
                 return !collector.isFull
@@ -143,7 +153,7 @@ struct ReaderThread {
         let floor = try indexed { () throws(IndexError) in
             try core.index.offsetIndexFloor(of: group, offset: offset)
         }
-        guard let floor, floor.at.segment == range.segment.base, Int(floor.at.position) < range.end else { return }
+        guard let floor, floor.at.segment == range.segment.name, Int(floor.at.position) < range.end else { return }
         range.start = Int(floor.at.position)
     }
 
@@ -154,12 +164,13 @@ struct ReaderThread {
     ) throws(StoreError) -> [StoredEntry] {
         var entries: [StoredEntry] = []
         var bytes = 0
+        var next = from
         for var range in ranges {
             var isDone = false
             try advance(&range, group, to: from)
             try walk(range, bytesMax: bytesMax) { header, payload, position throws(StoreError) in
-                guard header.kind != .footer, header.index >= from else { return true }
-                guard header.index == from + entries.count else {
+                guard header.kind != .footer, header.lastIndex >= from else { return true }
+                guard header.index == next || header.isCompacted && header.index < next else {
                     throw damage(range.segment, position, "the frame before this one is missing", header)
                 }
                 guard header.index <= through, entries.isEmpty || bytes + payload.readableBytes <= bytesMax else {
@@ -167,6 +178,7 @@ struct ReaderThread {
                     return false
                 }
                 entries.append(header.entry(payload))
+                next = header.lastIndex.next
                 bytes += payload.readableBytes
                 return true
             }
@@ -187,7 +199,7 @@ struct ReaderThread {
             let floor = try indexed { () throws(IndexError) in
                 try core.index.offsetIndexFloor(of: group, offset: middle)
             }
-            guard let floor, floor.at.segment == range.segment.base, floor.offset >= low else {
+            guard let floor, floor.at.segment == range.segment.name, floor.offset >= low else {
                 low = middle + 1
                 continue
             }
@@ -211,8 +223,8 @@ struct ReaderThread {
         var match: TimestampMatch?
         for var range in ranges where match == nil {
             if let floor {
-                if range.segment.base < floor.at.segment { continue }
-                if range.segment.base == floor.at.segment { range.start = max(range.start, Int(floor.at.position)) }
+                if range.segment.base < Segment.base(of: floor.at.segment) { continue }
+                if range.segment.name == floor.at.segment { range.start = max(range.start, Int(floor.at.position)) }
             }
             try walk(range, bytesMax: 1 << 20) { header, payload, position throws(StoreError) in
                 guard header.baseOffset < upTo else { return false }

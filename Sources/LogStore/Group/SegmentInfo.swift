@@ -14,6 +14,14 @@ struct SparseEntry: Sendable, Hashable {
     var maxTimestamp: Int64?
 }
 
+/// What the footer of a compacted segment says.
+struct CompactionMark: Sendable, Hashable {
+    /// Its keys were compared with all records before this offset.
+    var keysThrough: Offset
+    /// When the first of its tombstones or markers may go; nil when it has none.
+    var horizon: Int64?
+}
+
 /// One segment as its log sees it.
 struct SegmentInfo: Sendable {
     let segment: Segment
@@ -35,6 +43,8 @@ struct SegmentInfo: Sendable {
     var isSealed: Bool
     /// Frames found by index and offset, while the segment is active.
     var sparse: [SparseEntry] = []
+    /// What compaction noted when it wrote the segment; nil for one that was appended to.
+    var compacted: CompactionMark?
 
     /// The position of a frame at or before the one that holds `offset`.
     func floor(offset: Offset) -> Int {
@@ -69,6 +79,26 @@ struct SegmentInfo: Sendable {
         }
     }
 
+    /// The sparse entries of the segment as its frames say.
+    ///
+    /// - Cost: reads all of it.
+    func sparseFromFrames(in file: any File) throws(StoreError) -> [SparseEntry] {
+        var cursor = FrameCursor(file, from: 0, upTo: end)
+        var entries: [SparseEntry] = []
+        var newest: Int64 = -1
+        while case .frame(let header, _) = try cursor.peek(), header.kind != .footer {
+            newest = max(newest, header.maxTimestamp)
+            if Self.isIndexed(position: cursor.position, frameBytes: header.frameBytes) {
+                entries.append(
+                    SparseEntry(
+                        index: header.index, offset: header.baseOffset, position: UInt32(cursor.position),
+                        maxTimestamp: newest))
+            }
+            cursor.skip(header)
+        }
+        return entries
+    }
+
     /// Whether the frame at `position` gets an entry in the sparse indices: the first of a segment, and each one that
     /// touches a new stretch of ``SparseEntry`` distance.
     ///
@@ -85,10 +115,13 @@ extension StoreCore {
     /// The sparse entries of a segment, from the index database.
     func sparseEntries(of info: SegmentInfo) throws(StoreError) -> [SparseEntry] {
         var entries: [SparseEntry] = []
-        let base = info.segment.base
+        let name = info.segment.name
         try indexed { () throws(IndexError) in
             try index.forEachOffsetIndexEntry(of: info.segment.group, from: info.baseOffset) { entry in
-                guard entry.at.segment == base else { return entry.at.segment < base }
+                // Entries of files that compaction has replaced may be left among the others.
+                guard entry.at.segment == name else {
+                    return Segment.base(of: entry.at.segment) <= info.segment.base || entry.offset < info.endOffset
+                }
                 entries.append(
                     SparseEntry(
                         index: entry.index, offset: entry.offset, position: entry.at.position,

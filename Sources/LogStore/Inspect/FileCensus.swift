@@ -23,6 +23,8 @@ public struct FileCensus: Sendable, Hashable {
     public var recycled = Tally()
     /// Snapshots on their way here.
     public var staging = Tally()
+    /// Compacted segments that are being written.
+    public var compacting = Tally()
     /// Files of the index database.
     public var index = Tally()
     /// What belongs to nothing.
@@ -30,7 +32,7 @@ public struct FileCensus: Sendable, Hashable {
 
     /// All of them.
     public var total: Tally {
-        [segments, journal, recycled, staging, index, unknown].reduce(into: Tally()) {
+        [segments, journal, recycled, staging, compacting, index, unknown].reduce(into: Tally()) {
             $0.files += $1.files
             $0.bytes += $1.bytes
         }
@@ -59,6 +61,7 @@ extension StoreReader {
             case "rocksdb": try tally(name, &files.index)
             case "journal": try tally(name, &files.journal, &warnings, &files.unknown) { $0.hasSuffix(".jnl") }
             case "recycled": try tally(name, &files.recycled, &warnings, &files.unknown) { UInt64($0) != nil }
+            case "compacting": try tally(name, &files.compacting)
             case "staging":
                 for folder in try system.list(directory + "/staging").sorted(by: Self.byNumber) {
                     try tally("staging/" + folder, &files.staging)
@@ -87,7 +90,7 @@ extension StoreReader {
                     text: "\(path) belongs to no group; the next start removes it"))
             return try tally(path, &files.unknown)
         }
-        try tally(path, &files.segments, &warnings, &files.unknown) { Segment.base(ofFileName: $0) != nil }
+        try tally(path, &files.segments, &warnings, &files.unknown) { Segment.name(ofFileName: $0) != nil }
     }
 
     private func tally(
@@ -126,7 +129,8 @@ extension StoreReader {
     /// The lengths of the segment files of `group`, oldest first.
     public func segmentFiles(of group: InspectedGroup) throws(StoreError) -> [Int] {
         let folder = Segment.directory(of: group.id, root: directory)
-        let bases = try system.list(folder).compactMap(Segment.base(ofFileName:)).sorted()
-        return bases.compactMap { try? system.open("\(folder)/\(Segment.fileName($0))", .read).size() }
+        let names = try system.list(folder).compactMap(Segment.name(ofFileName:))
+        let sorted = names.sorted { (Segment.base(of: $0), $0) < (Segment.base(of: $1), $1) }
+        return sorted.compactMap { try? system.open("\(folder)/\(Segment.fileName($0))", .read).size() }
     }
 }

@@ -40,21 +40,12 @@ struct GroupWalk {
     /// Passes every frame to `body` until it returns false.
     mutating func run(_ body: (WalkedFrame) -> Bool) throws(StoreError) {
         let folder = Segment.directory(of: group.id, root: reader.directory)
-        let stored = try reader.system.list(folder).compactMap { Segment.base(ofFileName: $0) }
-        let journaled = (reader.journal.frames[group.id] ?? []).compactMap(\.base)
-        let all = Set(stored).union(journaled).sorted()
-        for base in all where base < group.meta.firstIndex {
-            let name = reader.relative("\(folder)/\(Segment.fileName(base))")
-            findings.add(
-                group.warning(
-                    .leftoverSegment, file: name, "\(name) lies before the log's start; the next start removes it"))
-        }
-        var bases = all.filter { $0 >= group.meta.firstIndex }
+        var bases = try names(in: folder)
         try skipToStart(&bases)
-        for (place, base) in bases.enumerated() where !isStopped {
-            let following = place + 1 < bases.count ? bases[place + 1] : nil
-            guard try join(base, folder) else { continue }
-            var segment = SegmentWalk(base, folder: folder, following: following, reader: reader)
+        for (place, name) in bases.enumerated() where !isStopped {
+            let following = place + 1 < bases.count ? Segment.base(of: bases[place + 1]) : nil
+            guard try join(name, folder) else { continue }
+            var segment = SegmentWalk(name, folder: folder, following: following, reader: reader)
             try walk(&segment, body)
             segments.append(segment.summary)
         }
@@ -64,22 +55,44 @@ struct GroupWalk {
         report(.segmentMissing, last.0, segments.isEmpty ? nil : last.1, missing)
     }
 
+    /// The segments of the log by their names, oldest first; warns of files that are none of it.
+    private mutating func names(in folder: String) throws(StoreError) -> [LogIndex] {
+        let stored = try reader.system.list(folder).compactMap { Segment.name(ofFileName: $0) }
+        let journaled = (reader.journal.frames[group.id] ?? []).compactMap(\.base)
+        let names = try SegmentNames(Array(Set(stored).union(journaled))) { name throws(StoreError) in
+            try reader.footer(of: name, in: folder)?.index
+        }
+        func warn(_ segment: LogIndex, _ reason: String) {
+            let name = reader.relative("\(folder)/\(Segment.fileName(segment))")
+            findings.add(
+                group.warning(.leftoverSegment, file: name, "\(name) \(reason); the next start removes it"))
+        }
+        for name in names.replaced where stored.contains(name) { warn(name, "was replaced by a compacted segment") }
+        let first = group.meta.firstIndex
+        for name in names.current where Segment.base(of: name) < first { warn(name, "lies before the log's start") }
+        return names.current.filter { Segment.base(of: $0) >= first }
+    }
+
     /// Leaves out whole segments before the offset the caller wants; they are not looked at.
     private mutating func skipToStart(_ bases: inout [LogIndex]) throws(StoreError) {
         guard let from = options.from, from > group.meta.firstOffset else { return }
         let entry = try indexed { () throws(IndexError) in
             try reader.index.offsetIndexFloor(of: group.id, offset: from)
         }
-        guard let entry, let place = bases.lastIndex(where: { $0 <= entry.at.segment }), place > 0 else { return }
+        guard let entry,
+            let place = bases.lastIndex(where: { Segment.base(of: $0) <= Segment.base(of: entry.at.segment) }),
+            place > 0
+        else { return }
         bases.removeFirst(place)
-        tip.nextIndex = bases[0]
+        tip.nextIndex = Segment.base(of: bases[0])
         forgetWhatCameBefore()
     }
 
     /// Judges how the segment that begins with `base` joins what came before; false when it is no part of the log.
-    private mutating func join(_ base: LogIndex, _ folder: String) throws(StoreError) -> Bool {
+    private mutating func join(_ segment: LogIndex, _ folder: String) throws(StoreError) -> Bool {
+        let base = Segment.base(of: segment)
         guard base != tip.nextIndex || isAtEnd else { return true }
-        let name = reader.relative("\(folder)/\(Segment.fileName(base))")
+        let name = reader.relative("\(folder)/\(Segment.fileName(segment))")
         if isAtEnd || base < tip.nextIndex || tip.nextIndex > provenThrough {
             let reason = base < tip.nextIndex ? "begins inside the segment before it" : "lies behind the log's end"
             findings.add(group.warning(.leftoverSegment, file: name, "\(name) \(reason); it was left out"))
@@ -105,7 +118,7 @@ struct GroupWalk {
             if let following = segment.following, tip.nextIndex >= following { return try close(&segment) }
             if try stored(&segment, body) { continue }
             if segment.isAtFooter { return }
-            if let frame = reader.journal.frame(of: group.id, at: tip.nextIndex), frame.base == segment.base,
+            if let frame = reader.journal.frame(of: group.id, at: tip.nextIndex), frame.base == segment.segment,
                 frame.position >= segment.position
             {
                 segment.position = frame.position
@@ -174,7 +187,7 @@ struct GroupWalk {
             }
         }
         let frame = WalkedFrame(
-            header: header, segment: segment.base, file: segment.name, position: segment.position,
+            header: header, segment: segment.segment, file: segment.name, position: segment.position,
             isInJournal: isInJournal, payload: raw)
         segment.position += header.frameBytes
         step(over: header)
@@ -190,7 +203,8 @@ struct GroupWalk {
 
     mutating func step(over header: FrameHeader) {
         tip = LogTip(
-            nextIndex: header.index.next, term: header.term, nextOffset: header.endOffset, checksum: header.checksum)
+            nextIndex: header.lastIndex.next, term: header.term, nextOffset: header.endOffset,
+            checksum: header.checksum)
         knowsOffset = true
     }
 
@@ -213,6 +227,24 @@ struct GroupWalk {
 }
 
 extension StoreReader {
+    /// The footer of a segment in `folder`; nil when there is none, or the file is gone.
+    func footer(of name: LogIndex, in folder: String) throws(StoreError) -> FrameHeader? {
+        guard let file = try segmentFile("\(folder)/\(Segment.fileName(name))") else { return nil }
+        let footer = try SegmentWalk.header(file, at: try file.size() - FrameHeader.byteCount)
+        return footer?.kind == .footer ? footer : nil
+    }
+
+    /// The last entry of `group` that compaction has rewritten; 0 without any.
+    func lastCompacted(of group: InspectedGroup) throws(StoreError) -> LogIndex {
+        let folder = Segment.directory(of: group.id, root: directory)
+        var last = LogIndex.zero
+        for name in try system.list(folder).compactMap({ Segment.name(ofFileName: $0) })
+        where Segment.generation(of: name) > 0 {
+            last = max(last, try footer(of: name, in: folder)?.index ?? .zero)
+        }
+        return last
+    }
+
     /// Passes every frame of `group` to `body`, oldest first, until it returns false.
     public func walk(
         _ group: InspectedGroup, _ options: WalkOptions = WalkOptions(),

@@ -21,6 +21,8 @@ public struct InspectedSegment: Sendable, Hashable {
 
     /// The index of its first entry, which names it.
     public let base: LogIndex
+    /// How often compaction has rewritten what is in it; 0 for one that was appended to.
+    public let generation: Int
     /// The file, below the data directory.
     public let file: String
     /// The length of the file.
@@ -42,8 +44,9 @@ public struct InspectedSegment: Sendable, Hashable {
     /// The newest timestamp in it; -1 when it has none.
     public var maxTimestamp: Int64 = -1
 
-    init(base: LogIndex, file: String, fileBytes: Int?) {
-        self.base = base
+    init(_ name: LogIndex, file: String, fileBytes: Int?) {
+        base = Segment.base(of: name)
+        generation = Int(Segment.generation(of: name))
         self.file = file
         self.fileBytes = fileBytes ?? 0
         lastIndex = base.previous
@@ -53,7 +56,7 @@ public struct InspectedSegment: Sendable, Hashable {
     mutating func take(_ header: FrameHeader) {
         frames += 1
         frameBytes += header.frameBytes
-        lastIndex = header.index
+        lastIndex = header.lastIndex
         if baseOffset == nil { baseOffset = header.baseOffset }
         endOffset = header.endOffset
         if firstTimestamp < 0 { firstTimestamp = header.maxTimestamp }

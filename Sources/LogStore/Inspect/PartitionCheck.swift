@@ -22,6 +22,8 @@ struct PartitionCheck {
     /// Frames that the sparse indices should find and do not.
     private var gaps = 0
     private var firstGap: WalkedFrame?
+    /// The segment of the frame before.
+    private var lastSegment = LogIndex.zero
     /// Families that cannot be read further.
     private var unreadable: Set<String> = []
 
@@ -53,8 +55,9 @@ struct PartitionCheck {
         attempt("time_index") { check throws(StoreError) in try check.checkTimes(frame, isBehindGap) }
         checkTerms(frame, isBehindGap)
         newest = max(newest, frame.maxTimestamp)
+        lastSegment = frame.segment
         tip = LogTip(
-            nextIndex: frame.index.next, term: frame.term, nextOffset: frame.endOffset,
+            nextIndex: frame.lastIndex.next, term: frame.term, nextOffset: frame.endOffset,
             checksum: frame.header.checksum)
     }
 
@@ -76,6 +79,8 @@ struct PartitionCheck {
 
     private mutating func checkPointers(_ frame: WalkedFrame, _ isBehindGap: Bool) throws(StoreError) {
         while let entry = try pointers.peek(), entry.index < frame.index { pointers.pop() }
+        // Pointers that a crash has kept from going with the segments that were replaced.
+        while frame.isCompacted, let entry = try pointers.peek(), entry.index <= frame.lastIndex { pointers.pop() }
         guard let entry = try pointers.peek(), entry.index == frame.index else { return }
         pointers.pop()
         guard let problem = Self.problem(entry.pointer, frame) else { return }
@@ -97,6 +102,12 @@ struct PartitionCheck {
         return nil
     }
 
+    /// Whether an entry of the sparse indices is of a file that compaction has replaced, and a crash has kept it from going:
+    /// nobody follows it, and the next start removes it.
+    private func isReplaced(_ place: SegmentPosition, _ segment: LogIndex) -> Bool {
+        Segment.generation(of: segment) > 0 && place.segment != segment
+    }
+
     private static func isThere(_ place: SegmentPosition, _ frame: WalkedFrame) -> Bool {
         place.segment == frame.segment && Int(place.position) == frame.position
     }
@@ -114,7 +125,9 @@ struct PartitionCheck {
     private mutating func checkOffsets(_ frame: WalkedFrame, _ isBehindGap: Bool) throws(StoreError) {
         while let entry = try offsets.peek(), entry.offset < frame.baseOffset {
             offsets.pop()
-            guard !isBehindGap, entry.index >= group.meta.firstIndex else { continue }
+            guard !isBehindGap, entry.index >= group.meta.firstIndex, !isReplaced(entry.at, lastSegment) else {
+                continue
+            }
             report(.offsetIndex, entry.index, entry.offset, "no frame begins at the indexed offset \(entry.offset)")
         }
         let isExpected =
@@ -126,6 +139,7 @@ struct PartitionCheck {
         // An entry without records shares its offset with the one that follows, and one of them is indexed.
         if entry.index > frame.index, frame.recordCount == 0 { return }
         offsets.pop()
+        guard !isReplaced(entry.at, frame.segment) else { return }
         // One that stands for an entry before the log's start, or one that could not be read, says nothing of this frame.
         guard entry.index >= group.meta.firstIndex, !isBehindGap || entry.index >= frame.index,
             entry.index != frame.index || !Self.isThere(entry.at, frame)
@@ -139,14 +153,16 @@ struct PartitionCheck {
     private mutating func checkTimes(_ frame: WalkedFrame, _ isBehindGap: Bool) throws(StoreError) {
         while let entry = try times.peek(), entry.offset < frame.baseOffset {
             times.pop()
-            guard !isBehindGap, entry.index >= group.meta.firstIndex else { continue }
+            guard !isBehindGap, entry.index >= group.meta.firstIndex, !isReplaced(entry.at, lastSegment) else {
+                continue
+            }
             report(
                 .timeIndex, entry.index, entry.offset,
                 "no frame fits the indexed time \(entry.maxTimestampSoFar) at offset \(entry.offset)")
         }
         while let entry = try times.peek(), entry.offset == frame.baseOffset, entry.index <= frame.index {
             times.pop()
-            guard entry.index >= group.meta.firstIndex else { continue }
+            guard entry.index >= group.meta.firstIndex, !isReplaced(entry.at, frame.segment) else { continue }
             let isFalling = entry.maxTimestampSoFar < lastTime
             lastTime = max(lastTime, entry.maxTimestampSoFar)
             if entry.index != frame.index || !Self.isThere(entry.at, frame) {

@@ -45,7 +45,10 @@ final class PayloadCheck {
         var next = header.baseOffset
         do throws(RecordError) {
             while let batch = try cursor.next() {
-                guard batch.baseOffset == next else { return "a batch begins at \(batch.baseOffset), not at \(next)" }
+                // Compaction leaves out batches, but for the one that says where the frame ends.
+                guard batch.baseOffset == next || header.isCompacted && batch.baseOffset > next else {
+                    return "a batch begins at \(batch.baseOffset), not at \(next)"
+                }
                 _ = try batch.verify(depth: .framing, context: context)
                 let epoch = Int32(truncatingIfNeeded: header.term.rawValue)
                 guard batch.header.leaderEpoch == epoch else {

@@ -90,7 +90,9 @@ extension StoreReader {
         _ group: InspectedGroup, with other: StoreReader, _ theirs: InspectedGroup, atOnce count: Int
     ) throws(StoreError) -> ReplicaComparison {
         var comparison = ReplicaComparison(last: lastIndex(of: group), otherLast: other.lastIndex(of: theirs))
-        var last = max(group.meta.firstIndex, theirs.meta.firstIndex).previous
+        // Each replica compacts for itself: what is compared begins where both have their entries one by one.
+        let compacted = max(try lastCompacted(of: group), try other.lastCompacted(of: theirs))
+        var last = max(max(group.meta.firstIndex, theirs.meta.firstIndex).previous, compacted)
         // Of two logs that begin alike everything is walked; else what lies at the very start without records is left out.
         let beginAlike = group.meta.firstIndex == theirs.meta.firstIndex
         var offset = beginAlike ? nil : max(group.meta.firstOffset, theirs.meta.firstOffset)
@@ -115,7 +117,9 @@ extension StoreReader {
             return found.count < count
         }
         if group.isPartition {
-            _ = try walk(group, WalkOptions(depth: .headers, from: offset)) { add(EntryDigest($0.header)) }
+            _ = try walk(group, WalkOptions(depth: .headers, from: offset)) {
+                $0.isCompacted || add(EntryDigest($0.header))
+            }
             return found
         }
         var isFull = false

@@ -9,6 +9,8 @@ internal import NIOCore
 /// The segment that a walk is in.
 struct SegmentWalk {
     let base: LogIndex
+    /// What stands for it in indices.
+    let segment: LogIndex
     let path: String
     /// The file, below the data directory.
     let name: String
@@ -26,13 +28,14 @@ struct SegmentWalk {
     /// What its frames carry; nil when neither the first frame nor the index tells.
     private var salt: UInt64?
 
-    init(_ base: LogIndex, folder: String, following: LogIndex?, reader: StoreReader) {
-        self.base = base
+    init(_ segment: LogIndex, folder: String, following: LogIndex?, reader: StoreReader) {
+        self.segment = segment
+        base = Segment.base(of: segment)
         self.following = following
         self.reader = reader
-        path = "\(folder)/\(Segment.fileName(base))"
+        path = "\(folder)/\(Segment.fileName(segment))"
         name = reader.relative(path)
-        summary = InspectedSegment(base: base, file: name, fileBytes: nil)
+        summary = InspectedSegment(segment, file: name, fileBytes: nil)
     }
 
     /// Opens the file, if there is one, and finds out what its frames carry.
@@ -40,14 +43,14 @@ struct SegmentWalk {
         guard let file = try reader.segmentFile(path) else { return }
         self.file = file
         size = try file.size()
-        summary = InspectedSegment(base: base, file: name, fileBytes: size)
+        summary = InspectedSegment(segment, file: name, fileBytes: size)
         frames = FrameReader(file, upTo: size)
         if let first = try Self.header(file, at: 0), first.group == group.id, first.index == base,
-            first.salt == FrameHeader.salt(group: group.id, base: base, term: first.term)
+            first.salt == FrameHeader.salt(group: group.id, base: segment, term: first.term)
         {
             salt = first.salt
         } else if let term = group.term(at: base) {
-            salt = FrameHeader.salt(group: group.id, base: base, term: term)
+            salt = FrameHeader.salt(group: group.id, base: segment, term: term)
         }
     }
 
@@ -109,6 +112,7 @@ extension FrameHeader {
     /// Whether index and offsets are numbers that a log can have, so that computing with them is safe.
     var isPlausible: Bool {
         index.rawValue < 1 << 62 && baseOffset.rawValue >= 0 && baseOffset.rawValue < 1 << 62 && recordCount >= 0
+            && (kind == .footer || extent < 1 << 62)
     }
 }
 
@@ -163,6 +167,7 @@ extension GroupWalk {
         if segment.summary.frames == 0, tip.checksum == nil, segment.position >= segment.size { return }
         if case .frame(let footer, _) = try segment.peek(), footer.kind == .footer, segment.isOurs(footer, group.id) {
             segment.summary.end = .sealed
+            defer { if footer.isCompacted { tip.checksum = footer.chain } }
             if let problem = problem(footer, segment) { return reportFooter(segment, problem) }
             return try checkEnd(segment)
         }
@@ -190,6 +195,7 @@ extension GroupWalk {
     }
 
     private func isFooterProven(_ segment: SegmentWalk) throws(StoreError) -> Bool {
+        if Segment.generation(of: segment.segment) > 0 { return true }
         let former = segment.summary.lastIndex.previous
         guard former >= segment.base, let last = group.last?.index, former < last else { return false }
         return try indexed { () throws(IndexError) in try reader.index.pointer(at: former, of: group.id) } == nil

@@ -39,7 +39,7 @@ public struct WalkOptions: Sendable {
 /// One frame as the walk found it.
 public struct WalkedFrame: Sendable {
     let header: FrameHeader
-    /// The segment it lies in, or will lie in.
+    /// The segment it lies in, or will lie in: its first entry, with the generation of a compacted one in the upper 16 bits.
     public let segment: LogIndex
     /// The segment's file, below the data directory.
     public let file: String
@@ -52,6 +52,10 @@ public struct WalkedFrame: Sendable {
 
     /// The entry's index.
     public var index: LogIndex { header.index }
+    /// The last entry that it stands for: another one where compaction has put several into one.
+    public var lastIndex: LogIndex { header.lastIndex }
+    /// Whether compaction wrote it.
+    public var isCompacted: Bool { header.isCompacted }
     /// The term of the leader that made the entry.
     public var term: Term { header.term }
     /// What the entry is.

@@ -12,7 +12,7 @@ struct DecodedFrame: Sendable {
     let header: FrameHeader
     /// The raw payload.
     let payload: ByteBuffer
-    /// The segment it is in.
+    /// The name of the segment it is in.
     let segment: LogIndex
     /// The position behind it.
     let endPosition: Int

@@ -11,16 +11,16 @@ internal import Synchronization
 
 /// The recovery of one partition.
 struct GroupRecovery: ~Copyable {
-    private let core: StoreCore
-    private let id: GroupID
+    let core: StoreCore
+    let id: GroupID
     private let record: GroupRecord
     /// Entries that replay wrote in this run, whose sparse indices are missing, or that the index may lack altogether.
     private let replayedFrom: LogIndex?
     private let isClean: Bool
-    private let writes: Bool
-    private var batch: IndexBatch
-    private var group: RecoveredGroup
-    private var terms: TermScan
+    let writes: Bool
+    var batch: IndexBatch
+    var group: RecoveredGroup
+    var terms: TermScan
 
     /// Index records that are committed at a time.
     private static let batchCountMax = 8192
@@ -60,6 +60,7 @@ struct GroupRecovery: ~Copyable {
             try scan(segments)
         }
         if group.damage == nil, let hole = group.hole { markDamaged(hole, group.lastIndex) }
+        if writes { try indexCompacted() }
         group.termStarts = terms.starts
         group.meta.closed = nil
         if group.damage == nil { group.meta.unindexedFrom = nil }
@@ -71,6 +72,14 @@ struct GroupRecovery: ~Copyable {
         return group
     }
 
+    private mutating func indexCompacted() throws(StoreError) {
+        var newest: Int64 = -1
+        for info in group.segments {
+            if info.compacted != nil { try indexCompacted(info, newestBefore: newest) }
+            newest = max(newest, info.maxTimestamp)
+        }
+    }
+
     private mutating func commit() throws(StoreError) {
         batch.putGroupMeta(group.meta, of: id)
         // A marker that came back after a power failure would be carried out again, on what was appended since.
@@ -80,100 +89,6 @@ struct GroupRecovery: ~Copyable {
         } catch {
             throw StoreError(error)
         }
-    }
-
-    // MARK: Before the scan
-
-    /// Step 2: a truncation that was decided is finished.
-    private mutating func finishCut() throws(StoreError) {
-        guard let cut = group.meta.cut, writes else { return }
-        let position = Int(cut.at.position)
-        let names = try core.system.list(Segment.directory(of: id, root: core.settings.directory))
-        var kept: Segment?
-        var deleted: [Segment] = []
-        for base in names.compactMap(Segment.base(ofFileName:)).sorted() where base >= cut.at.segment {
-            let segment = found(base, salt: 0)
-            if base == cut.at.segment, position > 0 { kept = segment } else { deleted.append(segment) }
-        }
-        try core.files.finishCut(segment: kept, position: position, deleted: deleted)
-        group.meta.cut = nil
-    }
-
-    private func found(_ base: LogIndex, salt: UInt64) -> Segment {
-        Segment(
-            group: id, base: base, salt: salt, root: core.settings.directory,
-            state: Segment.State(allocated: 0, exists: true, isNamed: true))
-    }
-
-    /// The segments of the log, oldest first, with what their first and last frames say.
-    private func findSegments() throws(StoreError) -> [SegmentInfo] {
-        let directory = Segment.directory(of: id, root: core.settings.directory)
-        var segments: [SegmentInfo] = []
-        for base in try core.system.list(directory).compactMap(Segment.base(ofFileName:)).sorted() {
-            guard base >= group.meta.firstIndex else {
-                if writes { try core.files.remove(directory + "/" + Segment.fileName(base)) }
-                continue
-            }
-            if let info = try describe(base) { segments.append(info) }
-        }
-        return segments
-    }
-
-    /// Reads the first header and the footer of a segment; nil when nothing of the log is in it.
-    private func describe(_ base: LogIndex) throws(StoreError) -> SegmentInfo? {
-        let path = found(base, salt: 0).path
-        let file = try core.system.open(path, .read)
-        let size = try file.size()
-        let first = try header(file, at: 0)
-        guard let first, first.group == id, first.index == base,
-            first.salt == FrameHeader.salt(group: id, base: base, term: first.term)
-        else { return try describeDamaged(base, path, size, first) }
-        let segment = Segment(
-            group: id, base: base, salt: first.salt, root: core.settings.directory,
-            state: Segment.State(allocated: size, exists: true, isNamed: true))
-        let opened =
-            first.maxTimestamp >= 0 ? WallTime(milliseconds: first.maxTimestamp) : core.settings.clock.wallTime()
-        var info = SegmentInfo(
-            segment: segment, baseOffset: first.baseOffset, lastIndex: base.previous, lastTerm: first.term,
-            endOffset: first.baseOffset, end: 0, maxTimestamp: -1, openedAt: opened, isSealed: false)
-        if size >= 2 * FrameHeader.byteCount, let footer = try header(file, at: size - FrameHeader.byteCount),
-            footer.kind == .footer, footer.salt == first.salt, footer.group == id
-        {
-            info.isSealed = true
-            info.end = size - FrameHeader.byteCount
-            info.lastIndex = footer.index
-            info.lastTerm = footer.term
-            info.endOffset = footer.baseOffset
-            info.maxTimestamp = footer.maxTimestamp
-        }
-        return info
-    }
-
-    /// A segment whose first frame cannot be read is empty, unless pointers say that frames were durable in it.
-    private func describeDamaged(
-        _ base: LogIndex, _ path: String, _ size: Int, _ first: FrameHeader?
-    ) throws(StoreError) -> SegmentInfo? {
-        let pointer = try indexed { () throws(IndexError) in try core.index.pointer(at: base, of: id) }
-        guard let place = pointer?.place, place.at.segment == base else {
-            if writes { try core.files.remove(path) }
-            return nil
-        }
-        let salt = FrameHeader.salt(group: id, base: base, term: pointer?.term ?? .zero)
-        let segment = Segment(
-            group: id, base: base, salt: salt, root: core.settings.directory,
-            state: Segment.State(allocated: size, exists: true, isNamed: true))
-        return SegmentInfo(
-            segment: segment, baseOffset: place.baseOffset, lastIndex: base.previous, lastTerm: pointer?.term ?? .zero,
-            endOffset: place.baseOffset, end: 0, maxTimestamp: -1, openedAt: core.settings.clock.wallTime(),
-            isSealed: false)
-    }
-
-    private func header(_ file: any File, at position: Int) throws(StoreError) -> FrameHeader? {
-        var bytes = ByteBuffer()
-        guard try file.read(FrameHeader.byteCount, at: position, into: &bytes) == FrameHeader.byteCount,
-            case .header(let header) = FrameHeader.probe(bytes.readableBytesSpan, at: 0)
-        else { return nil }
-        return header
     }
 
     // MARK: A clean start
@@ -237,7 +152,8 @@ struct GroupRecovery: ~Copyable {
             if writes { try file.flush() }
             // What the next segment holds is not expected here, even when the footer was lost.
             let next = number + 1 < found.count ? found[number + 1].segment.base.previous : proven
-            let scan = SegmentScan(file: file, segment: info.segment, provenThrough: min(proven, next))
+            let through = info.segment.generation > 0 ? LogIndex(.max) : min(proven, next)
+            let scan = SegmentScan(file: file, segment: info.segment, provenThrough: through)
             let scanned = try scan.run(from: start, tip: &tip) { frame throws(StoreError) in
                 try take(frame, &info, proven)
             }
@@ -321,7 +237,7 @@ struct GroupRecovery: ~Copyable {
         let header = frame.header
         group.maxTimestamp = max(group.maxTimestamp, header.maxTimestamp)
         info.maxTimestamp = max(info.maxTimestamp, header.maxTimestamp)
-        info.lastIndex = header.index
+        info.lastIndex = header.lastIndex
         info.lastTerm = header.term
         info.endOffset = header.endOffset
         let isIndexed = SegmentInfo.isIndexed(position: frame.position, frameBytes: header.frameBytes)
@@ -340,6 +256,11 @@ struct GroupRecovery: ~Copyable {
         }
         if header.index > proven { group.foundFrames += 1 }
         guard writes else { return }
+        if header.isCompacted {
+            // No pointer stands for more than one entry; the indices are looked at as a whole.
+            if startsTerm { putTermStart(header) }
+            return
+        }
         let isNew = header.index > proven || header.index >= (replayedFrom ?? header.index.next)
         if !isNew, !startsTerm, try hasPointer(header) { return }
         try index(frame, info, isIndexed: isIndexed, startsTerm: startsTerm)
@@ -367,10 +288,7 @@ struct GroupRecovery: ~Copyable {
         batch.putPointer(
             EntryPointer(term: header.term, kind: header.kind.rawValue, content: .segment(place)), at: header.index,
             of: id)
-        if startsTerm {
-            batch.putTermStart(
-                TermStart(term: header.term, firstIndex: header.index, firstOffset: header.baseOffset), of: id)
-        }
+        if startsTerm { putTermStart(header) }
         guard isIndexed, try !isFindable(header) else { return }
         batch.putOffsetIndex(
             OffsetIndexEntry(
@@ -379,6 +297,11 @@ struct GroupRecovery: ~Copyable {
         batch.putTimeIndex(
             TimeIndexEntry(
                 maxTimestampSoFar: group.maxTimestamp, offset: header.baseOffset, index: header.index, at: at), of: id)
+    }
+
+    private mutating func putTermStart(_ header: FrameHeader) {
+        batch.putTermStart(
+            TermStart(term: header.term, firstIndex: header.index, firstOffset: header.baseOffset), of: id)
     }
 
     /// Whether the indices have the frame.

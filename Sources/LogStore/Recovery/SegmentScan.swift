@@ -56,11 +56,14 @@ struct SegmentScan {
             let reached = RecoveryCase(finding, isProven: isProven, hasLater: hasLater)
             let verdict = RecoveryTable.verdict(reached)
             guard verdict == .take, case .frame(let header, let payload) = found else {
+                if verdict == .nextSegment, case .frame(let footer, _) = found, footer.isCompacted {
+                    tip.checksum = footer.chain
+                }
                 return ScanEnd(verdict: verdict, finding: finding, position: cursor.position, reached: reached)
             }
             try body(ScannedFrame(header: header, position: cursor.position, payload: payload))
             tip = LogTip(
-                nextIndex: header.index.next, term: header.term, nextOffset: header.endOffset,
+                nextIndex: header.lastIndex.next, term: header.term, nextOffset: header.endOffset,
                 checksum: header.checksum)
             cursor.skip(header)
         }

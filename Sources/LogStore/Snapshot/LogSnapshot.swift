@@ -78,8 +78,12 @@ enum SnapshotContent: Sendable, Hashable {
 
 /// A segment file, whole or up to the snapshot's last entry.
 struct SnapshotSegment: Sendable, Hashable {
-    /// The first entry, which names the file.
-    let base: LogIndex
+    /// The name of the file: the first entry, with a generation when compaction wrote it.
+    let name: LogIndex
+    /// The first entry.
+    var base: LogIndex { Segment.base(of: name) }
+    /// Whether compaction wrote it.
+    var isCompacted: Bool { Segment.generation(of: name) > 0 }
     /// The term of that entry, which with the group and the base makes the salt.
     let term: Term
     /// The last entry.
@@ -88,7 +92,7 @@ struct SnapshotSegment: Sendable, Hashable {
     let byteCount: Int
     /// Whether a footer closes it.
     let isSealed: Bool
-    /// The checksum of the last frame.
+    /// The checksum of the last frame; of the footer where compaction wrote the file.
     let checksum: UInt32
 }
 
@@ -134,7 +138,7 @@ extension LogSnapshot: StoredValue {
             writer.integer(UInt8(0))
             writer.integer(UInt32(segments.count))
             for segment in segments {
-                writer.integer(segment.base.rawValue)
+                writer.integer(segment.name.rawValue)
                 writer.integer(segment.term.rawValue)
                 writer.integer(segment.lastIndex.rawValue)
                 writer.integer(UInt64(segment.byteCount))
@@ -200,7 +204,9 @@ extension LogSnapshot: StoredValue {
         guard case .segments(let segments) = content else { return true }
         var next = firstIndex
         for segment in segments {
-            guard segment.base == next, segment.lastIndex >= segment.base, segment.byteCount > 0 else { return false }
+            guard segment.base == next, segment.lastIndex >= segment.base, segment.byteCount > 0,
+                segment.isSealed || !segment.isCompacted
+            else { return false }
             next = segment.lastIndex.next
         }
         return next == index.next && segments.dropLast().allSatisfy(\.isSealed)
@@ -216,7 +222,7 @@ extension SnapshotContent {
             for _ in 0..<(try reader.integer(UInt32.self, from: bytes)) {
                 segments.append(
                     SnapshotSegment(
-                        base: LogIndex(rawValue: try reader.integer(from: bytes)),
+                        name: LogIndex(rawValue: try reader.integer(from: bytes)),
                         term: Term(rawValue: try reader.integer(from: bytes)),
                         lastIndex: LogIndex(rawValue: try reader.integer(from: bytes)),
                         byteCount: Int(clamping: try reader.integer(UInt64.self, from: bytes)),

@@ -38,8 +38,9 @@ extension ReaderThread {
                 throw .corrupt(damage(range, range.end, range.lastIndex))
             }
             return SnapshotSegment(
-                base: range.segment.base, term: first.term, lastIndex: range.lastIndex,
-                byteCount: range.end + footer.frameBytes, isSealed: true, checksum: footer.previous)
+                name: range.segment.name, term: first.term, lastIndex: range.lastIndex,
+                byteCount: range.end + footer.frameBytes, isSealed: true,
+                checksum: footer.isCompacted ? footer.checksum : footer.previous)
         }
         var position = range.start
         let target = min(last, range.lastIndex)
@@ -47,7 +48,7 @@ extension ReaderThread {
             position += found.frameBytes
             guard found.index == target else { continue }
             return SnapshotSegment(
-                base: range.segment.base, term: first.term, lastIndex: target, byteCount: position, isSealed: false,
+                name: range.segment.name, term: first.term, lastIndex: target, byteCount: position, isSealed: false,
                 checksum: found.checksum)
         }
         throw .corrupt(damage(range, position, target))

@@ -63,6 +63,11 @@ extension StageOutcome {
         return .failure(error)
     }
 
+    var swapped: Result<Void, StoreError> {
+        if case .swapped = self { return .success(()) }
+        return .failure(error)
+    }
+
     private var error: StoreError {
         guard case .failure(let error) = self else { preconditionFailure("another answer than was asked for: \(self)") }
         return error

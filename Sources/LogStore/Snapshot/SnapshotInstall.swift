@@ -66,15 +66,15 @@ struct SnapshotInstall {
         try core.files.syncDirectory(root + "/groups")
         var staged: Set<LogIndex> = []
         for (number, segment) in segments.enumerated() where core.system.exists(stage.path(ofFile: number)) {
-            staged.insert(segment.base)
+            staged.insert(segment.name)
         }
         // One that is not staged any more is in its place already.
-        let kept = Set(segments.map(\.base))
-        for base in try core.system.list(directory).compactMap(Segment.base(ofFileName:)) where !kept.contains(base) {
-            try core.files.remove(directory + "/" + Segment.fileName(base))
+        let kept = Set(segments.map(\.name))
+        for name in try core.system.list(directory).compactMap(Segment.name(ofFileName:)) where !kept.contains(name) {
+            try core.files.remove(directory + "/" + Segment.fileName(name))
         }
-        for (number, segment) in segments.enumerated() where staged.contains(segment.base) {
-            let path = directory + "/" + Segment.fileName(segment.base)
+        for (number, segment) in segments.enumerated() where staged.contains(segment.name) {
+            let path = directory + "/" + Segment.fileName(segment.name)
             core.files.forget(path)
             try core.system.rename(stage.path(ofFile: number), to: path)
         }

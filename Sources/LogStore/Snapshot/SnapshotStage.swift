@@ -40,7 +40,7 @@ final class SnapshotStage: Sendable {
     func path(ofFile number: Int) -> String {
         switch snapshot.content {
         case .segments(let segments):
-            directory + "/" + Segment.fileName(segments[number].base) + ".\(segments[number].term.rawValue)"
+            directory + "/" + Segment.fileName(segments[number].name) + ".\(segments[number].term.rawValue)"
         case .state(_, _, let checksum): directory + "/state-\(snapshot.index.rawValue)-\(checksum)"
         }
     }
@@ -158,6 +158,8 @@ struct SegmentsCheck: Sendable {
     private var number = 0
     private var position = 0
     private var tip: LogTip?
+    /// The checksum of the newest frame, or of the footer of a compacted segment.
+    private var ending: UInt32?
 
     /// Goes on for about `limit` bytes; returns whether everything is there and right.
     mutating func run(
@@ -170,7 +172,7 @@ struct SegmentsCheck: Sendable {
             try walk(segment, snapshot, files[number], size: sizes[number], limit: left)
             left -= position - start
             guard position == segment.byteCount else { return false }
-            guard tip?.nextIndex == segment.lastIndex.next, tip?.checksum == segment.checksum else {
+            guard tip?.nextIndex == segment.lastIndex.next, ending == segment.checksum else {
                 throw .corrupt(damage(snapshot, files[number], "a segment of a snapshot ends with another frame"))
             }
             number += 1
@@ -182,7 +184,7 @@ struct SegmentsCheck: Sendable {
     private mutating func walk(
         _ segment: SnapshotSegment, _ snapshot: LogSnapshot, _ file: any File, size: Int, limit: Int
     ) throws(StoreError) {
-        let salt = FrameHeader.salt(group: snapshot.group, base: segment.base, term: segment.term)
+        let salt = FrameHeader.salt(group: snapshot.group, base: segment.name, term: segment.term)
         var cursor = FrameCursor(file, from: position, upTo: size)
         let end = position + limit
         while position < end {
@@ -208,12 +210,21 @@ struct SegmentsCheck: Sendable {
                 nextIndex: snapshot.firstIndex, term: snapshot.previousTerm, nextOffset: snapshot.firstOffset,
                 checksum: nil)
         guard tip.checksum.map({ $0 == header.previous }) ?? true else { return false }
-        if header.kind == .footer { return segment.isSealed && header.index == segment.lastIndex }
+        guard header.isCompacted == segment.isCompacted else { return false }
+        if header.kind == .footer {
+            if header.isCompacted {
+                self.tip?.checksum = header.chain
+                ending = header.checksum
+            }
+            return segment.isSealed && header.index == segment.lastIndex
+        }
         guard header.index == tip.nextIndex, header.term >= tip.term, header.baseOffset == tip.nextOffset,
-            header.index <= segment.lastIndex
+            header.lastIndex <= segment.lastIndex
         else { return false }
         self.tip = LogTip(
-            nextIndex: header.index.next, term: header.term, nextOffset: header.endOffset, checksum: header.checksum)
+            nextIndex: header.lastIndex.next, term: header.term, nextOffset: header.endOffset,
+            checksum: header.checksum)
+        ending = header.checksum
         return true
     }
 

@@ -23,6 +23,8 @@ struct StageJob: Sendable {
         case check(SnapshotStage)
         /// Replaces the log.
         case install(SnapshotStage, GroupLogSettings)
+        /// Replaces segments by a compacted one.
+        case swap(RewrittenSegment)
         /// Passes a deletion on, behind what is under way.
         case delete(GroupID)
         /// Signals when everything before is done.
@@ -42,6 +44,8 @@ enum StageOutcome: Sendable {
     case checked(Bool)
     /// The log as it is now.
     case installed(RecoveredGroup)
+    /// A compacted segment is in its place.
+    case swapped
     case failure(StoreError)
 }
 
@@ -96,6 +100,9 @@ struct StageThread {
                 return .written
             case .check(let stage): return .checked(try stage.check())
             case .install(let stage, let settings): return .installed(try install(stage, settings))
+            case .swap(let made):
+                try SegmentSwap(core: core, made: made).run()
+                return .swapped
             case .delete, .barrier, .stop: preconditionFailure("\(work) has no answer")
             }
         } catch {

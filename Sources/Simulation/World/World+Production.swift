@@ -232,7 +232,8 @@ extension World {
             delay = Int.random(in: plan.flush(isFaulty: isFaulty), using: &diskRandom)
             if isFaulty, plan.faults.contains(.hang), chance(5, &diskRandom) { delay += 40 * plan.tick }
         case .apply: delay = Int.random(in: isFaulty ? plan.applyDelay : 1...plan.tick, using: &diskRandom)
-        case .codec, .read, .stage: delay = Int.random(in: plan.flush(isFaulty: isFaulty), using: &diskRandom) / 4
+        case .codec, .read, .stage, .compact:
+            delay = Int.random(in: plan.flush(isFaulty: isFaulty), using: &diskRandom) / 4
         }
         queue.add(.work(node: node.number, life: node.life, worker), at: now + delay)
     }

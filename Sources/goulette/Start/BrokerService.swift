@@ -204,7 +204,8 @@ struct BrokerService: Service, CustomStringConvertible {
                     peer: request.context.peerAddress, receivedAt: request.receivedAt,
                     answer: Answer(
                         send: { reply.complete($0) }, close: { reply.closeConnection($0) },
-                        onDisconnect: { reply.onDisconnect($0) }))
+                        onDisconnect: { reply.onDisconnect($0) }),
+                    software: request.context.software)
                 broker.handle(call, body: request.body)
             })
         do {

@@ -43,6 +43,8 @@ extension StoreSettings {
         tailCache = settings.storage.writeBufferBytes
         readCache = settings.storage.readCacheBytes
         diskReserve = settings.storage.diskReserveBytes
+        compactionMemory = settings.storage.compactionMemoryBytes
+        compactionBytesPerSecond = settings.storage.compactionRateBytes.bytes
         compressionLevel = settings.storage.compression == .none ? 0 : Int32(settings.storage.compressionLevel)
     }
 }

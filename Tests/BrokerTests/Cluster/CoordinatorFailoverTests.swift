@@ -83,6 +83,9 @@ final class CoordinatorCluster: Sendable {
                 state: state, machine: machine, settings: settings, clock: .system, loop: loop,
                 random: SystemRandomNumberGenerator(), metrics: GroupMetrics(registry: registry), logger: logger,
                 reload: { () throws(StoreError) in try CoordinatorState.load(from: store.metadata).0 })
+            coordinator.topics = TopicCatalogue([
+                .init(name: "t", id: CoordinatorFailoverTests.topic, partitions: 4)
+            ])
             nodes.value[id] = Node(store: store, host: host, coordinator: coordinator)
             coordinator.start(waitsForLeadership: false) { error in #expect(error == nil) }
         }.get()
@@ -123,13 +126,15 @@ final class CoordinatorCluster: Sendable {
     ///
     /// On a machine that stands still for longer than an election takes, another one may lead by the time they are asked.
     func onlyCoordinator() async throws -> NodeID {
-        for _ in 0..<100 {
+        for _ in 0..<3000 {
             let first = try await leader(among: members)
             var refusals = 0
             for node in members where node != first {
                 if try await join("nobody", at: node).error == .notCoordinator { refusals += 1 }
             }
             if refusals == members.count - 1, try await on(first, { $0.table != nil }) { return first }
+            // They hear of the leader on their own clocks, and no event leaves them: they are asked again.
+            try await Task.sleep(for: .milliseconds(5))
         }
         throw CancellationError()
     }
@@ -163,6 +168,27 @@ final class CoordinatorCluster: Sendable {
         }
     }
 
+    func consume(
+        _ member: String, _ epoch: Int32, owned: [Int32]? = nil, at node: NodeID
+    ) async throws -> ConsumerHeartbeatResult {
+        await withCheckedContinuation { done in
+            loop.execute { [self] in
+                let isJoin = epoch == 0
+                nodes.value[node]?.coordinator.consumerHeartbeat(
+                    group: "k",
+                    {
+                        ConsumerHeartbeat(
+                            memberID: member, epoch: epoch, rebalanceTimeoutMilliseconds: isJoin ? 60_000 : -1,
+                            topicNames: isJoin ? ["t"] : nil,
+                            owned: isJoin
+                                ? PartitionSet()
+                                : owned.map { PartitionSet([CoordinatorFailoverTests.topic: Set($0)]) },
+                            clientID: "c", clientHost: "/h", entropy: $0)
+                    }, then: { done.resume(returning: $0) })
+            }
+        }
+    }
+
     func commit(
         _ offset: Int64, _ claim: MemberClaim, at node: NodeID
     ) async throws -> Result<[GroupError?], GroupError> {
@@ -180,6 +206,34 @@ final class CoordinatorCluster: Sendable {
 
 @Suite struct CoordinatorFailoverTests {
     static let partition = TopicPartition(topic: "t", partition: PartitionIndex(rawValue: 0))
+
+    static let topic = TopicID(high: 8, low: 48)
+
+    @Test func membersUnderTheConsumerProtocolKeepTheirEpochs() async throws {
+        let cluster = try await CoordinatorCluster.start()
+        let first = try await cluster.onlyCoordinator()
+        let others = cluster.members.filter { $0 != first }
+        #expect(try await cluster.consume("a", 0, at: first).get().assignment?.count == 4)
+        #expect(try await cluster.consume("b", 0, at: first).get().epoch == 2)
+        let asked = try await cluster.consume("a", 1, at: first).get()
+        let kept = try #require(asked.assignment?.topics[Self.topic])
+        #expect(asked.epoch == 1 && kept.count == 2)
+
+        cluster.network.isolate(first)
+        let second = try await cluster.leader(among: others)
+        #expect(try await cluster.consume("b", 2, at: second).get().assignment == nil, "a has not given up yet")
+        #expect(try await cluster.consume("a", 1, owned: Array(kept), at: second).get().epoch == 2)
+        let given = try await cluster.consume("b", 2, at: second).get()
+        #expect(given.epoch == 2 && given.assignment?.topics[Self.topic]?.isDisjoint(with: kept) == true)
+        #expect(given.assignment?.count == 2)
+
+        // The old one finds out that its word counts no more.
+        let lost = try await cluster.consume("c", 0, at: first)
+        #expect(lost.error == .notCoordinator)
+        cluster.network.heal()
+        #expect(try await cluster.consume("a", 2, at: second).get().epoch == 2)
+        try await cluster.stop()
+    }
 
     @Test func aMemberKeepsItsGenerationAndOffsets() async throws {
         let cluster = try await CoordinatorCluster.start()

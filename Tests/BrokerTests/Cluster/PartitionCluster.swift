@@ -185,10 +185,10 @@ final class PartitionCluster: Sendable {
     // MARK: Clients
 
     func produce(
-        _ values: [String], at node: NodeID, producer: ProducerFields = .none, acks: Int16 = -1,
-        timeout milliseconds: Int64 = 20_000
+        _ values: [String], at node: NodeID, producer: ProducerFields = .none, transaction: String? = nil,
+        acks: Int16 = -1, timeout milliseconds: Int64 = 20_000
     ) async throws -> ProduceOutcome {
-        var builder = RecordBatchBuilder(producer: producer)
+        var builder = RecordBatchBuilder(producer: producer, isTransactional: transaction != nil)
         let now = Clock.system.wallTime()
         for value in values {
             builder.append(key: nil, value: ByteBuffer(string: value), timestamp: now.milliseconds)
@@ -199,7 +199,8 @@ final class PartitionCluster: Sendable {
             let received = Clock.system.now()
             let call = ProduceCall(
                 records: records, acks: acks, version: 8, receivedAt: received, wallTime: now,
-                deadline: received.advanced(byMilliseconds: milliseconds), request: pending, slot: 0)
+                deadline: received.advanced(byMilliseconds: milliseconds), request: pending, slot: 0,
+                transactionalID: transaction)
             loop.execute { [self] in
                 guard let node = nodes.value[node] else { return pending.complete(0, .failure(.brokerNotAvailable)) }
                 node.partition.produce(call, context: node.shard.compression)
@@ -276,12 +277,33 @@ final class PartitionCluster: Sendable {
         }
     }
 
+    /// Ends a transaction at `node`; the answer comes when the marker is committed.
+    func end(_ marker: TransactionMarker, at node: NodeID) async -> KafkaErrorCode {
+        await withCheckedContinuation { done in
+            loop.execute { [self] in
+                guard let node = nodes.value[node] else { return done.resume(returning: .brokerNotAvailable) }
+                node.partition.endTransaction(marker) { done.resume(returning: $0) }
+            }
+        }
+    }
+
+    /// Runs `body` with the partition of `node`; on the cluster's loop.
+    func withPartition(_ node: NodeID, _ body: (Partition?) -> Void) { body(nodes.value[node]?.partition) }
+
+    /// Has every broker ask `verifier` about transactions.
+    func verify(with verifier: TransactionVerifier?) async throws {
+        try await onLoop { cluster in
+            for node in cluster.nodes.value.values { node.shard.transactionVerifier = verifier }
+        }
+    }
+
     func fetch(
-        from offset: Int64, at node: NodeID, epoch: Int32 = -1, rack: [NodeID]? = nil
+        from offset: Int64, at node: NodeID, epoch: Int32 = -1, rack: [NodeID]? = nil,
+        isolation: IsolationLevel = .readUncommitted
     ) async throws -> FetchResult {
         let call = FetchCall(
             offset: Offset(offset), bytesMax: 1 << 20, currentLeaderEpoch: epoch, lastFetchedEpoch: -1,
-            rackNodes: rack)
+            rackNodes: rack, isolation: isolation)
         return await withCheckedContinuation { done in
             loop.execute { [self] in
                 guard let node = nodes.value[node] else { return done.resume(returning: FetchResult()) }
@@ -306,9 +328,11 @@ final class PartitionCluster: Sendable {
 extension ProducerStateTable {
     /// The state without the times at which producers were seen, which replicas need not agree on.
     func encodeSnapshotForTests() -> [String] {
-        producers.sorted { $0.key < $1.key }.map { id, entry in
+        let known = producers.sorted { $0.key < $1.key }.map { id, entry in
             let batches = (0..<entry.count).map { entry[$0] }
-            return "\(id) \(entry.epoch) \(batches)"
+            let open = transactions.open[id].map { "open from \($0.firstOffset)" } ?? "idle"
+            return "\(id) \(entry.epoch) \(entry.coordinatorEpoch) \(open) \(batches)"
         }
+        return known + Array(transactions.aborted).map { "\($0)" }
     }
 }

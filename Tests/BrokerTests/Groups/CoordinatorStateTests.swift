@@ -38,7 +38,30 @@ import Testing
         .deleteOffsets(group: "g", partitions: [partition("t", 0), partition("u", 0)]),
         .expireOffsets(group: "g", offsets: [ExpiredOffset(partition: partition("t", 1), committedAt: wall(1_000))]),
         .forgetTopics(["t", "u"]),
+        .consumerGroup(consumerChange),
+        .consumerGroup(
+            ConsumerGroupChange(
+                group: "new", header: ConsumerGroupHeader(revision: 2, epoch: 4), updated: [], removed: ["m1"])),
+        TransactionStateTests.open, .pendingOffsets(TransactionStateTests.offsets), TransactionStateTests.committed,
+        .expireTransactions([ExpiredTransactionalID(id: "x", changedAt: wall(100))]),
     ]
+    static let consumerChange: ConsumerGroupChange = {
+        var member = ConsumerGroupMember(
+            id: "m1", instanceID: "ïnst", rackID: "r", clientID: "c", clientHost: "/h",
+            rebalanceTimeoutMilliseconds: 300_000, topicNames: ["t", "u"], pattern: "v.*", assignor: "range")
+        member.epoch = 3
+        member.previousEpoch = 2
+        member.state = .unrevoked
+        member.assigned = PartitionSet([TopicID(high: 1, low: 2): [0, 5], TopicID(high: 1, low: 1): [7]])
+        member.revoking = PartitionSet([TopicID(high: 1, low: 2): [1]])
+        member.target = PartitionSet([TopicID(high: 9, low: 0): [0]])
+        let header = ConsumerGroupHeader(
+            revision: 1, epoch: 3, assignor: "range", topicsHash: .max - 1, changedAt: wall(77))
+        let plain = ConsumerGroupMember(
+            id: "m2", instanceID: nil, rackID: nil, clientID: "", clientHost: "", rebalanceTimeoutMilliseconds: 0,
+            topicNames: [], pattern: nil, assignor: nil)
+        return ConsumerGroupChange(group: "new", header: header, updated: [member, plain], removed: ["gone"])
+    }()
 
     @Test(arguments: commands)
     func commandsComeBack(_ command: CoordinatorCommand) throws {
@@ -76,7 +99,12 @@ import Testing
 
     @Test func keysComeBackAndKeepShardsApart() throws {
         let prefix = CoordinatorKey.prefix(of: .coordinator)
-        for key in [CoordinatorKey.group("g"), .offset(group: "g", partition("t", 300))] {
+        for key in [
+            CoordinatorKey.group("g"), .offset(group: "g", partition("t", 300)), .consumerGroup("g"),
+            .consumerMember(group: "g", member: "m"),
+            CoordinatorKey.group("g"), .offset(group: "g", partition("t", 300)), .transaction("x"),
+            .pendingOffset(transactionalID: "x", group: "g", partition("t", 300)),
+        ] {
             let bytes = key.encoded(prefix: prefix)
             #expect(try CoordinatorKey(decoding: bytes, prefix: prefix) == key)
             for length in 0..<bytes.count {
@@ -110,12 +138,35 @@ import Testing
         let (state, records) = apply(Array((Self.commands.filter { $0 != .deleteGroup(group: "g") }).prefix(prefix)))
         var loaded = CoordinatorState()
         for (key, value) in records { try loaded.load(key: key, value: value) }
-        #expect(loaded.groups == state.groups)
+        #expect(loaded.groups == state.groups && loaded.transactions == state.transactions)
         var copied = CoordinatorState()
         for record in state.records() {
             try copied.load(key: record.key, value: try #require(record.value))
         }
-        #expect(copied.groups == state.groups)
+        #expect(copied.groups == state.groups && copied.transactions == state.transactions)
+    }
+
+    @Test func changesOfAConsumerGroupApplyOnlyToWhatTheyWereMadeFor() {
+        var change = Self.consumerChange
+        let (created, records) = apply([.consumerGroup(change)])
+        #expect(created.groups["new"]?.consumer?.members.count == 2)
+        #expect(records.count == 3)
+        let (again, _) = apply([.consumerGroup(change), .consumerGroup(change)])
+        #expect(again.groups == created.groups, "the revision is not the next one")
+        change.header.revision = 3
+        #expect(apply([.consumerGroup(change)]).state.groups.isEmpty, "nor here")
+        let (deleted, rest) = apply([.consumerGroup(Self.consumerChange), .deleteGroup(group: "new")])
+        #expect(deleted.groups.isEmpty && rest.isEmpty)
+        let kept = apply([.consumerGroup(Self.consumerChange), .removeIdleGroup(group: "new")]).state
+        #expect(kept.groups["new"] != nil, "it has members")
+        let (classic, stored) = apply([
+            .consumerGroup(Self.consumerChange), .groupMetadata(group: "new", snapshot: Self.snapshot),
+        ])
+        #expect(classic.groups["new"]?.consumer == nil && stored.count == 1)
+        let (consumer, left) = apply([
+            .groupMetadata(group: "new", snapshot: Self.emptied), .consumerGroup(Self.consumerChange),
+        ])
+        #expect(consumer.groups["new"]?.snapshot == nil && left.count == 3)
     }
 
     @Test func deletingAGroupRemovesEveryRecord() {

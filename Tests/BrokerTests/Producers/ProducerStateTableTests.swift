@@ -4,6 +4,7 @@
 // Idempotent producers: cases by hand, a naive model, snapshots.
 
 import Model
+import Records
 import Testing
 
 @testable import Broker
@@ -179,9 +180,7 @@ private let now = WallTime(milliseconds: 1_000)
         }
         table.replay(batch(sequence: 1, offset: 1), at: now)
         #expect(table.producers[1]?.count == 3)
-        var marker = batch(epoch: 2, sequence: -1, offset: 3)
-        marker.isControl = true
-        table.replay(marker, at: now)
+        table.end(marker(.abort, epoch: 2), at: Offset(3), now: now)
         #expect(table.epoch(of: ProducerID(rawValue: 1)) == 2)
         #expect(table.check(batch(epoch: 2, sequence: 0)) == .append)
         #expect(table.check(batch(epoch: 2, sequence: 3)) == .error(.outOfOrderSequence))

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 
+import pytest
 from confluent_kafka import Consumer, Producer
 
 from brokers import wait_until
@@ -67,6 +68,7 @@ def test_a_topic_has_three_replicas_and_is_read_from_any_broker(cluster):
     assert [int(value.split(b" ")[0]) for _, value in found] == list(range(500))
 
 
+@pytest.mark.conforms("librdkafka", "groups on a cluster")
 def test_a_group_reads_everything(cluster):
     cluster.create_topic("events", partitions=3)
     for partition in range(3):
@@ -85,6 +87,7 @@ def test_a_group_reads_everything(cluster):
     consumer.close()
 
 
+@pytest.mark.conforms("librdkafka", "failover of a partition's leader")
 def test_killing_a_leader_loses_nothing(cluster):
     partitions = 12
     cluster.create_topic("load", partitions=partitions)

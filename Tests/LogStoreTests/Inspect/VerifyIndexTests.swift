@@ -35,7 +35,7 @@ import Testing
     @Test func pointers() throws {
         try expect([.pointer], index: 30) { store, batch in
             let (position, header) = try lastFrame(store)
-            let base = try #require(Segment.base(ofFileName: String(store.segments.last?.suffix(24) ?? "")))
+            let base = try #require(Segment.name(ofFileName: String(store.segments.last?.suffix(24) ?? "")))
             let place = FramePlace(
                 at: SegmentPosition(segment: base, position: UInt32(position + 8)), storedLength: header.storedLength,
                 baseOffset: header.baseOffset, recordCount: 1, payloadCRC: header.payloadCRC)

@@ -273,7 +273,7 @@ final class TestCluster {
         let directory = Segment.directory(of: Self.group, root: store.settings.directory)
         var segments: [LogIndex: [UInt8]] = [:]
         for name in try node.disk.list(directory) {
-            guard let base = Segment.base(ofFileName: name) else { continue }
+            guard let base = Segment.name(ofFileName: name) else { continue }
             let file = try node.disk.open(directory + "/" + name, .read)
             var bytes = ByteBuffer()
             _ = try file.read(try file.size(), at: 0, into: &bytes)

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// FetchTopic.swift
-// How Fetch names topics: by name up to version 12, by id from version 13 on.
+// NamedOrIdentifiedTopic.swift
+// How Produce and Fetch name topics: by name up to version 12, by id from version 13 on.
 
 public import Model
 
-/// A topic and an item for each of its partitions that a fetch speaks of.
-public struct FetchTopic<Partition: WireCoded>: WireCoded {
+/// A topic and an item for each of its partitions that the message speaks of.
+public struct NamedOrIdentifiedTopic<Partition: WireCoded>: WireCoded {
     /// The topic's name, up to version 12; empty from then on.
     public var name: String
     /// The topic's id, from version 13 on; zero before.

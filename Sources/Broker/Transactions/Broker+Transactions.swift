@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Broker+Transactions.swift
+// What the transaction coordinator has around it: where partitions are led, and producer ids of the controller.
+
+import KafkaProtocol
+import Model
+import NIOCore
+import Replication
+import Settings
+
+extension Broker {
+    /// Runs `body` with the transaction coordinator on its loop.
+    func withTransactions(_ body: @escaping @Sendable (TransactionCoordinator) -> Void) {
+        if home.inEventLoop { return body(control.value.transactions) }
+        home.execute { [control] in body(control.value.transactions) }
+    }
+
+    /// Where a partition is led, as the coordinator's loop knows it.
+    func place(of partition: TopicPartition) -> MarkerQueue.Place {
+        let shard = shards.shard(on: home)
+        guard let handle = shard.image.topics[partition.topic]?.partition(partition.partition.rawValue) else {
+            // Before the controller's state is known, nothing is.
+            return shard.image.clusterID.isEmpty ? .unknown : .gone
+        }
+        if isAlone { return .broker(node) }
+        return shard.leaders[handle.group]?.leader.map { .broker($0) } ?? .unknown
+    }
+
+    /// Gives a producer id for a transactional id, of the controller's when that is led elsewhere.
+    func transactionalProducerID(_ then: @escaping @Sendable (ProducerID?) -> Void) {
+        if leadsController(on: home) { return producerIDs(then) }
+        askController(InitProducerIDRequest(transactionTimeoutMilliseconds: 0), version: 4, ownCall()) { answer in
+            guard let answer, answer.errorCode == .none else { return then(nil) }
+            then(ProducerID(rawValue: answer.producerID))
+        }
+    }
+
+    /// A call that no client made: what it asks for, this broker asks for.
+    private func ownCall(
+        _ header: RequestHeader = RequestHeader(apiKey: 0, version: 0, correlationID: 0, clientID: "goulette"),
+        _ answer: Answer = Answer(send: { _ in }, close: { _ in }, onDisconnect: { _ in })
+    ) -> Call {
+        let address = settings.listeners.advertised
+        return Call(
+            header: header, loop: home,
+            advertised: BrokerAddress(id: node, host: address.host, port: Int32(address.port)), peer: "",
+            receivedAt: clock.now(), answer: answer, isForwarded: true)
+    }
+}
+
+// MARK: - Partitions
+
+extension Broker {
+    /// Gives the transaction coordinator its surroundings, and partitions the way to coordinators; on the first loop.
+    func surroundTransactions(_ coordinator: TransactionCoordinator) {
+        let home = home
+        coordinator.surroundings = TransactionSurroundings(
+            place: { [weak self] in self?.place(of: $0) ?? .unknown },
+            send: { [weak self] node, batches, epoch, then in
+                guard let self else { return then(nil) }
+                let bound = NIOLoopBound(then, eventLoop: home)
+                send(batches, coordinatorEpoch: epoch, to: node) { answers in
+                    home.execute {
+                        guard let answers else { return bound.value(nil) }
+                        bound.value { answers[$0]?[$1] ?? .unknownServerError }
+                    }
+                }
+            },
+            producerID: { [weak self] then in
+                guard let self else { return then(nil) }
+                let bound = NIOLoopBound(then, eventLoop: home)
+                transactionalProducerID { id in home.execute { bound.value(id) } }
+            })
+        let verifier = TransactionVerifier { [weak self] question, then in
+            guard let self else { return then(.coordinatorNotAvailable) }
+            home.execute { self.verify(question, triesLeft: Self.verificationsMax, then) }
+        }
+        for number in 0..<shards.count { shards.execute(on: number) { $0.transactionVerifier = verifier } }
+    }
+
+    /// Sends markers to the broker that leads their partitions; `then` runs on any thread, with nil for no answer.
+    private func send(
+        _ batches: [MarkerBatch], coordinatorEpoch: Int32, to target: NodeID,
+        then: @escaping @Sendable ([ProducerID: [TopicPartition: KafkaErrorCode]]?) -> Void
+    ) {
+        let markers = batches.map { batch in
+            WriteTxnMarkersRequest.Marker(
+                producerID: batch.end.producerID.rawValue, producerEpoch: batch.end.epoch,
+                committed: batch.end.isCommit,
+                topics: batch.partitions.byTopic.map { .init(name: $0.topic, partitionIndexes: $0.indexes) },
+                coordinatorEpoch: coordinatorEpoch, transactionVersion: Int8(batch.end.version))
+        }
+        ask(WriteTxnMarkersRequest(markers: markers), version: 2, of: target) { response in
+            guard let response else { return then(nil) }
+            var answers: [ProducerID: [TopicPartition: KafkaErrorCode]] = [:]
+            for marker in response.markers {
+                for topic in marker.topics {
+                    for one in topic.partitions {
+                        let partition = TopicPartition(
+                            topic: topic.name, partition: PartitionIndex(rawValue: one.index))
+                        answers[ProducerID(rawValue: marker.producerID), default: [:]][partition] = one.errorCode
+                    }
+                }
+            }
+            then(answers)
+        }
+    }
+
+    // MARK: Verification
+
+    /// How often a coordinator is asked that is still ending the producer's last transaction, and the pause between.
+    private static let verificationsMax = 100
+    private static let verificationPause = TimeAmount.milliseconds(20)
+
+    /// Asks the coordinator of a transaction, here or at another broker; on the first loop.
+    private func verify(
+        _ question: TransactionVerification, triesLeft: Int, _ then: @escaping @Sendable (KafkaErrorCode) -> Void
+    ) {
+        askCoordinator(question) { [self] code in
+            // A producer does not wait for the markers of its last transaction before it begins the next one.
+            guard code == .concurrentTransactions, question.addsMissing, triesLeft > 1 else { return then(code) }
+            home.scheduleTask(in: Self.verificationPause) {
+                self.verify(question, triesLeft: triesLeft - 1, then)
+            }
+        }
+    }
+
+    private func askCoordinator(
+        _ question: TransactionVerification, _ then: @escaping @Sendable (KafkaErrorCode) -> Void
+    ) {
+        let claim = ProducerClaim(producerID: question.producerID, epoch: question.producerEpoch)
+        let leader = isAlone ? node : shards.shard(on: home).leaders[.coordinator]?.leader
+        guard let leader else { return then(.coordinatorNotAvailable) }
+        guard leader == node else { return askCoordinator(question, at: leader, then) }
+        withTransactions { coordinator in
+            if question.addsMissing {
+                coordinator.add(
+                    question.transactionalID, claim, partitions: question.partitions, version: 2, then: then)
+            } else {
+                coordinator.verify(question.transactionalID, claim, question.partitions) { codes in
+                    then(codes.first { $0 != KafkaErrorCode.none } ?? KafkaErrorCode.none)
+                }
+            }
+        }
+    }
+
+    private func askCoordinator(
+        _ question: TransactionVerification, at leader: NodeID, _ then: @escaping @Sendable (KafkaErrorCode) -> Void
+    ) {
+        let topics = question.partitions.byTopic.map {
+            AddPartitionsToTxnRequest.Topic(name: $0.topic, partitionIndexes: $0.indexes)
+        }
+        let one = AddPartitionsToTxnRequest.Transaction(
+            transactionalID: question.transactionalID, producerID: question.producerID.rawValue,
+            producerEpoch: question.producerEpoch, verifyOnly: !question.addsMissing, topics: topics)
+        ask(AddPartitionsToTxnRequest(transactions: [one]), version: 5, of: leader) { response in
+            guard let response else { return then(.coordinatorNotAvailable) }
+            let answers = response.transactions.flatMap(\.topics).flatMap(\.partitions)
+            guard answers.count == question.partitions.count else { return then(.coordinatorNotAvailable) }
+            then(answers.map(\.errorCode).first { $0 != KafkaErrorCode.none } ?? KafkaErrorCode.none)
+        }
+    }
+
+    // MARK: Brokers
+
+    /// How long a broker may take to answer another one about transactions.
+    private static let askTimeout = Duration.seconds(30)
+
+    /// Makes a request of a broker, which may be this one; `then` runs on any thread, with nil when there is no answer.
+    private func ask<Request: KafkaRequestMessage>(
+        _ request: Request, version: Int16, of target: NodeID, then: @escaping @Sendable (Request.Response?) -> Void
+    ) {
+        var writer = WireWriter()
+        request.encode(to: &writer, version: version)
+        let body = writer.finishContiguous()
+        let header = RequestHeader(
+            apiKey: Request.apiKey.rawValue, version: version, correlationID: 0, clientID: "goulette")
+        let decode = { @Sendable (body: ByteBuffer) in
+            try? ResponseDecoder.decode(Request.Response.self, from: body, version: version)
+        }
+        if target == node {
+            let answer = Answer(
+                send: { response in then(response.flatMap { decode($0.contiguous()) }) }, close: { _ in then(nil) },
+                onDisconnect: { _ in })
+            let call = ownCall(header, answer)
+            return home.execute { [self] in handle(call, body: body) }
+        }
+        guard let link = forwarder?.link else { return then(nil) }
+        let forwarded = ForwardedRequest(header: header, peer: "", body: body).encoded()
+        link.call(.forwardKafkaRequest, forwarded, to: target, timeout: Self.askTimeout) { result in
+            then((try? result.get()).flatMap(decode))
+        }
+    }
+}
