@@ -154,16 +154,17 @@ def test_deletions_go_after_their_time(broker):
     create(broker, "gone", delete_retention_ms="1000")
     target = producer(broker)
     for number in range(2000):
-        target.produce("gone", key=b"k%d" % number, value=b"x" * 1000, partition=0)
+        target.produce("gone", key=b"k%d" % number, value=random.randbytes(1000), partition=0)
         target.poll(0)
     for number in range(2000):
         target.produce("gone", key=b"k%d" % number, value=None, partition=0)
         target.poll(0)
     target.flush(30)
+    # Segments are as long as what is stored of them: what is written must not compress well, or none is ever full.
     deadline = time.monotonic() + 60
     while True:
         for number in range(1500):
-            target.produce("gone", key=b"other", value=b"y" * 1000, partition=0)
+            target.produce("gone", key=b"other", value=random.randbytes(1000), partition=0)
             target.poll(0)
         target.flush(30)
         left = {key for _, key, _ in read_all(broker, "gone")}
