@@ -60,7 +60,7 @@ faults-planted:
 
 integration: build
 	tools/setup --tests
-	.venv/bin/pytest Tests/Integration Tests/Faults -q -x --durations=5 --conformance .build/conformance.json
+	.venv/bin/pytest Tests/Integration Tests/Faults -q -x -m "not long" --durations=5 --conformance .build/conformance.json
 	.venv/bin/python tools/conformance --check .build/conformance.json
 
 bench: build

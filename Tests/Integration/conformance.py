@@ -18,6 +18,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "conforms(client, feature): shows that a client can use a feature")
+    config.addinivalue_line("markers", "long: waits for minutes; not part of `make integration`")
     config.conformance = {}
 
 

@@ -322,7 +322,8 @@ def test_another_coordinator_goes_on_with_every_epoch(new_cluster, members):
         assert not changes, member.events[count:]
 
 
-@pytest.mark.parametrize("interval,session", [(0.5, 6), (5, 45)], ids=["fast", "defaults"])
+@pytest.mark.parametrize("interval,session", [
+    pytest.param(0.5, 6, id="fast"), pytest.param(5, 45, id="defaults", marks=pytest.mark.long)])
 def test_times(new_broker, members, interval, session):
     """How long things take; asserted is only what the protocol promises, with room for a busy machine."""
     room = 4
