@@ -5,7 +5,8 @@
 # make simulate   clusters under faults, on a model of the store and on the store itself; make mutations plants bugs
 # make faults  real brokers under real faults (root), see Tests/Faults; make faults-planted plants bugs
 # make exactly-once  transactions under kills of brokers and clients
-# make bench   the end-to-end benchmark suite, and make bench-cluster three brokers; they write Benchmarks/results/
+# make bench   the end-to-end benchmark suite, make bench-cluster three brokers, make bench-compaction compacted topics
+#              under kill -9; they write Benchmarks/results/
 
 SWIFT_FLAGS ?=
 DATA ?= goulette-data
@@ -13,7 +14,7 @@ ARGS ?=
 SOAK_SECONDS ?= 40
 BIN = .build/release
 
-.PHONY: run build test unit integration lint simulate mutations faults faults-planted exactly-once bench bench-cluster clean
+.PHONY: run build test unit integration lint simulate mutations faults faults-planted exactly-once bench bench-cluster bench-compaction clean
 
 run: build
 	exec $(BIN)/goulette start --data $(DATA) $(ARGS)
@@ -70,6 +71,10 @@ bench: build
 bench-cluster: build
 	tools/setup --tests
 	.venv/bin/python Benchmarks/cluster.py $(ARGS)
+
+bench-compaction: build
+	tools/setup --tests
+	.venv/bin/python Benchmarks/compaction.py $(ARGS)
 
 clean:
 	rm -rf .build .venv
