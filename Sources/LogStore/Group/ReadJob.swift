@@ -63,8 +63,9 @@ enum ReadOutcome: Sendable {
 }
 
 /// Collects batches for a reader from whole frames.
+///
+/// Each offset is taken once, also where frames reach back behind what was taken before.
 struct BatchCollector {
-    private let from: Offset
     private let end: Offset
     private let bytesMax: Int
     private(set) var result: ReadResult
@@ -72,7 +73,6 @@ struct BatchCollector {
     private(set) var isFull = false
 
     init(from: Offset, upTo end: Offset, bytesMax: Int) {
-        self.from = from
         self.end = end
         self.bytesMax = bytesMax
         result = ReadResult(slices: [], byteCount: 0, nextOffset: from)
@@ -80,6 +80,7 @@ struct BatchCollector {
 
     /// Adds what is wanted of a data frame with `payload`, which covers `base` up to `frameEnd`.
     mutating func add(_ payload: ByteBuffer, base: Offset, frameEnd: Offset) {
+        let from = result.nextOffset
         guard !isFull, frameEnd > from else { return }
         guard base < end else { return isFull = true }
         if base >= from, frameEnd <= end, result.byteCount + payload.readableBytes <= bytesMax {
@@ -102,6 +103,7 @@ struct BatchCollector {
         var position = 0
         var start: Int?
         var stop = 0
+        let from = result.nextOffset
         var next = from
         while let batch = BatchExtent(bytes, at: position) {
             if batch.base >= end { break }

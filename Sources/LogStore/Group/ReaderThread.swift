@@ -42,20 +42,25 @@ struct ReaderThread {
     /// Answers `jobs`, then reads ahead as long as nothing waits in `queue`; returns false when the thread is to end.
     func work(on jobs: [ReadJob], of queue: Mailbox<ReadJob>) -> Bool {
         var deliveries = Deliveries()
+        var hasRetired = false
         for job in jobs {
             guard let handle = job.handle else {
                 deliveries.send()
                 return false
             }
             if case .retire(let replaced) = job.query {
+                // Reads that were asked for before have kept frames of what goes; those behind this one must find none.
+                core.readCache.drop(handle.id)
                 core.flushQueue.post(.forward(.unlink(replaced)))
+                hasRetired = true
                 continue
             }
             core.metrics.coldReads.increment()
             deliveries.add(.read(ticket: job.ticket, answer(job, handle.id)), for: handle)
         }
         deliveries.send()
-        for job in jobs where queue.isEmpty { readAhead(job) }
+        // What was asked for before files went would be read ahead in those.
+        if !hasRetired { for job in jobs where queue.isEmpty { readAhead(job) } }
         return true
     }
 
