@@ -181,8 +181,8 @@ struct TransactionTable: Sendable {
         return found.sorted { $0.firstOffset < $1.firstOffset }
     }
 
-    /// The aborted transactions that end before `end`, in the order of their markers.
-    func aborted(before end: Offset) -> [AbortedTransaction] { aborted.filter { $0.lastOffset < end.rawValue } }
+    /// The aborted transactions that begin before `end`, wherever they end, in the order of their markers.
+    func aborted(before end: Offset) -> [AbortedTransaction] { aborted.filter { $0.firstOffset < end.rawValue } }
 
     // MARK: Snapshots
 

@@ -52,7 +52,8 @@ public struct CompactionBounds: Sendable {
     public var end: Offset
     /// The last committed entry.
     public var committed: LogIndex
-    /// The aborted transactions that end before ``end``, in any order.
+    /// The aborted transactions that begin before ``end``, in any order; their markers may stand behind it, where another
+    /// transaction that is open began in between.
     public var aborted: [AbortedRange]
     /// Where the last batch before ``end`` of each living producer ends: its last offset.
     public var lastBatches: [ProducerID: Offset]
