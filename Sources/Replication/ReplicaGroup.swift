@@ -333,7 +333,7 @@ public final class ReplicaGroup {
         let history = history(of: log, initial: initial)
         let floor = log.floor.map { Raft.Position(index: $0.index, term: $0.term) }
         let isAlone = history.current.configuration.isOnly(node) && floor.map { $0.index <= log.lastIndex } ?? true
-        let known = min(applied, log.lastIndex)
+        let known = min(max(applied, (log as? PartitionLog)?.committedAtLeast ?? .zero), log.lastIndex)
         return Raft.DurableState(
             hardState: Raft.HardState(term: log.hardState.term, votedFor: log.hardState.votedFor),
             base: base, lastIndex: log.lastIndex,

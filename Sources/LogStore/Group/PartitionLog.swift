@@ -161,6 +161,13 @@ public final class PartitionLog: GroupLog {
 
     /// The first entry that can be read and sent: behind what compaction has rewritten, where entries are not there one by one.
     public var firstIndex: LogIndex { max(meta.firstIndex, compactedThrough.next) }
+    /// An entry that is known to be committed without anybody saying so: compaction leaves one behind what it rewrites.
+    ///
+    /// Whoever leads needs it, as snapshots of a compacted log reach at least as far.
+    public var committedAtLeast: LogIndex {
+        compactedThrough > .zero && firstIndex == compactedThrough.next
+            ? min(firstIndex, lastIndex) : firstIndex.previous
+    }
     /// See the type.
     public var termBeforeFirst: Term { term(at: firstIndex.previous) ?? meta.previousTerm }
     /// See the type.
