@@ -25,17 +25,21 @@ extension Broker {
         family(registry, "goulette_partition_size_bytes", "Bytes of the partition's segments.") {
             Double($0.sizeBytes)
         }
+        family(
+            registry, "goulette_partition_dirty_ratio",
+            "The share of a compacted partition's bytes whose keys were not compared yet."
+        ) { $0.dirtyRatio }
     }
 
     private func family(
         _ registry: MetricRegistry, _ name: String, _ help: String,
-        _ value: @escaping @Sendable (PartitionHandle) -> Double
+        _ value: @escaping @Sendable (PartitionHandle) -> Double?
     ) {
         let handles = published
         let limit = settings.limits.maxMetricSeries
         registry.family(name, kind: .gauge, help: help, labels: ["topic", "partition"]) { writer in
             for handle in handles.prefix(limit) {
-                writer.sample(value(handle), handle.topic, "\(handle.index)")
+                if let value = value(handle) { writer.sample(value, handle.topic, "\(handle.index)") }
             }
         }
     }

@@ -12,6 +12,7 @@ import Settings
 extension Partition {
     /// Has the log compacted when the topic asks for it and enough is new.
     func compact(now: WallTime) {
+        handle.publish(dirtyRatio: configuration.cleanup.compacts ? log.dirtyRatio : nil)
         guard configuration.cleanup.compacts, failure == nil else { return }
         let compaction = configuration.compaction
         log.compactIfDue(

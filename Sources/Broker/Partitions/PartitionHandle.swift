@@ -22,6 +22,8 @@ package final class PartitionHandle: Sendable {
     private let logStart = Atomic<Int64>(0)
     private let logEnd = Atomic<Int64>(0)
     private let bytes = Atomic<Int>(-1)
+    /// The bits of a share; not a number where there is none.
+    private let dirty = Atomic<UInt64>(Double.nan.bitPattern)
 
     package init(topic: String, index: PartitionIndex, group: GroupID, shard: Int) {
         self.topic = topic
@@ -38,6 +40,16 @@ package final class PartitionHandle: Sendable {
     package var sizeBytes: Int { max(0, bytes.load(ordering: .relaxed)) }
     /// Whether this broker has, or had, a replica of the partition.
     package var isHosted: Bool { bytes.load(ordering: .relaxed) >= 0 }
+
+    /// The share of the log's bytes whose keys compaction has not compared; nil where the log is not compacted.
+    package var dirtyRatio: Double? {
+        let ratio = Double(bitPattern: dirty.load(ordering: .relaxed))
+        return ratio.isNaN ? nil : ratio
+    }
+
+    package func publish(dirtyRatio: Double?) {
+        dirty.store((dirtyRatio ?? .nan).bitPattern, ordering: .relaxed)
+    }
 
     package func publish(leaderEpoch: Int32) {
         epoch.store(leaderEpoch, ordering: .releasing)
