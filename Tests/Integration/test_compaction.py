@@ -150,6 +150,180 @@ def test_the_newest_of_each_key_stays(broker):
     writer.check(read_all(broker, "table"))
 
 
+def overwrite(broker, topic, rounds=6, keys=300, size=1000, waits=True, **settings):
+    """Fills segments with keys that are written again and again, by another producer; waits for a pass."""
+    before = metric(broker, "goulette_store_compactions_total")
+    target = producer(broker, **settings)
+    failures = []
+    for number in range(rounds * keys):
+        target.produce(topic, key=b"filler %d" % (number % keys), value=random.randbytes(size), partition=0,
+                       on_delivery=lambda error, _: error and failures.append(error))
+        target.poll(0)
+    assert target.flush(60) == 0 and not failures, failures
+    if waits:
+        wait_for(lambda: metric(broker, "goulette_store_compactions_total") > before)
+
+
+def test_what_was_aborted_displaces_nothing(broker):
+    """Also where the marker stands behind the first record of a transaction that is open: as far as that, all is decided."""
+    create(broker, "undecided")
+    first, second = (producer(broker, **{"transactional.id": name}) for name in ("first", "second"))
+    for target in (first, second):
+        target.init_transactions(30)
+    plain = producer(broker)
+    plain.produce("undecided", key=b"kept", value=b"old", partition=0)
+    assert plain.flush(30) == 0
+    first.begin_transaction()
+    first.produce("undecided", key=b"kept", value=b"aborted", partition=0)
+    assert first.flush(30) == 0
+    overwrite(broker, "undecided", waits=False)
+    second.begin_transaction()
+    second.produce("undecided", key=b"open", value=b"open", partition=0)
+    assert second.flush(30) == 0
+    before = metric(broker, "goulette_store_compacted_records_total")
+    first.abort_transaction(30)
+    wait_for(lambda: metric(broker, "goulette_store_compacted_records_total") > before)
+    # Committed is what stands before the open transaction.
+    assert [value for _, key, value in read_all(broker, "undecided") if key == b"kept"] == [b"old"]
+    second.commit_transaction(30)
+    overwrite(broker, "undecided")
+    assert [value for _, key, value in read_all(broker, "undecided") if key == b"kept"] == [b"old"]
+
+
+@pytest.mark.parametrize("codec", ["none", "gzip", "snappy", "lz4", "zstd"])
+def test_batches_of_each_codec_are_compacted(broker, codec):
+    create(broker, "packed")
+    writer = Writer(broker, "packed", keys=100)
+    target = producer(broker, **{"compression.type": codec})
+    for _ in range(4):
+        writer.write(target, 2000)
+        target.flush(30)
+    overwrite(broker, "packed", **{"compression.type": codec})
+    records = [record for record in read_all(broker, "packed") if not record[1].startswith(b"filler")]
+    writer.check(records)
+    assert len(records) < len(writer.acknowledged) / 2
+    broker.kill()
+    broker.start()
+    # Another pass may have made it less meanwhile.
+    again = [record for record in read_all(broker, "packed") if not record[1].startswith(b"filler")]
+    writer.check(again)
+    assert set(again) <= set(records)
+
+
+def test_producers_go_on_where_nothing_of_theirs_is_left(broker):
+    """Sequence numbers, epochs and transactions are known after a restart though every record went."""
+    create(broker, "state", delete_retention_ms="1000")
+    plain = producer(broker)
+    transactional = producer(broker, **{"transactional.id": "t"})
+    transactional.init_transactions(30)
+    offsets, errors = [], []
+
+    def write(target, value):
+        target.produce("state", key=b"theirs", value=value, partition=0, on_delivery=lambda error, message: (
+            errors.append(error) if error else offsets.append(message.offset())))
+        assert target.flush(30) == 0
+
+    for number in range(3):
+        write(plain, b"plain %d" % number)
+        transactional.begin_transaction()
+        write(transactional, b"aborted %d" % number)
+        transactional.abort_transaction(30)
+    transactional.begin_transaction()
+    write(transactional, b"committed")
+    transactional.commit_transaction(30)
+    write(producer(broker), b"of somebody else")
+    deadline = time.monotonic() + 60
+    while theirs(broker) != [b"of somebody else"]:
+        assert time.monotonic() < deadline, theirs(broker)
+        overwrite(broker, "state")
+    for ending in (broker.stop, broker.kill):
+        ending()
+        broker.start()
+        before = read_end(broker, "state")
+        write(plain, b"plain again")
+        assert offsets[-1] == before, "nothing is in between, and nothing was taken for a duplicate"
+        transactional.begin_transaction()
+        write(transactional, b"aborted again")
+        transactional.abort_transaction(30)
+        transactional.begin_transaction()
+        write(transactional, b"committed again")
+        transactional.commit_transaction(30)
+        assert not errors, errors
+        values = theirs(broker)
+        assert values[-2:] == [b"plain again", b"committed again"]
+        assert not any(value.startswith(b"aborted") for value in values)
+    broker.stop()
+    broker.verify()
+
+
+def theirs(broker):
+    return [value for _, key, value in read_all(broker, "state") if key == b"theirs"]
+
+
+def read_end(broker, topic):
+    consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "marks"})
+    try:
+        return consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=10)[1]
+    finally:
+        consumer.close()
+
+
+def test_positions_in_a_log_with_gaps(broker):
+    """An offset that is gone leads to the next record there is, and so does a time."""
+    create(broker, "gaps")
+    target = producer(broker)
+    times = {}
+    began = int(time.time() * 1000) - 10_000_000
+    for number in range(6000):
+        # Not in order, as clocks are not.
+        at = began + number * 1000 + random.randrange(5000)
+        target.produce("gaps", key=b"key %d" % random.randrange(40), value=random.randbytes(600), partition=0, timestamp=at,
+                       on_delivery=lambda _, message, at=at: times.setdefault(message.offset(), at))
+        target.poll(0)
+    target.flush(30)
+    wait_for(lambda: compacted(broker))
+    overwrite(broker, "gaps")
+    wait_for(lambda: metric(broker, "goulette_store_compactions_waiting") == 0)
+    left = [record[0] for record in read_all(broker, "gaps")]
+    consumer = Consumer({
+        "bootstrap.servers": broker.bootstrap, "group.id": "gaps", "enable.auto.commit": False,
+        "auto.offset.reset": "error"})
+    gaps = [offset for offset in range(0, left[-1], 97) if offset not in set(left)]
+    assert len(gaps) > 10, "hardly anything is gone"
+    for offset in random.sample(gaps, 10):
+        consumer.assign([TopicPartition("gaps", 0, offset)])
+        message = None
+        deadline = time.monotonic() + 30
+        while message is None:
+            assert time.monotonic() < deadline, f"nothing was read from {offset} on"
+            message = consumer.poll(1)
+        assert message.error() is None and message.offset() == next(one for one in left if one > offset)
+    for at in [began - 1, *(began + random.randrange(6_000_000) for _ in range(30))]:
+        found = consumer.offsets_for_times([TopicPartition("gaps", 0, at)], timeout=10)[0].offset
+        # What was written behind those has the present time.
+        assert found == next(one for one in left if times.get(one, began + 10_000_000) >= at), at
+    consumer.close()
+
+
+def test_how_much_is_new_is_told(broker):
+    create(broker, "counted")
+    create(broker, "plain", cleanup_policy="delete")
+
+    def ratio(topic):
+        with urllib.request.urlopen(f"http://127.0.0.1:{broker.admin_port}/metrics", timeout=5) as page:
+            lines = [line for line in page.read().decode().splitlines()
+                     if line.startswith(f'goulette_partition_dirty_ratio{{topic="{topic}"')]
+        return float(lines[0].rsplit(" ", 1)[1]) if lines else None
+
+    target = producer(broker)
+    target.produce("counted", key=b"k", value=b"v", partition=0)
+    target.flush(30)
+    wait_for(lambda: ratio("counted") == 1)
+    overwrite(broker, "counted")
+    wait_for(lambda: ratio("counted") is not None and 0 < ratio("counted") < 1)
+    assert ratio("plain") is None
+
+
 def test_deletions_go_after_their_time(broker):
     create(broker, "gone", delete_retention_ms="1000")
     target = producer(broker)
