@@ -22,6 +22,28 @@ package enum StoreMutation: String, CaseIterable, Sendable {
     case installKeepsStart = "install-keeps-start"
     /// An installation that a crash cut short is not finished.
     case installForgotten = "install-forgotten"
+    /// A compacted segment is not flushed before it takes the place of others.
+    case compactionUnflushed = "compaction-unflushed"
+    /// The name of a compacted segment is not synced before what it replaces goes.
+    case compactionUnsynced = "compaction-unsynced"
+    /// Entries that are not committed are compacted too.
+    case compactionUncommitted = "compaction-uncommitted"
+    /// Deletions go with the second pass that sees them, whatever time they have.
+    case compactionDropsDeletions = "compaction-drops-deletions"
+    /// Records of aborted transactions say what is newest of a key.
+    case compactionCountsAborted = "compaction-counts-aborted"
+    /// The last batch of a producer goes when its records do.
+    case compactionForgetsProducers = "compaction-forgets-producers"
+
+    /// Whether only compacted logs can show it.
+    package var concernsCompaction: Bool {
+        switch self {
+        case .scanTrustsIndex, .forgottenUnmarked, .installOverJournal, .installUnflushed, .installUndecided: false
+        case .installUnsynced, .installKeepsStart, .installForgotten: false
+        case .compactionUnflushed, .compactionUnsynced, .compactionUncommitted, .compactionDropsDeletions: true
+        case .compactionCountsAborted, .compactionForgetsProducers: true
+        }
+    }
 }
 
 extension StoreCore {

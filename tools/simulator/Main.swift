@@ -39,7 +39,7 @@ struct RunArguments: ParsableArguments {
                 throw ValidationError("unknown or unavailable bug; known: \(Mutation.all.map(\.name))")
             }
             options.mutation = known
-            if known.needsProduction { options.storage = .production }
+            if known.storage != .model { options.storage = known.storage }
         }
         return options
     }

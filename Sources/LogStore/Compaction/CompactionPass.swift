@@ -53,8 +53,11 @@ struct CompactionPass {
         var keys = KeyOffsets(byteCountMax: core.settings.compactionMemory.bytes)
         let through = try gather(&keys, upTo: plan.choice.keysThrough ?? limit, core, pace)
         statistics.keys = keys.count
+        var (bounds, settings) = (plan.bounds, plan.settings)
+        if core.mutates(.compactionForgetsProducers) { bounds.lastBatches = [:] }
+        if core.mutates(.compactionDropsDeletions) { settings.deleteRetentionMilliseconds = -1 }
         return CompactionFilter(
-            keys: keys, through: through, bounds: plan.bounds, settings: plan.settings, now: plan.now,
+            keys: keys, through: through, bounds: bounds, settings: settings, now: plan.now,
             sawAll: plan.choice.from == 0)
     }
 
@@ -64,7 +67,7 @@ struct CompactionPass {
     ) throws(StoreError) -> Offset {
         let context = CompressionContext()
         guard let unpacker = try? ZstdDecompressor() else { throw .diskFailed("no memory for decompression") }
-        let aborted = CompactionFilter.index(plan.bounds.aborted)
+        let aborted = CompactionFilter.index(core.mutates(.compactionCountsAborted) ? [] : plan.bounds.aborted)
         var through = plan.choice.dirtyFrom
         for info in plan.sources where info.endOffset > plan.choice.dirtyFrom && info.baseOffset < end {
             var cursor = FrameCursor(try core.files.reading(info.segment), from: 0, upTo: info.end)

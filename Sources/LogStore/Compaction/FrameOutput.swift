@@ -143,10 +143,11 @@ struct FrameOutput {
         let end = position + footer.frameBytes
         try makeRoom(upTo: end)
         let (file, position, sealed) = (file, position, footer)
+        let isFlushed = !core.mutates(.compactionUnflushed)
         try written { () throws(StoreError) in
             try file.writeFooter(sealed, at: position)
             try file.truncate(to: end)
-            try file.flush()
+            if isFlushed { try file.flush() }
         }
         segment.state.withLock { $0.allocated = end }
         return SegmentInfo(

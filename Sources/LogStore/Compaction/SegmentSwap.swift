@@ -33,7 +33,7 @@ struct SegmentSwap {
             throw error
         }
         do throws(StoreError) {
-            try core.system.syncDirectory(segment.directory)
+            if !core.mutates(.compactionUnsynced) { try core.system.syncDirectory(segment.directory) }
             try indexed { () throws(IndexError) in
                 var batch = try core.index.makeBatch()
                 try batch.replaceFrames(of: made.info, with: made.sparse, newestBefore: made.newestBefore)

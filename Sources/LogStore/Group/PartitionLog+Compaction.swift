@@ -27,8 +27,9 @@ extension PartitionLog {
     ) -> Bool {
         guard compaction == nil else { return true }
         guard segments.count > 1, !isClosed, failure == nil, !isInstalling, pinnedFrom == nil,
-            lastIndex.rawValue >> Segment.generationShift == 0, core.failure == nil, let bounds = bounds()
+            lastIndex.rawValue >> Segment.generationShift == 0, core.failure == nil, var bounds = bounds()
         else { return false }
+        if core.mutates(.compactionUncommitted) { (bounds.end, bounds.committed) = (logEndOffset, lastIndex) }
         let last = min(progress.applied, bounds.committed)
         guard last > .zero else { return false }
         // Another leader's entry behind a segment that is not followed by a committed one would go on in it.

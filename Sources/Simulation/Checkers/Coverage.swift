@@ -24,7 +24,7 @@ package enum Coverage {
                 ["lost", "torn", "kept"].filter { kind == "power loss" || $0 != "torn" }
                     .map { "crash: \(kind), flush in flight \($0)" }
             }
-        case .production:
+        case .production, .compacted:
             names += ["all", "nothing", "torn"].map { "crash: power loss, unsynced \($0)" }
             names += ["crash: process", "fault: clean stop", "fault: old index", "fault: index older than a group"]
             names += ["recovery: damage"]
@@ -34,6 +34,7 @@ package enum Coverage {
             names += snapshots
             names += scanEnds.map { "recovery: " + $0.name }
         }
+        if storage == .compacted { names += keys }
         return names
     }
 
@@ -45,6 +46,11 @@ package enum Coverage {
         let later = [RecoveryFinding.badPayload, .zeros].map { RecoveryCase($0, isProven: false, hasLater: true) }
         return proven + later + findings.map { RecoveryCase($0, isProven: false, hasLater: false) }
     }()
+
+    /// What compaction does.
+    private static let keys = [
+        "a pass", "segments replaced", "records removed", "nothing removed", "markers removed", "a log compared",
+    ].map { "keys: " + $0 }
 
     /// The way of a snapshot, and where it is cut short.
     private static let snapshots =

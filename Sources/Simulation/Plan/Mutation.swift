@@ -70,11 +70,12 @@ package enum Mutation: Hashable, Sendable {
     /// One of the disks under the production store.
     case disk(DiskMutation)
 
-    /// Whether only runs on the production store can show it.
-    package var needsProduction: Bool {
+    /// The kind of storage on which it can be shown.
+    package var storage: StorageKind {
         switch self {
-        case .core, .shell: false
-        case .store, .disk: true
+        case .core, .shell: .model
+        case .store(let mutation): mutation.concernsCompaction ? .compacted : .production
+        case .disk: .production
         }
     }
 

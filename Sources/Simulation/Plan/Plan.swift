@@ -33,6 +33,8 @@ package enum StorageKind: String, CaseIterable, Sendable {
     case model
     /// The production store on simulated disks.
     case production
+    /// The same, and the topics are compacted.
+    case compacted
 }
 
 /// What a seed decides.
@@ -94,7 +96,7 @@ package struct Plan: Sendable {
         if let profile { mix = profile.faults(beside: mix) }
         faults = mix.subtracting(options.disabled)
         production =
-            options.storage == .production
+            options.storage != .model
             ? ProductionPlan(options, faults) : nil
         let drawn = Int.random(in: 1_500...6_000, using: &random) + 200 * (profile == nil ? groups : 1)
         events = min(options.eventsMax ?? .max, drawn)

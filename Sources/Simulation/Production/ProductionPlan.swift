@@ -22,6 +22,10 @@ struct ProductionPlan {
     let largePermille: Int
     /// Whether the first group is a log of commands.
     let hasCommands: Bool
+    /// Whether logs are compacted.
+    let compactsKeys: Bool
+    /// How long deletions stay, in milliseconds.
+    let deleteRetention: Int64
 
     private let mutation: Mutation?
 
@@ -33,7 +37,7 @@ struct ProductionPlan {
         journalFiles = pick([2, 2, 3])
         // Where logs are shortened, whole segments have to go.
         let sizes = faults.contains(.compaction) ? [1_500, 1_500, 6_000, 30_000] : [1_500, 6_000, 30_000, 90_000]
-        segmentBytes = pick(sizes)
+        let size = pick(sizes)
         compresses = pick([true, false])
         checkpointMilliseconds = pick([10, 100, 1_000])
         recycled = pick([0, 2, 8])
@@ -41,7 +45,13 @@ struct ProductionPlan {
         reserve = faults.contains(.diskFull) ? pick([0, 600 << 10]) : 0
         payloadBytes = pick([100, 400, 1_500])
         largePermille = pick([0, 10, 60])
-        hasCommands = pick([true, false, false])
+        let first = pick([true, false, false])
+        compactsKeys = options.storage == .compacted
+        hasCommands = first && !compactsKeys
+        // With a generator of its own: nothing else of a run is to depend on it.
+        var keys = SeededRandom(seed: options.seed ^ 0x4B_4559_53)
+        deleteRetention = Plan.pick([100, 2_000, 60_000], &keys)
+        segmentBytes = compactsKeys ? Plan.pick([1_500, 1_500, 4_000, 12_000], &keys) : size
     }
 
     /// The settings of one machine's store.

@@ -22,7 +22,8 @@ extension ProductionStore {
         let bases = asked.steps.map { step in
             if case .install(let source, _) = step { source.base.index } else { durable.base.index }
         }
-        guard base == durable.base.index || asked.bases.contains(base) || bases.contains(base) else {
+        let isCompacted = base > durable.base.index && base <= asked.compactsThrough
+        guard base == durable.base.index || asked.bases.contains(base) || bases.contains(base) || isCompacted else {
             return .failure(Problem("R6: \(name) begins behind \(base), durable was \(durable.base.index)"))
         }
         let entries: [EntryBytes]

@@ -24,6 +24,8 @@ struct Unreported {
     var hardStates: [Raft.HardState] = []
     /// Where the log may begin.
     var bases: [LogIndex] = []
+    /// Up to where compaction may have made it begin later.
+    var compactsThrough = LogIndex.zero
 }
 
 /// A place in a log that a fault has damaged on the disk.
@@ -267,9 +269,9 @@ final class ProductionStore {
             draft.payload = Payloads.command(operation, size: plan.payloadBytes(of: operation))
         case .data(let operation):
             let now = clock.clock.wallTime().milliseconds
-            let (payload, count) = Payloads.batch(
-                operation, size: plan.payloadBytes(of: operation), base: log.logEndOffset, term: entry.term,
-                timestamp: now)
+            let make = plan.compactsKeys ? Payloads.keyed : Payloads.batch
+            let (payload, count) = make(
+                operation, plan.payloadBytes(of: operation), log.logEndOffset, entry.term, now)
             draft.kind = .data
             draft.payload = payload
             draft.recordCount = Int32(count)

@@ -75,6 +75,8 @@ final class Node {
     var returns: [Int: Return] = [:]
     /// Groups whose log a snapshot has taken the place of.
     var behindSnapshot: Set<Int> = []
+    /// Groups whose compacted log has changed and was not looked at since.
+    var unchecked: Set<Int> = []
     /// Groups that an old index forgot things of: their logs must say so at each start.
     var forgetful: Set<Int> = []
     /// The configuration each replica begins with when its log holds none.

@@ -174,7 +174,7 @@ extension World {
             hardState: Raft.HardState(term: log.hardState.term, votedFor: log.hardState.votedFor), base: base,
             lastIndex: log.lastIndex,
             termStarts: log.termStarts.map { Raft.TermStart(term: $0.term, start: $0.firstIndex) },
-            committed: base.index, configurations: history,
+            committed: max(base.index, (log as? PartitionLog)?.committedAtLeast ?? .zero), configurations: history,
             floor: log.floor.map { Raft.Position(index: $0.index, term: $0.term) })
     }
 
@@ -190,6 +190,7 @@ extension World {
             seed: mix(options.seed, UInt64(node.number * 1_000 + group) << 20 | UInt64(node.life)))
         node.replicas[group] = replica
         let life = node.life
+        if production.plan.compactsKeys, let partition = log as? PartitionLog { followKeys(partition, node, group) }
         log.onFlushed = { [weak self] index, term in self?.flushed(index, term, node, life, group) }
         log.onFailed = { [weak self] error in self?.doom(node, life, "\(error)") }
         log.onSealed = { [weak self, weak log] in
@@ -213,6 +214,7 @@ extension World {
             queue.add(.restart(node: node.number), at: now + Int.random(in: 1...40 * plan.tick, using: &diskRandom))
             return
         }
+        if !node.unchecked.isEmpty { checkChangedKeys(node) }
         guard let steps = production.steps else { return }
         for worker in StoreSteps.Worker.allCases where !node.scheduled.contains(worker) && steps.hasWork(worker) {
             schedule(worker, node)
@@ -245,9 +247,14 @@ extension World {
         production.clock.set(now)
         // An installation is the longest thing that can be cut short.
         let isInstalling = worker == .stage && isInstalling(node)
+        let isCompacting = production.plan.compactsKeys && (worker == .stage || worker == .compact)
         let isMortal =
-            isFaulty && !plan.faults.isDisjoint(with: [.crash, .power]) && chance(isInstalling ? 250 : 6, &diskRandom)
-        if isMortal { production.disk.die(after: Int.random(in: 0...(isInstalling ? 40 : 10), using: &diskRandom)) }
+            isFaulty && !plan.faults.isDisjoint(with: [.crash, .power])
+            && chance(isInstalling ? 250 : isCompacting ? 60 : 6, &diskRandom)
+        if isMortal {
+            let most = isInstalling || isCompacting ? 40 : 10
+            production.disk.die(after: Int.random(in: 0...most, using: &diskRandom))
+        }
         let strike = isInstalling ? strikeInstallation(node, production) : nil
         trace("\(node.id): \(worker)")
         steps.run(worker)

@@ -192,6 +192,7 @@ extension World {
             guard violation == nil, let production = node.production, node.isUp else { continue }
             stopCleanly(node, production)
             if violation == nil { start(node) }
+            checkChangedKeys(node)
         }
     }
 
@@ -212,7 +213,9 @@ extension World {
                     fail("S7: node \(id) reads other entries in group \(group) than were stored")
                 }
             }
-            if let partition = log as? PartitionLog {
+            if production.plan.compactsKeys {
+                checkKeys(node, group)
+            } else if let partition = log as? PartitionLog {
                 let image = node.store.mirror[group]
                 check(
                     production.consume(
@@ -230,7 +233,9 @@ extension World {
         _ known: inout [String: (node: NodeID, bytes: ArraySlice<UInt8>)]
     ) {
         let id = production.plan.id(of: group)
-        for path in production.disk.paths where path.hasPrefix("/store/groups/\(id.rawValue)/") {
+        let prefix = "/store/groups/\(id.rawValue)/"
+        // Each replica compacts for itself.
+        for path in production.disk.paths where path.hasPrefix(prefix) && !path.dropFirst(prefix.count).contains("-") {
             guard let bytes = production.disk.bytes(of: path) else { continue }
             let end = StoredFrame.all(in: bytes, of: id).last?.end ?? 0
             let frames = bytes[..<min(end, bytes.count)]

@@ -68,8 +68,12 @@ extension World {
                 if source.last < snapshot.index { source = node.store.mirror[group] }
                 source.apply(.trim(snapshot.index))
             }
-            guard source.term(at: snapshot.index) == snapshot.term, source.base.index == snapshot.firstIndex.previous
-            else { return fail("S9: node \(node.id) makes a snapshot of \(snapshot.index)/\(snapshot.term)") }
+            // What is compacted is in it, and no part of the log as consensus has it.
+            let base = snapshot.firstIndex.previous
+            let beginsRight = production.plan.compactsKeys ? source.base.index >= base : source.base.index == base
+            guard source.term(at: snapshot.index) == snapshot.term, beginsRight else {
+                return fail("S9: node \(node.id) makes a snapshot of \(snapshot.index)/\(snapshot.term)")
+            }
             trace("\(node.id)/\(group): has a snapshot of \(snapshot.firstIndex)...\(snapshot.index)")
             note("snapshot: made")
             node.replicas[group].offer = SnapshotOffer(snapshot: snapshot, source: source)
@@ -222,6 +226,10 @@ extension World {
         }
         node.replicas[group].committed = info.position.index
         production.unreported[group].steps.append(.install(source, through: info.position.index))
+        if production.plan.compactsKeys {
+            let known = production.unreported[group].compactsThrough
+            production.unreported[group].compactsThrough = max(known, info.position.index)
+        }
         node.store.mirror[group].copy(source, through: info.position.index)
         node.replicas[group].isInstalling = true
         let life = node.life
@@ -237,6 +245,9 @@ extension World {
             production.damaged.removeAll { $0.group == group }
             for step in production.installed(group) { node.store.durable[group].apply(step) }
             run(node, group) { $0.snapshotInstalled(info, into: &$1) }
+            guard production.plan.compactsKeys, let partition = log as? PartitionLog else { return }
+            node.unchecked.insert(group)
+            noteBase(of: partition, node, group)
         }
     }
 

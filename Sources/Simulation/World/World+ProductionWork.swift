@@ -162,6 +162,7 @@ extension World {
             !node.replicas[group].isInstalling,
             log.logStartOffset < log.logEndOffset
         else { return }
+        guard !production.plan.compactsKeys else { return checkKeys(node, group) }
         let end = log.logEndOffset
         let start = Int64.random(in: log.logStartOffset.rawValue..<end.rawValue, using: &workRandom)
         production.clock.set(now)

@@ -29,6 +29,7 @@ extension World {
             healAmnesiacs(group)
             if plan.profile == .newcomers || faults.contains(.membership) && chance(200, &workRandom) { retire(group) }
         case 36..<44 where plan.production != nil: consume(group)
+        case 44..<56 where plan.production?.compactsKeys == true: compactKeys(group)
         default: propose(group)
         }
     }

@@ -17,6 +17,8 @@ package final class World {
     var queue = EventQueue()
     let nodes: [Node]
     let histories: [GroupHistory]
+    /// What is committed in compacted topics.
+    let keys: [KeyHistory]
     var violation: Violation?
     var statistics = Statistics()
     var digest: UInt64 = 0
@@ -55,6 +57,7 @@ package final class World {
         lastArrival = Array(repeating: Array(repeating: 0, count: plan.nodes), count: plan.nodes)
         let founders = Self.founders(plan)
         histories = founders.map { GroupHistory(founders: $0, nodes: plan.nodes) }
+        keys = founders.map { _ in KeyHistory() }
         let ledgers = founders.map { _ in EntryLedger() }
         var mutation: ShellMutation?
         var sabotage: DiskMutation?
