@@ -44,6 +44,7 @@ extension Payloads {
         }
         guard var buffer = built else { preconditionFailure("a batch of the simulation cannot be built") }
         RecordBatch.patch(baseOffset: base, leaderEpoch: term.leaderEpoch, in: &buffer, at: buffer.readerIndex)
+        if buffer.readableBytes >= placedBytesMin { buffer = placed(buffer, residue: Int(random.next() % 512) * 8) }
         return (buffer, count)
     }
 }

@@ -146,7 +146,7 @@ enum Payloads {
     }
 
     /// A copy whose first byte lies `residue` bytes behind a block's boundary in memory.
-    private static func placed(_ bytes: ByteBuffer, residue: Int) -> ByteBuffer {
+    static func placed(_ bytes: ByteBuffer, residue: Int) -> ByteBuffer {
         var buffer = ByteBufferAllocator().buffer(capacity: bytes.readableBytes + 2 * 4_096)
         buffer.writeInteger(UInt8(0))
         // The address is looked at, not followed.
