@@ -91,6 +91,9 @@ extension Broker {
         case .txnOffsetCommit(let request): txnOffsetCommit(request, call)
         case .describeTransactions(let request): describeTransactions(request, call)
         case .listTransactions(let request): listTransactions(request, call)
+        case .shareGroupHeartbeat, .shareGroupDescribe, .shareFetch, .shareAcknowledge, .describeShareGroupOffsets,
+            .alterShareGroupOffsets, .deleteShareGroupOffsets:
+            call.answer.close("\(request.key.name) is not served")
         }
     }
 }

@@ -50,6 +50,13 @@ public enum APIKey: Int16, Hashable, Sendable, CaseIterable {
     case pushTelemetry = 72
     case listConfigResources = 74
     case describeTopicPartitions = 75
+    case shareGroupHeartbeat = 76
+    case shareGroupDescribe = 77
+    case shareFetch = 78
+    case shareAcknowledge = 79
+    case describeShareGroupOffsets = 90
+    case alterShareGroupOffsets = 91
+    case deleteShareGroupOffsets = 92
 
     /// The API's name, as Kafka's documentation and our metrics spell it.
     public var name: String { APIRegistry[self].name }

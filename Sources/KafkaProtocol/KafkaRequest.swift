@@ -50,6 +50,13 @@ public enum KafkaRequest: Equatable, Sendable {
     case pushTelemetry(PushTelemetryRequest)
     case listConfigResources(ListConfigResourcesRequest)
     case describeTopicPartitions(DescribeTopicPartitionsRequest)
+    case shareGroupHeartbeat(ShareGroupHeartbeatRequest)
+    case shareGroupDescribe(ShareGroupDescribeRequest)
+    case shareFetch(ShareFetchRequest)
+    case shareAcknowledge(ShareAcknowledgeRequest)
+    case describeShareGroupOffsets(DescribeShareGroupOffsetsRequest)
+    case alterShareGroupOffsets(AlterShareGroupOffsetsRequest)
+    case deleteShareGroupOffsets(DeleteShareGroupOffsetsRequest)
 
     /// The API that the request calls.
     public var key: APIKey {
@@ -99,6 +106,13 @@ public enum KafkaRequest: Equatable, Sendable {
         case .pushTelemetry: .pushTelemetry
         case .listConfigResources: .listConfigResources
         case .describeTopicPartitions: .describeTopicPartitions
+        case .shareGroupHeartbeat: .shareGroupHeartbeat
+        case .shareGroupDescribe: .shareGroupDescribe
+        case .shareFetch: .shareFetch
+        case .shareAcknowledge: .shareAcknowledge
+        case .describeShareGroupOffsets: .describeShareGroupOffsets
+        case .alterShareGroupOffsets: .alterShareGroupOffsets
+        case .deleteShareGroupOffsets: .deleteShareGroupOffsets
         }
     }
 }

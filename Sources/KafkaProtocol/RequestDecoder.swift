@@ -82,6 +82,16 @@ public enum RequestDecoder {
             .listConfigResources(try ListConfigResourcesRequest(from: &reader, version: version))
         case .describeTopicPartitions:
             .describeTopicPartitions(try DescribeTopicPartitionsRequest(from: &reader, version: version))
+        case .shareGroupHeartbeat: .shareGroupHeartbeat(try ShareGroupHeartbeatRequest(from: &reader, version: version))
+        case .shareGroupDescribe: .shareGroupDescribe(try ShareGroupDescribeRequest(from: &reader, version: version))
+        case .shareFetch: .shareFetch(try ShareFetchRequest(from: &reader, version: version))
+        case .shareAcknowledge: .shareAcknowledge(try ShareAcknowledgeRequest(from: &reader, version: version))
+        case .describeShareGroupOffsets:
+            .describeShareGroupOffsets(try DescribeShareGroupOffsetsRequest(from: &reader, version: version))
+        case .alterShareGroupOffsets:
+            .alterShareGroupOffsets(try AlterShareGroupOffsetsRequest(from: &reader, version: version))
+        case .deleteShareGroupOffsets:
+            .deleteShareGroupOffsets(try DeleteShareGroupOffsetsRequest(from: &reader, version: version))
         }
     }
 }
