@@ -210,6 +210,9 @@ extension KafkaErrorCode {
         .invalidShareSessionEpoch: Row(
             "INVALID_SHARE_SESSION_EPOCH",
             "The share session's epoch is not the expected one.", .later),
+        .fencedStateEpoch: Row(
+            "FENCED_STATE_EPOCH",
+            "The state of the share group was set from elsewhere; for brokers only."),
         .invalidVoterKey: Row("INVALID_VOTER_KEY", "The voter's id and directory do not match."),
         .duplicateVoter: Row("DUPLICATE_VOTER", "The voter is already in the set."),
         .voterNotFound: Row("VOTER_NOT_FOUND", "The voter is not in the set."),

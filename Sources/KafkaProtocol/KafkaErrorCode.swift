@@ -120,6 +120,7 @@ public enum KafkaErrorCode: Int16, Error, Hashable, Sendable, CaseIterable {
     case invalidRecordState = 121
     case shareSessionNotFound = 122
     case invalidShareSessionEpoch = 123
+    case fencedStateEpoch = 124
     case invalidVoterKey = 125
     case duplicateVoter = 126
     case voterNotFound = 127
