@@ -41,12 +41,14 @@ package struct Call: Sendable {
     package let answer: Answer
     /// What the connection's client said of itself; nil where there is no connection.
     package let software: ClientSoftwareNote?
+    /// The end of the connection; nil where there is no connection.
+    package let connection: ConnectionEnd?
     /// Whether another broker passed the request on; it is served here or not at all.
     package let isForwarded: Bool
 
     package init(
         header: RequestHeader, loop: any EventLoop, advertised: BrokerAddress, peer: String, receivedAt: Instant,
-        answer: Answer, software: ClientSoftwareNote? = nil, isForwarded: Bool = false
+        answer: Answer, software: ClientSoftwareNote? = nil, connection: ConnectionEnd? = nil, isForwarded: Bool = false
     ) {
         self.header = header
         self.loop = loop
@@ -55,6 +57,7 @@ package struct Call: Sendable {
         self.receivedAt = receivedAt
         self.answer = answer
         self.software = software
+        self.connection = connection
         self.isForwarded = isForwarded
     }
 

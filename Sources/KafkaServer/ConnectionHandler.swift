@@ -364,6 +364,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         shared.metrics.closed(reason)
         shared.census.leave(requestContext.peerAddress)
         abandonRequests()
+        requestContext.end.come()
         loop.remove(self)
     }
 }

@@ -34,6 +34,8 @@ public final class RequestContext: Sendable {
     public let peerAddress: String
     /// What the client says of itself in ApiVersions.
     public let software = ClientSoftwareNote()
+    /// Comes when the connection closes.
+    public let end = ConnectionEnd()
     /// The loop the connection lives on, where the handler is called and replies cost least.
     public let eventLoop: any EventLoop
 

@@ -205,7 +205,7 @@ struct BrokerService: Service, CustomStringConvertible {
                     answer: Answer(
                         send: { reply.complete($0) }, close: { reply.closeConnection($0) },
                         onDisconnect: { reply.onDisconnect($0) }),
-                    software: request.context.software)
+                    software: request.context.software, connection: request.context.end)
                 broker.handle(call, body: request.body)
             })
         do {
