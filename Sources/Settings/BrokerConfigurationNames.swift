@@ -87,6 +87,15 @@ public enum BrokerConfigurationNames {
             name: "group.consumer.heartbeat.interval.ms", setting: "groups.consumer_heartbeat_interval", type: .int),
         .init(name: "group.consumer.max.size", setting: "groups.consumer_max_size", type: .int),
         .init(name: "group.consumer.assignors", setting: "groups.consumer_assignors", type: .list),
+        .init(name: "group.share.session.timeout.ms", setting: "share_groups.session_timeout", type: .int),
+        .init(name: "group.share.heartbeat.interval.ms", setting: "share_groups.heartbeat_interval", type: .int),
+        .init(name: "group.share.max.size", setting: "share_groups.max_size", type: .int),
+        .init(
+            name: "group.share.record.lock.duration.ms", setting: "share_groups.record_lock_duration", type: .int),
+        .init(name: "group.share.delivery.count.limit", setting: "share_groups.delivery_count_limit", type: .int),
+        .init(
+            name: "group.share.partition.max.record.locks", setting: "share_groups.max_record_locks", type: .int),
+        .init(name: "group.share.max.share.sessions", setting: "share_groups.max_sessions", type: .int),
         .init(name: "offset.metadata.max.bytes", setting: "groups.offset_metadata_max_bytes", type: .int),
         .init(name: "offsets.retention.minutes", setting: "groups.offsets_retention", type: .int) {
             "\($0.groups.offsetsRetention.wholeMilliseconds / 60_000)"

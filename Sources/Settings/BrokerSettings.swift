@@ -25,6 +25,8 @@ public struct BrokerSettings: Sendable, Equatable {
     public var topicDefaults: TopicConfiguration
     /// Consumer groups.
     public var groups: Groups
+    /// Share groups.
+    public var shareGroups: ShareGroups
     /// Idempotent producers.
     public var producers: Producers
     /// Transactional producers.
@@ -156,6 +158,32 @@ public struct BrokerSettings: Sendable, Equatable {
         public var consumerMaxSize: Int
         /// Key `groups.consumer_assignors`.
         public var consumerAssignors: ConsumerAssignors
+    }
+
+    /// Section `share_groups`.
+    public struct ShareGroups: Sendable, Equatable {
+        /// Key `share_groups.session_timeout`.
+        public var sessionTimeout: Duration
+        /// Key `share_groups.heartbeat_interval`.
+        public var heartbeatInterval: Duration
+        /// Key `share_groups.max_size`.
+        public var maxSize: Int
+        /// Key `share_groups.record_lock_duration`.
+        public var recordLockDuration: Duration
+        /// Key `share_groups.delivery_count_limit`.
+        public var deliveryCountLimit: Int
+        /// Key `share_groups.max_record_locks`.
+        public var maxRecordLocks: Int
+        /// Key `share_groups.max_sessions`.
+        public var maxSessions: Int
+        /// Key `share_groups.max_partitions`.
+        public var maxPartitions: Int
+        /// Key `share_groups.auto_offset_reset`.
+        public var offsetReset: ShareOffsetReset
+        /// Key `share_groups.auto_offset_reset_duration`.
+        public var offsetResetDuration: Duration
+        /// Key `share_groups.isolation_level`.
+        public var isolation: ShareIsolation
     }
 
     /// Section `producers`.

@@ -10,8 +10,8 @@ public enum Catalogue {
     /// All keys in the order of the reference.
     public static let all: [SettingDefinition] = {
         let bySection: [[SettingDefinition]] = [
-            node, listeners + peerListener, cluster, admin, storage, performance, topics, groups, producers,
-            transactions, telemetry, log, limits,
+            node, listeners + peerListener, cluster, admin, storage, performance, topics, groups, shareGroups,
+            producers, transactions, telemetry, log, limits,
         ]
         return bySection.flatMap { $0 }
     }()
@@ -31,6 +31,7 @@ public enum Catalogue {
         ("performance", "How much is gathered before it is written."),
         ("topics", "Defaults for topics that do not say otherwise."),
         ("groups", "Consumer groups and their offsets."),
+        ("share_groups", "Share groups: records handed out one by one, as from a queue."),
         ("producers", "Idempotent producers."),
         ("transactions", "Transactional producers."),
         ("telemetry", "Metrics that clients push to the broker."),

@@ -12,6 +12,7 @@ extension ResolvedSettings {
             node: node, listeners: listeners, cluster: cluster, adminListen: self[Catalogue.adminListen],
             storage: storage,
             performance: performance, topics: topics, topicDefaults: topicDefaults, groups: groups,
+            shareGroups: shareGroups,
             producers: .init(
                 idExpiration: self[Catalogue.producersIDExpiration],
                 maxPerPartition: self[Catalogue.producersMaxPerPartition]),
@@ -106,6 +107,18 @@ extension ResolvedSettings {
             consumerHeartbeatInterval: self[Catalogue.groupsConsumerHeartbeatInterval],
             consumerMaxSize: self[Catalogue.groupsConsumerMaxSize],
             consumerAssignors: self[Catalogue.groupsConsumerAssignors])
+    }
+
+    private var shareGroups: BrokerSettings.ShareGroups {
+        .init(
+            sessionTimeout: self[Catalogue.shareSessionTimeout],
+            heartbeatInterval: self[Catalogue.shareHeartbeatInterval], maxSize: self[Catalogue.shareMaxSize],
+            recordLockDuration: self[Catalogue.shareRecordLock],
+            deliveryCountLimit: self[Catalogue.shareDeliveryCountLimit],
+            maxRecordLocks: self[Catalogue.shareMaxRecordLocks], maxSessions: self[Catalogue.shareMaxSessions],
+            maxPartitions: self[Catalogue.shareMaxPartitions], offsetReset: self[Catalogue.shareOffsetReset],
+            offsetResetDuration: self[Catalogue.shareOffsetResetDuration],
+            isolation: self[Catalogue.shareIsolation])
     }
 
     private var limits: BrokerSettings.Limits {
