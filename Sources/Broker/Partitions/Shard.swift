@@ -36,6 +36,8 @@ package final class Shard {
     package internal(set) var leaders = LeaderTable()
     /// Asks coordinators whether a partition is part of a transaction; without it transactions are refused for now.
     package var transactionVerifier: TransactionVerifier?
+    /// The partitions whose records share groups get; nil until the broker is assembled.
+    var shares: SharePartitionTable?
     /// Takes what this shard's replicas say of their leaders, in batches; on this loop.
     var onLeaderChanges: (([LeaderChange]) -> Void)?
 
@@ -116,6 +118,7 @@ package final class Shard {
             partition.log.close()
         }
         partitions.removeAll()
+        shares?.stop()
         host?.stop()
         then()
     }
@@ -181,6 +184,7 @@ package final class Shard {
             partition.expireWaiters(now: now)
             partition.refreshInSync()
         }
+        shares?.tick { partitions[$0.handle.group] === $0 }
     }
 
     /// Retention, expiry and snapshots.
