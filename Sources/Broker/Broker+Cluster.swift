@@ -36,6 +36,10 @@ extension Broker {
             guard let self else { return answer(.failure(.failed("the broker has stopped"))) }
             serveForwarded(request.body, answer: answer)
         }
+        cluster.requests.serve(.shareState) { [weak self] request, answer in
+            guard let self else { return answer(.failure(.failed("the broker has stopped"))) }
+            serveShareState(request.body, answer: answer)
+        }
     }
 
     /// How long handing over may take: what is left is for the others to find out.

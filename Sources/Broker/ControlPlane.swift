@@ -98,7 +98,7 @@ final class ControlPlane {
             state: recovered.groups,
             machine: Self.machine(
                 parts, recovered.coordinatorLog, shard, owners[0], .groups, applied: recovered.groupsApplied),
-            settings: GroupSettings(parts.settings.typed.groups), clock: parts.clock, loop: loop,
+            settings: GroupSettings(parts.settings.typed), clock: parts.clock, loop: loop,
             random: SystemRandomNumberGenerator(), metrics: GroupMetrics(registry: parts.registry),
             logger: parts.logger("goulette.groups"),
             reload: { [store = parts.store] () throws(StoreError) in
@@ -267,8 +267,9 @@ extension LogStore {
 
 extension GroupSettings {
     /// The coordinator's part of the broker's settings.
-    init(_ groups: BrokerSettings.Groups) {
+    init(_ settings: BrokerSettings) {
         self.init()
+        let groups = settings.groups
         initialRebalanceDelayMilliseconds = groups.initialRebalanceDelay.milliseconds
         sessionTimeoutMinMilliseconds = Int32(clamping: groups.minSessionTimeout.milliseconds)
         sessionTimeoutMaxMilliseconds = Int32(clamping: groups.maxSessionTimeout.milliseconds)
@@ -279,6 +280,9 @@ extension GroupSettings {
         consumerHeartbeatMilliseconds = Int32(clamping: groups.consumerHeartbeatInterval.milliseconds)
         consumerMembersMax = groups.consumerMaxSize
         consumerAssignors = groups.consumerAssignors.names.compactMap { ServerAssignor(rawValue: $0) }
+        shareSessionTimeoutMilliseconds = settings.shareGroups.sessionTimeout.milliseconds
+        shareHeartbeatMilliseconds = Int32(clamping: settings.shareGroups.heartbeatInterval.milliseconds)
+        shareMembersMax = settings.shareGroups.maxSize
         offsetMetadataMaxBytes = groups.offsetMetadataMaxBytes.bytes
         offsetsRetentionMilliseconds = groups.offsetsRetention.milliseconds
     }

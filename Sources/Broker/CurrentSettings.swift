@@ -26,6 +26,6 @@ extension Broker {
         let current = CurrentSettings(resolved)
         for number in 0..<shards.count { shards.execute(on: number) { $0.settings = current } }
         withController { $0.adopt(current.typed) }
-        withCoordinator { $0.adopt(GroupSettings(current.typed.groups)) }
+        withCoordinator { $0.adopt(GroupSettings(current.typed)) }
     }
 }

@@ -17,6 +17,8 @@ public enum CoordinatorType: Int8, Sendable, CaseIterable {
     case group = 0
     /// The coordinator of a transactional id.
     case transaction = 1
+    /// The keeper of how far a share group is; the key is `groupId:topicId:partition`.
+    case share = 2
 }
 
 /// Whose addresses DescribeCluster is asked for.

@@ -80,5 +80,8 @@ struct MessageCodec: Sendable, CustomStringConvertible {
         pair(ConsumerGroupHeartbeatRequest.self), pair(ConsumerGroupDescribeRequest.self),
         pair(GetTelemetrySubscriptionsRequest.self), pair(PushTelemetryRequest.self),
         pair(ListConfigResourcesRequest.self), pair(DescribeTopicPartitionsRequest.self),
+        pair(ShareGroupHeartbeatRequest.self), pair(ShareGroupDescribeRequest.self), pair(ShareFetchRequest.self),
+        pair(ShareAcknowledgeRequest.self), pair(DescribeShareGroupOffsetsRequest.self),
+        pair(AlterShareGroupOffsetsRequest.self), pair(DeleteShareGroupOffsetsRequest.self),
     ].flatMap { $0 }
 }

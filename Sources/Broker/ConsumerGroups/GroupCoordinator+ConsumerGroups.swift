@@ -24,7 +24,7 @@ extension GroupCoordinator {
             request.epoch == ConsumerHeartbeat.joinEpoch || request.topicNames != nil || request.pattern != nil
         if readsAnew { takeTopics() }
         guard topics != nil else { return then(.failure(.init(.coordinatorLoadInProgress))) }
-        if let refusal = table.consumerRefusal(group: group, state: state) {
+        if let refusal = isShare(group) ? .groupIDNotFound : table.consumerRefusal(group: group, state: state) {
             return then(.failure(.init(refusal, "Group \(group) is not a consumer group.")))
         }
         let waiter = makeWaiter()
@@ -59,6 +59,7 @@ extension GroupCoordinator {
         consumers = ConsumerGroupTable(
             leading: state, topics: topics ?? TopicCatalogue(), settings: settings, now: now)
         metrics.consumerMembers.set(consumers?.memberCount ?? 0)
+        leadShares()
         // What was published before may be older than what the last coordinator saw: news of that is on its way.
         checkTopics(after: .seconds(1))
     }
@@ -71,6 +72,7 @@ extension GroupCoordinator {
         consumers = nil
         metrics.consumerMembers.set(0)
         carryOutConsumers()
+        resignShares(error)
     }
 
     // MARK: Topics
@@ -79,19 +81,23 @@ extension GroupCoordinator {
     func topicsPublished(_ image: ClusterImage) {
         newestImage = image
         // Topics come in bursts; each look costs a walk over all groups.
-        if consumers?.live.isEmpty == false, topicCheck == nil { checkTopics(after: .milliseconds(50)) }
+        let hasReaders = consumers?.live.isEmpty == false || shares?.live.isEmpty == false
+        if hasReaders, topicCheck == nil { checkTopics(after: .milliseconds(50)) }
     }
 
     /// Takes the topics out of the newest image, if that has not happened yet; it costs a walk over them.
-    private func takeTopics() {
+    func takeTopics() {
         guard let image = newestImage else { return }
         newestImage = nil
         let known = TopicCatalogue(
             image.topics.values.map {
                 .init(name: $0.record.name, id: $0.record.id, partitions: Int32($0.record.partitions.count))
             })
+        let gone = topics.map { Set($0.names.keys).subtracting(known.names.keys) } ?? []
         topics = known
         consumers?.know(known)
+        shares?.know(known)
+        forgetShares(of: gone)
     }
 
     private func checkTopics(after delay: TimeAmount) {
@@ -103,6 +109,8 @@ extension GroupCoordinator {
             guard let topics else { return }
             consumers?.topicsChanged(topics, now: now, into: &consumerDirectives)
             carryOutConsumers()
+            shares?.topicsChanged(topics, into: &shareDirectives)
+            carryOutShares()
             carryOut()
         }
     }

@@ -30,6 +30,10 @@ enum CoordinatorCommand: Hashable, Sendable {
     case expireTransactions([ExpiredTransactionalID])
     /// Changes a group under the consumer protocol, if it is at the revision the change was made for.
     case consumerGroup(ConsumerGroupChange)
+    /// Changes the members of a share group, if it is at the revision the change was made for.
+    case shareGroup(ShareGroupChange)
+    /// Changes how far share groups are in partitions.
+    case shareState(ShareStateCommand)
 }
 
 /// The offsets of one OffsetCommit request.
@@ -74,6 +78,8 @@ extension CoordinatorCommand {
         case pendingOffsets = 9
         case expireTransactions = 10
         case consumerGroup = 13
+        case shareGroup = 14
+        case shareState = 15
     }
 
     private var kind: Kind {
@@ -89,6 +95,8 @@ extension CoordinatorCommand {
         case .pendingOffsets: .pendingOffsets
         case .expireTransactions: .expireTransactions
         case .consumerGroup: .consumerGroup
+        case .shareGroup: .shareGroup
+        case .shareState: .shareState
         }
     }
 
@@ -132,6 +140,10 @@ extension CoordinatorCommand {
             }
         case .consumerGroup(let change):
             change.encode(to: &writer)
+        case .shareGroup(let change):
+            change.encode(to: &writer)
+        case .shareState(let command):
+            command.encode(to: &writer)
         }
         return writer.bytes
     }
@@ -183,6 +195,8 @@ extension CoordinatorCommand {
             }
             return .expireTransactions(ids)
         case .consumerGroup: return .consumerGroup(try ConsumerGroupChange.decode(from: &reader))
+        case .shareGroup: return .shareGroup(try ShareGroupChange.decode(from: &reader))
+        case .shareState: return .shareState(try ShareStateCommand(from: &reader))
         }
     }
 }

@@ -2,10 +2,11 @@
 //
 // CoordinatorRecord.swift
 // How the coordinator's state lies in the `groups` column family: one record per group, one per member of a group under
-// the consumer protocol, one per committed offset.
+// the consumer protocol or of a share group, one per partition that a share group reads, one per committed offset.
 //
 //     key     prefix | kind u8 | group length u16 | group [ | topic length u16 | topic | partition i32 ]
 //                                                         [ | member length u16 | member ]
+//                                                         [ | topic id 16 bytes | partition i32 ]
 //     value   version u8 | fields
 //
 // A transactional id has a record like a group, and one for each offset that waits for the end of its transaction:
@@ -39,6 +40,12 @@ enum CoordinatorKey: Hashable, Sendable {
     case consumerGroup(String)
     /// A member of such a group.
     case consumerMember(group: String, member: String)
+    /// What is stored of a share group as a whole.
+    case shareGroup(String)
+    /// A member of such a group.
+    case shareMember(group: String, member: String)
+    /// How far such a group is in a partition.
+    case shareState(ShareKey)
 
     private static let groupKind: UInt8 = 1
     private static let offsetKind: UInt8 = 2
@@ -46,6 +53,9 @@ enum CoordinatorKey: Hashable, Sendable {
     private static let pendingOffsetKind: UInt8 = 9
     private static let consumerGroupKind: UInt8 = 13
     private static let consumerMemberKind: UInt8 = 14
+    private static let shareGroupKind: UInt8 = 15
+    private static let shareMemberKind: UInt8 = 16
+    private static let shareStateKind: UInt8 = 17
     /// The longest group id or topic name that has a key, in bytes; what Kafka's own strings can hold.
     static let nameBytesMax = Int(Int16.max)
 
@@ -84,6 +94,18 @@ enum CoordinatorKey: Hashable, Sendable {
             writer.write(Self.consumerMemberKind)
             Self.write(group, to: &writer)
             Self.write(member, to: &writer)
+        case .shareGroup(let group):
+            writer.write(Self.shareGroupKind)
+            Self.write(group, to: &writer)
+        case .shareMember(let group, let member):
+            writer.write(Self.shareMemberKind)
+            Self.write(group, to: &writer)
+            Self.write(member, to: &writer)
+        case .shareState(let key):
+            writer.write(Self.shareStateKind)
+            Self.write(key.groupID, to: &writer)
+            key.topicID.encode(to: &writer)
+            writer.write(key.partition)
         }
         return writer.bytes
     }
@@ -96,7 +118,7 @@ enum CoordinatorKey: Hashable, Sendable {
         let kind = try reader.readInteger(UInt8.self)
         let kinds = [
             Self.groupKind, Self.offsetKind, Self.transactionKind, Self.pendingOffsetKind, Self.consumerGroupKind,
-            Self.consumerMemberKind,
+            Self.consumerMemberKind, Self.shareGroupKind, Self.shareMemberKind, Self.shareStateKind,
         ]
         guard kinds.contains(kind) else { throw .unknownKind(kind) }
         let name = try Self.readName(from: &reader)
@@ -105,6 +127,12 @@ enum CoordinatorKey: Hashable, Sendable {
         case Self.consumerGroupKind: self = .consumerGroup(name)
         case Self.consumerMemberKind: self = .consumerMember(group: name, member: try Self.readName(from: &reader))
         case Self.transactionKind: self = .transaction(name)
+        case Self.shareGroupKind: self = .shareGroup(name)
+        case Self.shareMemberKind: self = .shareMember(group: name, member: try Self.readName(from: &reader))
+        case Self.shareStateKind:
+            let topic = try TopicID(from: &reader)
+            let partition = try reader.readInteger(Int32.self)
+            self = .shareState(ShareKey(groupID: name, topicID: topic, partition: partition))
         case Self.pendingOffsetKind:
             let group = try Self.readName(from: &reader)
             self = .pendingOffset(transactionalID: name, group: group, try Self.readPartition(from: &reader))
@@ -163,6 +191,13 @@ enum CoordinatorValue {
     static func encode(_ member: ConsumerGroupMember) -> [UInt8] {
         var writer = BinaryWriter([version])
         member.encode(to: &writer)
+        return writer.bytes
+    }
+
+    /// A record with the fields that `write` appends.
+    static func encode(_ write: (inout BinaryWriter) -> Void) -> [UInt8] {
+        var writer = BinaryWriter([version])
+        write(&writer)
         return writer.bytes
     }
 

@@ -3,36 +3,42 @@
 // CoordinatorState.swift
 // Every group as the replicas agree on it. Each broker has a copy; the leader's live groups are in GroupTable.
 
+import KafkaProtocol
 import Model
 
 /// The state machine of the coordinator's Raft group.
 ///
 /// Deterministic: the result of `apply` depends on the state and the command only. A group exists exactly when it has
-/// a snapshot of one of the two kinds or at least one offset.
+/// a snapshot of one of the three kinds or at least one offset.
 struct CoordinatorState: Sendable {
     /// What is agreed about one group.
     ///
-    /// Invariant: `snapshot` or `consumer` is nil.
+    /// Invariant: at most one of `snapshot`, `consumer` and `share` is not nil; a share group has no offsets.
     struct Group: Hashable, Sendable {
         /// Its generation and members under the classic protocol; nil for a group that did not use it.
         var snapshot: GroupSnapshot?
         /// Its epochs and members under the consumer protocol; nil for a group that did not use it.
         var consumer: ConsumerGroupSnapshot?
+        /// Its epochs, its members and how far it is in its partitions, as a share group; nil for others.
+        var share: ShareGroupSnapshot?
         /// Its offsets.
         var offsets = OffsetTable()
 
-        /// True when nobody is in it, under either protocol.
+        /// True when nobody is in it, under any protocol.
         var isWithoutMembers: Bool {
             snapshot?.members.isEmpty != false && consumer?.members.isEmpty != false
+                && share?.members.isEmpty != false
         }
     }
 
     /// The key prefix of this coordinator's records.
     let keyPrefix: [UInt8]
     /// All groups by id.
-    private(set) var groups: [String: Group] = [:]
+    var groups: [String: Group] = [:]
     /// All transactional ids.
     var transactions = TransactionRegister()
+    /// What became of the last command about share states; no part of what is agreed.
+    private(set) var shareOutcome: ShareStateOutcome = .failure(.unknownServerError)
 
     /// A coordinator without groups, replicated by `shard`.
     init(shard: GroupID = .coordinator) {
@@ -65,12 +71,16 @@ struct CoordinatorState: Sendable {
             write(.group(group), CoordinatorValue.encode(snapshot), into: &writes)
         case .deleteGroup(let group):
             dropConsumers(of: group, into: &writes)
+            dropShare(of: group, into: &writes)
             guard let removed = groups.removeValue(forKey: group) else { return }
             if removed.snapshot != nil { write(.group(group), nil, into: &writes) }
             for one in removed.offsets.all() { write(.offset(group: group, one.partition), nil, into: &writes) }
         case .removeIdleGroup(let group):
             guard let found = groups[group], found.offsets.isEmpty, found.isWithoutMembers else { return }
+            // How far a share group is stays until an operator deletes the group.
+            guard found.share?.states.isEmpty != false else { return }
             dropConsumers(of: group, into: &writes)
+            dropShare(of: group, into: &writes)
             groups[group] = nil
             write(.group(group), nil, into: &writes)
         case .commitOffsets(let batch):
@@ -83,6 +93,10 @@ struct CoordinatorState: Sendable {
             }
         case .consumerGroup(let change):
             apply(change, into: &writes)
+        case .shareGroup(let change):
+            applyShareGroup(change, into: &writes)
+        case .shareState(let command):
+            shareOutcome = applyShareState(command, into: &writes)
         case .forgetTopics(let topics):
             for topic in topics { forgetPending(topic: topic, into: &writes) }
             for group in groups.keys.sorted() {
@@ -152,7 +166,9 @@ struct CoordinatorState: Sendable {
         _ partition: TopicPartition, of group: String, into writes: inout [CoordinatorWrite]
     ) {
         guard groups[group]?.offsets.remove(partition) == true else { return }
-        if let rest = groups[group], rest.snapshot == nil, rest.consumer == nil, rest.offsets.isEmpty {
+        if let rest = groups[group], rest.snapshot == nil, rest.consumer == nil, rest.share == nil,
+            rest.offsets.isEmpty
+        {
             groups[group] = nil
         }
         write(.offset(group: group, partition), nil, into: &writes)
@@ -184,6 +200,8 @@ struct CoordinatorState: Sendable {
         case .pendingOffset(let id, let group, let partition):
             let committed = try CoordinatorValue.decodeOffset(value)
             transactions.setPending(committed, group: group, partition, by: id)
+        case .shareGroup, .shareMember, .shareState:
+            try loadShare(try CoordinatorKey(decoding: key, prefix: keyPrefix), value)
         }
     }
 
@@ -207,6 +225,7 @@ struct CoordinatorState: Sendable {
                         .consumerMember(group: id, member: member), CoordinatorValue.encode(stored), into: &writes)
                 }
             }
+            if let share = group.share { shareRecords(of: id, share, into: &writes) }
             for one in group.offsets.all() {
                 write(.offset(group: id, one.partition), CoordinatorValue.encode(one.committed), into: &writes)
             }

@@ -28,10 +28,16 @@ final class GroupCoordinator: StateMachineLogic {
     private(set) var table: GroupTable?
     /// The groups under the consumer protocol; nil as ``table`` is.
     var consumers: ConsumerGroupTable?
-    /// What waits in ``consumers``.
+    /// What waits in ``consumers`` and ``shares``.
     var heartbeats: [WaiterID: (ConsumerHeartbeatResult) -> Void] = [:]
     /// What ``consumers`` wants done.
     var consumerDirectives: [ConsumerGroupDirective] = []
+    /// The share groups; nil as ``table`` is.
+    var shares: ShareGroupTable?
+    /// What ``shares`` wants done.
+    var shareDirectives: [ShareGroupDirective] = []
+    /// Topics that share groups have a state of and that were not there at the last look.
+    var missingShareTopics: Set<TopicID> = []
     /// The topics that there are; nil until this broker knows.
     var topics: TopicCatalogue?
     /// An image whose topics were not looked at yet.
@@ -81,6 +87,7 @@ final class GroupCoordinator: StateMachineLogic {
         self.settings = settings
         table?.adopt(settings)
         consumers?.adopt(settings)
+        shares?.adopt(settings)
     }
 
     /// Answers every parked request; clients find the coordinator again after the restart.
@@ -167,7 +174,7 @@ final class GroupCoordinator: StateMachineLogic {
             then(.failure(absence, memberID: memberID))
             return nil
         }
-        if let refusal = classicRefusal(group) {
+        if let refusal = shareRefusal(group) ?? classicRefusal(group) {
             then(.failure(refusal, memberID: memberID))
             return nil
         }
@@ -232,7 +239,10 @@ final class GroupCoordinator: StateMachineLogic {
     }
 
     private func decide(_ request: OffsetCommit) -> CoordinatorDecision {
-        switch consumers?.verdict(on: request, state: state) {
+        if isShare(request.group) {
+            return .refuse(request.knowsGroupIDNotFound ? .groupIDNotFound : .illegalGeneration)
+        }
+        return switch consumers?.verdict(on: request, state: state) {
         case .refuse(let error): .refuse(error)
         case .admit: table?.accept(request, now: now) ?? .refuse(.notCoordinator)
         case .other, nil: table?.commit(request, state: state, now: now) ?? .refuse(.notCoordinator)
@@ -242,6 +252,7 @@ final class GroupCoordinator: StateMachineLogic {
     /// Why offsets may not be committed in a transaction in the name of `request`; nil means that they may.
     func transactionalRefusal(of request: OffsetCommit) -> GroupError? {
         guard table != nil else { return absence }
+        if isShare(request.group) { return .illegalGeneration }
         switch consumers?.transactionalVerdict(on: request, state: state) {
         case .refuse(let error): return error
         case .admit: return nil
@@ -253,6 +264,7 @@ final class GroupCoordinator: StateMachineLogic {
         group: String, _ partitions: [TopicPartition], then: @escaping (Result<[GroupError?], GroupError>) -> Void
     ) {
         guard table != nil else { return then(.failure(absence)) }
+        if isShare(group) { return then(.failure(.groupIDNotFound)) }
         let decision =
             consumers?.deleteOffsets(group: group, partitions, state: state)
             ?? table?.deleteOffsets(group: group, partitions, state: state, now: now) ?? .refuse(.notCoordinator)
@@ -262,6 +274,7 @@ final class GroupCoordinator: StateMachineLogic {
     func delete(group: String, then: @escaping (GroupError?) -> Void) {
         guard table != nil else { return then(absence) }
         if let refusal = consumers?.deleteRefusal(group: group, state: state) { return then(refusal) }
+        if let refusal = shares?.refusalWhileUsed(group: group) { return then(refusal) }
         let decision = table?.delete(group: group, state: state, now: now) ?? .refuse(.notCoordinator)
         propose(decision) { [self] answer in
             switch answer {
@@ -291,6 +304,8 @@ final class GroupCoordinator: StateMachineLogic {
         }
         metrics.groups.set(state.groups.count)
         metrics.consumerMembers.set(consumers?.memberCount ?? 0)
+        metrics.shareMembers.set(shares?.memberCount ?? 0)
+        forgetMissingShareTopics()
     }
 
     /// Offsets that one command expires: it must stay below the limit of a command.
@@ -368,7 +383,7 @@ final class GroupCoordinator: StateMachineLogic {
 
     /// Keeps one timer at the earliest deadline of all groups.
     private func arm() {
-        let deadlines = [table?.nextDeadline, consumers?.nextDeadline].compactMap { $0 }
+        let deadlines = [table?.nextDeadline, consumers?.nextDeadline, shares?.nextDeadline].compactMap { $0 }
         guard let deadline = deadlines.min() else {
             timer?.task.cancel()
             timer = nil
@@ -386,6 +401,8 @@ final class GroupCoordinator: StateMachineLogic {
         table?.timerFired(now: now, into: &directives)
         consumers?.timerFired(now: now, into: &consumerDirectives)
         carryOutConsumers()
+        shares?.timerFired(now: now, into: &shareDirectives)
+        carryOutShares()
         carryOut()
     }
 }

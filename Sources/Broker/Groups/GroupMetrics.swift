@@ -18,6 +18,15 @@ struct GroupMetrics: Sendable {
     /// Target assignments that were computed for such groups.
     let assignments: Counter
 
+    /// Members of share groups.
+    let shareMembers: Gauge
+    /// Assignments that were computed for share groups.
+    let shareAssignments: Counter
+    /// Changes of how far share groups are that were kept.
+    let shareStateWrites: Counter
+    /// Those that were refused, as of leaders that are none any more.
+    let shareStateRefusals: Counter
+
     init(registry: MetricRegistry) {
         groups = registry.gauge("goulette_groups", help: "Consumer groups with members or offsets.")
         rebalances = registry.counter("goulette_group_rebalances_total", help: "Rebalances that began.")
@@ -28,5 +37,13 @@ struct GroupMetrics: Sendable {
         assignments = registry.counter(
             "goulette_consumer_group_assignments_total",
             help: "Target assignments that were computed for groups under the consumer protocol.")
+        shareMembers = registry.gauge("goulette_share_group_members", help: "Members of share groups.")
+        shareAssignments = registry.counter(
+            "goulette_share_group_assignments_total", help: "Assignments that were computed for share groups.")
+        shareStateWrites = registry.counter(
+            "goulette_share_state_writes_total", help: "Changes of how far share groups are that were kept.")
+        shareStateRefusals = registry.counter(
+            "goulette_share_state_refusals_total",
+            help: "Changes of how far share groups are that were refused, as of earlier leaders of a partition.")
     }
 }

@@ -23,6 +23,12 @@ struct GroupSettings: Hashable, Sendable {
     var consumerMembersMax: Int = 1_000
     /// The assignors that are offered, the one for those who do not care first (`group.consumer.assignors`).
     var consumerAssignors: [ServerAssignor] = [.uniform, .range]
+    /// How long a member of a share group may be silent (`group.share.session.timeout.ms`).
+    var shareSessionTimeoutMilliseconds: Int64 = 45_000
+    /// How often such a member is to be heard (`group.share.heartbeat.interval.ms`).
+    var shareHeartbeatMilliseconds: Int32 = 5_000
+    /// Most members of a share group (`group.share.max.size`).
+    var shareMembersMax: Int = 200
     /// Most member ids of a group that were handed out and not yet used.
     var pendingMembersMax: Int = 10_000
     /// Most groups of this coordinator.

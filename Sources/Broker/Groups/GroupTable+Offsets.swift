@@ -118,7 +118,7 @@ extension GroupTable {
                 now: now, retentionMilliseconds: settings.offsetsRetentionMilliseconds,
                 basis: expiryBasis(of: id, group))
             if !expired.isEmpty { commands.append(.expireOffsets(group: id, offsets: expired)) }
-            let isUnused = group.isWithoutMembers && live[id] == nil
+            let isUnused = group.isWithoutMembers && group.share?.states.isEmpty != false && live[id] == nil
             if isUnused, expired.count == group.offsets.count { commands.append(.removeIdleGroup(group: id)) }
         }
         return commands
@@ -144,23 +144,24 @@ extension GroupTable {
 
     /// The group for DescribeGroups; an unknown one is Dead, and from version 6 the handler adds error 69.
     ///
-    /// A group under the consumer protocol is unknown here.
+    /// A group under the consumer protocol is unknown here, and so is a share group.
     func describe(group: String, state: CoordinatorState, now: Moment) -> GroupDescription {
         if let instance = live[group] { return instance.describe() }
         guard let stored = state.groups[group] else { return .dead(group) }
-        if stored.consumer != nil { return .dead(group) }
+        if stored.consumer != nil || stored.share != nil { return .dead(group) }
         guard let snapshot = stored.snapshot else {
             return GroupDescription(id: group, state: .empty, protocolType: "", protocolName: "", members: [])
         }
         return GroupInstance(id: group, restoring: snapshot, settings: settings, now: now).describe()
     }
 
-    /// All groups for ListGroups but those under the consumer protocol, by id; an empty filter lets every state pass (version 4 names states in any case).
+    /// All groups for ListGroups but those under the consumer protocol and share groups, by id; an empty filter lets
+    /// every state pass (version 4 names states in any case).
     func list(states: Set<String> = [], state: CoordinatorState) -> [GroupListing] {
         let wanted = Set(states.map { $0.lowercased() })
         let ids = Set(live.keys).union(state.groups.keys)
         return ids.sorted().compactMap { id in
-            if live[id] == nil, state.groups[id]?.consumer != nil { return nil }
+            if live[id] == nil, state.groups[id]?.consumer != nil || state.groups[id]?.share != nil { return nil }
             let listing = listing(of: id, state: state)
             return wanted.isEmpty || wanted.contains(listing.state.rawValue.lowercased()) ? listing : nil
         }

@@ -28,8 +28,12 @@ extension Broker {
 
     private func coordinator(of key: String, _ type: Int8, _ call: Call) -> FindCoordinatorResponse.Coordinator {
         // Groups and transactional ids have one coordinator.
-        guard type == CoordinatorType.group.rawValue || type == CoordinatorType.transaction.rawValue else {
+        guard let type = CoordinatorType(rawValue: type) else {
             return .init(key: key, errorCode: .invalidRequest, errorMessage: "there is no coordinator of type \(type)")
+        }
+        guard type != .share || ShareKey(coordinatorKey: key) != nil else {
+            return .init(
+                key: key, errorCode: .invalidRequest, errorMessage: "the key is not groupId:topicId:partition")
         }
         guard let found = isAlone ? call.advertised : view(for: call).leader(of: .coordinator) else {
             return .init(
@@ -170,7 +174,7 @@ extension Broker {
     func listGroups(_ request: ListGroupsRequest, _ call: Call) {
         withCoordinator { coordinator in
             guard let classic = coordinator.list(states: Set(request.statesFilter)),
-                let consumers = coordinator.listConsumers()
+                let consumers = coordinator.listConsumers(), let shares = coordinator.listShares()
             else {
                 return call.respond(ListGroupsResponse(errorCode: coordinator.absence.code))
             }
@@ -190,6 +194,12 @@ extension Broker {
                     .init(
                         groupID: $0.id, protocolType: ConsumerSubscription.protocolType,
                         groupState: $0.phase.rawValue, groupType: "consumer")
+                }
+            }
+            if types.isEmpty || types.contains("share") {
+                let wanted = shares.filter { states.isEmpty || states.contains($0.phase.rawValue.lowercased()) }
+                groups += wanted.map {
+                    .init(groupID: $0.id, protocolType: "share", groupState: $0.phase.rawValue, groupType: "share")
                 }
             }
             call.respond(ListGroupsResponse(groups: groups))

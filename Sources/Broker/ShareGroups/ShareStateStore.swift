@@ -53,14 +53,14 @@ struct ShareState: Hashable, Sendable {
 }
 
 /// What a leader wants kept.
-struct ShareStateChange: Sendable {
+struct ShareStateChange: Hashable, Sendable {
     /// The partition and the group.
     var key: ShareKey
     /// The state epoch that the leader read: another one means that the state was set from outside since.
     var stateEpoch: Int32
     /// The leader's epoch; a leader with a lower one than was seen before is refused.
     var leaderEpoch: Int32
-    /// The start offset from now on, -1 when it has not changed. It never falls.
+    /// The start offset from now on, which never falls; -1 when it has not changed.
     var startOffset: Int64 = -1
     /// Ranges whose state replaces what is kept of the same records; records of others stay as they are.
     var batches: [ShareStateBatch] = []

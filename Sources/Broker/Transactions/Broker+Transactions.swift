@@ -164,11 +164,11 @@ extension Broker {
 
     // MARK: Brokers
 
-    /// How long a broker may take to answer another one about transactions.
+    /// How long a broker may take to answer another one.
     private static let askTimeout = Duration.seconds(30)
 
     /// Makes a request of a broker, which may be this one; `then` runs on any thread, with nil when there is no answer.
-    private func ask<Request: KafkaRequestMessage>(
+    func ask<Request: KafkaRequestMessage>(
         _ request: Request, version: Int16, of target: NodeID, then: @escaping @Sendable (Request.Response?) -> Void
     ) {
         var writer = WireWriter()

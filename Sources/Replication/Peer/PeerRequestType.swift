@@ -31,6 +31,8 @@ public enum PeerRequestType: UInt16, Sendable, Hashable, CaseIterable {
     case transferLeadership = 1011
     /// Where a broker with an empty directory begins.
     case placeBroker = 1012
+    /// The coordinator of a share group is to tell or keep how far it is in a partition.
+    case shareState = 1013
 
     /// How it is called in metrics and logs.
     public var name: String {
@@ -47,6 +49,7 @@ public enum PeerRequestType: UInt16, Sendable, Hashable, CaseIterable {
         case .leadersSnapshot: "leaders_snapshot"
         case .transferLeadership: "transfer_leadership"
         case .placeBroker: "place_broker"
+        case .shareState: "share_state"
         }
     }
 

@@ -44,7 +44,31 @@ import Testing
                 group: "new", header: ConsumerGroupHeader(revision: 2, epoch: 4), updated: [], removed: ["m1"])),
         TransactionStateTests.open, .pendingOffsets(TransactionStateTests.offsets), TransactionStateTests.committed,
         .expireTransactions([ExpiredTransactionalID(id: "x", changedAt: wall(100))]),
+        .shareGroup(shareChange),
+        .shareState(.lead(shareKey, leaderEpoch: 4)),
+        .shareState(
+            .write(
+                ShareStateChange(
+                    key: shareKey, stateEpoch: 0, leaderEpoch: 4, startOffset: 9,
+                    batches: [ShareStateBatch(firstOffset: 9, lastOffset: 12, state: .archived, deliveryCount: 5)]))),
+        .shareState(.restart(group: "s", [ShareStart(topicID: shareKey.topicID, partition: 5, startOffset: 1)])),
+        .shareState(.delete(group: "s", topics: [TopicID(high: 1, low: 1)])),
+        .shareState(.forget(topics: [TopicID(high: 5, low: 6)])),
+        .shareGroup(
+            ShareGroupChange(
+                group: "s", header: ShareGroupHeader(revision: 2, epoch: 4), updated: [], removed: ["m1"])),
+        .shareState(.forget(topics: [TopicID(high: 1, low: 1)])),
     ]
+    static let shareKey = ShareKey(groupID: "s", topicID: TopicID(high: 1, low: 2), partition: 5)
+    static let shareChange: ShareGroupChange = {
+        var member = ShareGroupMember(id: "m1", rackID: "räck", clientID: "c", clientHost: "/h", topicNames: ["t"])
+        member.epoch = 3
+        member.previousEpoch = 2
+        member.assigned = PartitionSet([TopicID(high: 1, low: 2): [0, 5], TopicID(high: 1, low: 1): [7]])
+        return ShareGroupChange(
+            group: "s", header: ShareGroupHeader(revision: 1, epoch: 3, topicsHash: .max - 2), updated: [member],
+            removed: ["gone"])
+    }()
     static let consumerChange: ConsumerGroupChange = {
         var member = ConsumerGroupMember(
             id: "m1", instanceID: "ïnst", rackID: "r", clientID: "c", clientHost: "/h",
@@ -103,7 +127,8 @@ import Testing
             CoordinatorKey.group("g"), .offset(group: "g", partition("t", 300)), .consumerGroup("g"),
             .consumerMember(group: "g", member: "m"),
             CoordinatorKey.group("g"), .offset(group: "g", partition("t", 300)), .transaction("x"),
-            .pendingOffset(transactionalID: "x", group: "g", partition("t", 300)),
+            .pendingOffset(transactionalID: "x", group: "g", partition("t", 300)), .shareGroup("g"),
+            .shareMember(group: "g", member: "m"), .shareState(Self.shareKey),
         ] {
             let bytes = key.encoded(prefix: prefix)
             #expect(try CoordinatorKey(decoding: bytes, prefix: prefix) == key)
