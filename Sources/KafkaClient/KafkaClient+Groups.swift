@@ -14,7 +14,7 @@ public struct GroupListing: Equatable, Sendable {
     public let protocolType: String
     /// `Stable`, `Empty` and so on; empty when the broker is too old to tell.
     public let state: String
-    /// `classic` or `consumer`: the protocol of its members; empty when the broker is too old to tell.
+    /// `classic`, `consumer` or `share`: the protocol of its members; empty when the broker is too old to tell.
     public let type: String
     /// The broker that coordinates it.
     public let coordinator: NodeID
@@ -34,7 +34,7 @@ public struct GroupDescription: Equatable, Sendable {
         public let host: String
         /// The partitions it reads.
         public let assignment: [TopicPartition]
-        /// Its epoch, under the consumer protocol.
+        /// Its epoch, under the consumer protocol and in share groups.
         public let epoch: Int32?
     }
 
@@ -44,9 +44,9 @@ public struct GroupDescription: Equatable, Sendable {
     public let state: String
     /// `consumer` for consumers.
     public let protocolType: String
-    /// `classic` or `consumer`: the protocol of its members.
+    /// `classic`, `consumer` or `share`: the protocol of its members.
     public let type: String
-    /// The epoch of the group, under the consumer protocol.
+    /// The epoch of the group, under the consumer protocol and of share groups.
     public let epoch: Int32?
     /// The assignor in use.
     public let assignor: String
@@ -62,6 +62,14 @@ public struct CommittedOffset: Equatable, Sendable {
     public let offset: Offset
     /// The text the consumer left with it.
     public let metadata: String?
+}
+
+/// How far a share group is in a partition.
+public struct ShareOffset: Equatable, Sendable {
+    /// The first record that the group may still get.
+    public let start: Offset
+    /// How many records it still has to get, when that is known.
+    public let lag: Int64?
 }
 
 extension KafkaClient {
@@ -98,10 +106,58 @@ extension KafkaClient {
             if group?.groupState == "Dead", let consumers = try await client.describeConsumers(id, coordinator) {
                 return consumers
             }
+            if group?.groupState == "Dead", let share = try await client.describeShare(id, coordinator) { return share }
             return GroupDescription(
                 id: id, state: group?.groupState ?? "", protocolType: group?.protocolType ?? "",
                 type: "classic", epoch: nil, assignor: group?.protocolData ?? "", coordinator: coordinator,
                 members: (group?.members ?? []).map { Self.member($0) }.sorted { $0.id < $1.id })
+        }
+    }
+
+    /// A share group; nil when it is none, or when the broker does not know them.
+    private func describeShare(_ id: String, _ coordinator: NodeID) async throws(ClientError) -> GroupDescription? {
+        let response: ShareGroupDescribeResponse
+        do throws(ClientError) {
+            response = try await call(ShareGroupDescribeRequest(groupIDs: [id]), to: .node(coordinator))
+        } catch {
+            if error.code == .unsupportedVersion { return nil }
+            throw error
+        }
+        guard let group = response.groups.first, group.errorCode != .groupIDNotFound else { return nil }
+        try Self.check(group.errorCode, group.errorMessage, "ShareGroupDescribe", "group \(id)")
+        let members = group.members.map { member in
+            GroupDescription.Member(
+                id: member.memberID, instanceID: nil, clientID: member.clientID, host: member.clientHost,
+                assignment: Self.partitions(member.assignment), epoch: member.memberEpoch)
+        }
+        return GroupDescription(
+            id: id, state: group.groupState, protocolType: "share", type: "share", epoch: group.groupEpoch,
+            assignor: group.assignorName, coordinator: coordinator, members: members.sorted { $0.id < $1.id })
+    }
+
+    private static func partitions(_ assignment: ConsumerGroupDescribeResponse.Assignment) -> [TopicPartition] {
+        assignment.topicPartitions.flatMap { topic in
+            topic.partitions.map { TopicPartition(topic: topic.topicName, partition: PartitionIndex(rawValue: $0)) }
+        }
+    }
+
+    /// How far a share group is in every partition that it has begun with.
+    public func shareOffsets(group id: String) async throws(ClientError) -> [TopicPartition: ShareOffset] {
+        try await retrying { client throws(ClientError) in
+            let coordinator = try await client.coordinator(of: id)
+            let request = DescribeShareGroupOffsetsRequest(groups: [.init(groupID: id)])
+            let response = try await client.call(request, to: .node(coordinator))
+            let group = response.groups.first
+            try Self.check(group?.errorCode, group?.errorMessage, "DescribeShareGroupOffsets", "group \(id)")
+            var offsets: [TopicPartition: ShareOffset] = [:]
+            for topic in group?.topics ?? [] {
+                for one in topic.partitions where one.errorCode == .none && one.startOffset >= 0 {
+                    let partition = TopicPartition(topic: topic.name, partition: PartitionIndex(rawValue: one.index))
+                    offsets[partition] = ShareOffset(
+                        start: Offset(one.startOffset), lag: one.lag >= 0 ? one.lag : nil)
+                }
+            }
+            return offsets
         }
     }
 
@@ -119,11 +175,7 @@ extension KafkaClient {
         let members = group.members.map { member in
             GroupDescription.Member(
                 id: member.memberID, instanceID: member.instanceID, clientID: member.clientID, host: member.clientHost,
-                assignment: member.assignment.topicPartitions.flatMap { topic in
-                    topic.partitions.map {
-                        TopicPartition(topic: topic.topicName, partition: PartitionIndex(rawValue: $0))
-                    }
-                }, epoch: member.memberEpoch)
+                assignment: Self.partitions(member.assignment), epoch: member.memberEpoch)
         }
         return GroupDescription(
             id: id, state: group.groupState, protocolType: "consumer", type: "consumer", epoch: group.groupEpoch,

@@ -9,16 +9,16 @@ import KafkaProtocol
 import Model
 import Terminal
 
-/// Everything about consumer groups.
+/// Everything about consumer groups and share groups.
 struct GroupCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "group", abstract: "List, describe and delete consumer groups.",
+        commandName: "group", abstract: "List, describe and delete consumer groups and share groups.",
         subcommands: [List.self, Describe.self, Delete.self])
 }
 
 extension GroupCommand {
     struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "List consumer groups.")
+        static let configuration = CommandConfiguration(abstract: "List consumer groups and share groups.")
 
         @OptionGroup var output: OutputOptions
         @OptionGroup var connection: ConnectionOptions
@@ -63,7 +63,7 @@ extension GroupCommand {
 
     struct Describe: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Show the members of a group, what it has committed and its lag.")
+            abstract: "Show the members of a group, how far it is and its lag.")
 
         @Argument(help: "The name of the group.")
         var name: String
@@ -71,14 +71,27 @@ extension GroupCommand {
         @OptionGroup var output: OutputOptions
         @OptionGroup var connection: ConnectionOptions
 
-        /// One partition that the group reads or has committed.
+        /// One partition that the group reads or has read.
         private struct Row: Sendable {
             let partition: TopicPartition
+            /// What is committed; in a share group the first record that it may still get.
             let committed: Offset?
             let end: Offset?
-            let member: GroupDescription.Member?
+            /// Who reads it; several only in a share group.
+            let members: [GroupDescription.Member]
+            /// In a share group, of which records behind the first one may be done.
+            var sharedLag: Int64?
 
-            var lag: Int64? { committed.flatMap { committed in end.map { max(0, $0 - committed) } } }
+            var lag: Int64? {
+                sharedLag ?? committed.flatMap { committed in end.map { max(0, $0 - committed) } }
+            }
+
+            /// A fact of every member, or a number for many.
+            func text(_ fact: (GroupDescription.Member) -> String) -> TableCell {
+                let facts = Set(members.map(fact))
+                if facts.isEmpty { return "-" }
+                return TableCell(facts.count <= 3 ? facts.sorted().joined(separator: ", ") : "\(facts.count) of them")
+            }
         }
 
         private struct Found: Sendable {
@@ -101,9 +114,12 @@ extension GroupCommand {
         }
 
         private func rows(of group: GroupDescription, _ client: KafkaClient) async throws(ClientError) -> [Row] {
-            let committed = try await client.committedOffsets(group: name)
-            let owners = group.members.reduce(into: [TopicPartition: GroupDescription.Member]()) { owners, member in
-                for partition in member.assignment { owners[partition] = member }
+            let shared = group.type == "share" ? try await client.shareOffsets(group: name) : [:]
+            let committed =
+                group.type == "share"
+                ? shared.mapValues(\.start) : try await client.committedOffsets(group: name).mapValues(\.offset)
+            let owners = group.members.reduce(into: [TopicPartition: [GroupDescription.Member]]()) { owners, member in
+                for partition in member.assignment { owners[partition, default: []].append(member) }
             }
             let partitions = Set(committed.keys).union(owners.keys).sorted {
                 ($0.topic, $0.partition) < ($1.topic, $1.partition)
@@ -114,7 +130,9 @@ extension GroupCommand {
             let alive = partitions.filter { topics[$0.topic]?.errorCode == KafkaErrorCode.none }
             let ends = alive.isEmpty ? [:] : try await client.offsets(.latest, of: alive)
             return partitions.map {
-                Row(partition: $0, committed: committed[$0]?.offset, end: ends[$0] ?? nil, member: owners[$0])
+                Row(
+                    partition: $0, committed: committed[$0], end: ends[$0] ?? nil, members: owners[$0] ?? [],
+                    sharedLag: shared[$0]?.lag)
             }
         }
 
@@ -129,15 +147,15 @@ extension GroupCommand {
             facts.add("members", .number(group.members.count))
             facts.add("lag", .number(rows.reduce(0) { $0 + ($1.lag ?? 0) }))
             var table = Table([
-                .init("topic"), .init("partition", .right), .init("committed", .right), .init("end", .right),
+                .init("topic"), .init("partition", .right),
+                .init(group.type == "share" ? "start" : "committed", .right), .init("end", .right),
                 .init("lag", .right), .init("client"), .init("host"), .init("member"),
             ])
             for row in rows {
                 table.add([
                     TableCell(row.partition.topic), .number(row.partition.partition.rawValue),
                     row.committed.map { .number($0.rawValue) } ?? "-", row.end.map { .number($0.rawValue) } ?? "-",
-                    row.lag.map { .number($0) } ?? "-", TableCell(row.member?.clientID ?? "-"),
-                    TableCell(row.member?.host ?? "-"), TableCell(row.member?.id ?? "-"),
+                    row.lag.map { .number($0) } ?? "-", row.text(\.clientID), row.text(\.host), row.text(\.id),
                 ])
             }
             let text = facts.text(palette: connection.palette)
@@ -167,9 +185,15 @@ extension GroupCommand {
                             .object([
                                 ("topic", .string(row.partition.topic)),
                                 ("partition", .integer(row.partition.partition.rawValue)),
-                                ("committedOffset", row.committed.map { .integer($0.rawValue) } ?? .null),
+                                (
+                                    group.type == "share" ? "startOffset" : "committedOffset",
+                                    row.committed.map { .integer($0.rawValue) } ?? .null
+                                ),
                                 ("endOffset", row.end.map { .integer($0.rawValue) } ?? .null),
-                                ("lag", row.lag.map { .integer($0) } ?? .null), ("member", .optional(row.member?.id)),
+                                ("lag", row.lag.map { .integer($0) } ?? .null),
+                                group.type == "share"
+                                    ? ("members", .array(row.members.map { .string($0.id) }))
+                                    : ("member", .optional(row.members.first?.id)),
                             ])
                         })
                 ),
