@@ -60,6 +60,8 @@ package final class Broker: Sendable {
     package let shards: ShardDirectory
     let metrics: BrokerMetrics
     let clientTelemetry: ClientTelemetry
+    let shareMetrics: ShareMetrics
+    let shareSessions: ShareSessions
     let clock: Clock
     let logger: Logger
     private let store: LogStore
@@ -80,6 +82,8 @@ package final class Broker: Sendable {
         self.metrics = metrics
         self.clientTelemetry = ClientTelemetry(
             registry: parts.registry, seriesMax: settings.limits.maxMetricSeries, runBlocking: parts.runBlocking)
+        self.shareMetrics = ShareMetrics(registry: parts.registry)
+        self.shareSessions = ShareSessions(metrics: shareMetrics)
         self.clock = parts.clock
         self.logger = parts.logger("goulette.broker")
         self.store = parts.store
@@ -197,6 +201,7 @@ package final class Broker: Sendable {
         guard start.assembled(broker) else { return }
         broker.registerMetrics(parts.registry)
         broker.surroundTransactions(plane.transactions)
+        broker.serveShareGroups()
         if let cluster = parts.cluster { broker.join(cluster) }
         plane.coordinator.start(waitsForLeadership: parts.cluster == nil) { error in
             if let error { return start.end(.failure(.store(error, partition: nil))) }

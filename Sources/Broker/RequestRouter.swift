@@ -91,9 +91,13 @@ extension Broker {
         case .txnOffsetCommit(let request): txnOffsetCommit(request, call)
         case .describeTransactions(let request): describeTransactions(request, call)
         case .listTransactions(let request): listTransactions(request, call)
-        case .shareGroupHeartbeat, .shareGroupDescribe, .shareFetch, .shareAcknowledge, .describeShareGroupOffsets,
-            .alterShareGroupOffsets, .deleteShareGroupOffsets:
-            call.answer.close("\(request.key.name) is not served")
+        case .shareGroupHeartbeat(let request): shareGroupHeartbeat(request, call)
+        case .shareGroupDescribe(let request): shareGroupDescribe(request, call)
+        case .describeShareGroupOffsets(let request): describeShareGroupOffsets(request, call)
+        case .alterShareGroupOffsets(let request): alterShareGroupOffsets(request, call)
+        case .deleteShareGroupOffsets(let request): deleteShareGroupOffsets(request, call)
+        case .shareFetch(let request): shareFetch(request, call)
+        case .shareAcknowledge(let request): shareAcknowledge(request, call)
         }
     }
 }

@@ -137,6 +137,27 @@ public enum APIRegistry {
         APIDescription(
             .describeTopicPartitions, "DescribeTopicPartitions", 0...0, flexibleFrom: 0,
             "Asks for the partitions of topics, page by page."),
+        APIDescription(
+            .shareGroupHeartbeat, "ShareGroupHeartbeat", 1...1, flexibleFrom: 0,
+            "Enters a share group, lives in it, leaves it."),
+        APIDescription(
+            .shareGroupDescribe, "ShareGroupDescribe", 1...1, flexibleFrom: 0,
+            "Asks for share groups and their members."),
+        APIDescription(
+            .shareFetch, "ShareFetch", 1...2, flexibleFrom: 0,
+            "Acquires records for a member of a share group."),
+        APIDescription(
+            .shareAcknowledge, "ShareAcknowledge", 1...2, flexibleFrom: 0,
+            "Says what became of acquired records."),
+        APIDescription(
+            .describeShareGroupOffsets, "DescribeShareGroupOffsets", 0...1, flexibleFrom: 0,
+            "Asks where share groups start in their partitions."),
+        APIDescription(
+            .alterShareGroupOffsets, "AlterShareGroupOffsets", 0...0, flexibleFrom: 0,
+            "Sets where a share group starts."),
+        APIDescription(
+            .deleteShareGroupOffsets, "DeleteShareGroupOffsets", 0...0, flexibleFrom: 0,
+            "Forgets what a share group knows of topics."),
     ]
 
     /// Every API with codecs: those that are served, then those that are not yet.

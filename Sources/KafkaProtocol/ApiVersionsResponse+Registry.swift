@@ -20,8 +20,9 @@ extension ApiVersionsResponse {
             })
     }
 
-    /// The features with the level that is in force: `group.version` 1 is the consumer protocol (KIP-848).
-    private static let features: [(name: String, level: Int16)] = [("group.version", 1)]
+    /// The features with the level that is in force: `group.version` 1 is the consumer protocol (KIP-848),
+    /// `share.version` 1 are share groups (KIP-932).
+    private static let features: [(name: String, level: Int16)] = [("group.version", 1), ("share.version", 1)]
 
     /// The answer to a version that we do not serve; to be written in version 0, whatever was asked.
     ///

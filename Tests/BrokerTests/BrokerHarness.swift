@@ -88,9 +88,9 @@ final class BrokerHarness: Sendable {
 
     /// Sends a request as a connection on the loop `loop` would, and decodes the answer.
     func call<Request: KafkaRequestMessage>(
-        _ request: Request, version: Int16, loop: Int = 0
+        _ request: Request, version: Int16, loop: Int = 0, on connection: ConnectionEnd? = nil
     ) async throws -> Request.Response {
-        let body = try await raw(request, version: version, loop: loop)
+        let body = try await raw(request, version: version, loop: loop, on: connection)
         guard let body else { throw HarnessError.closed }
         return try ResponseDecoder.decode(Request.Response.self, from: body.contiguous(), version: version)
     }
@@ -132,12 +132,12 @@ final class BrokerHarness: Sendable {
 
     /// Nil when the broker closed the connection instead.
     func raw<Request: KafkaRequestMessage>(
-        _ request: Request, version: Int16, loop: Int = 0
+        _ request: Request, version: Int16, loop: Int = 0, on connection: ConnectionEnd? = nil
     ) async throws -> ResponseBody? {
         var writer = WireWriter()
         request.encode(to: &writer, version: version)
         let body = RecordSlices(writer.finish()).contiguous()
-        return try? await raw(apiKey: Request.apiKey.rawValue, version: version, body, loop: loop).get()
+        return try? await raw(apiKey: Request.apiKey.rawValue, version: version, body, loop: loop, on: connection).get()
     }
 
     /// Why the broker closed the connection.
@@ -147,7 +147,7 @@ final class BrokerHarness: Sendable {
 
     /// Sends whatever bytes, and returns the answer or why the connection was closed.
     func raw(
-        apiKey: Int16, version: Int16, _ body: ByteBuffer, loop: Int = 0
+        apiKey: Int16, version: Int16, _ body: ByteBuffer, loop: Int = 0, on connection: ConnectionEnd? = nil
     ) async -> Result<ResponseBody?, Closed> {
         let header = RequestHeader(apiKey: apiKey, version: version, correlationID: 7, clientID: "test")
         let eventLoop = Array(group.makeIterator())[loop]
@@ -158,7 +158,7 @@ final class BrokerHarness: Sendable {
             let call = Call(
                 header: header, loop: eventLoop,
                 advertised: BrokerAddress(id: NodeID(rawValue: 1), host: "localhost", port: 9092), peer: "127.0.0.1",
-                receivedAt: Clock.system.now(), answer: answer)
+                receivedAt: Clock.system.now(), answer: answer, connection: connection)
             eventLoop.execute { self.broker.handle(call, body: body) }
         }
     }

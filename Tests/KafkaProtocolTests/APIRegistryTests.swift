@@ -32,7 +32,7 @@ import Testing
     @Test func authenticationIsNotAdvertised() {
         let keys = Set(ApiVersionsResponse.served().apiKeys.map(\.apiKey))
         #expect(keys.isDisjoint(with: [17, 36]))
-        #expect(keys.count == 45)
+        #expect(keys.count == 52)
     }
 
     /// kafka-python takes the highest of these for the broker's release: all of them name 4.3, so that none is missing
@@ -46,10 +46,11 @@ import Testing
         #expect(APIRegistry[.joinGroup].advertised.upperBound == 9)
     }
 
-    @Test func theConsumerProtocolIsAFeatureInForce() {
+    @Test func theProtocolsOfGroupsAreFeaturesInForce() {
         let answer = ApiVersionsResponse.served()
-        #expect(answer.supportedFeatures == [.init(name: "group.version", minVersion: 1, maxVersion: 1)])
-        #expect(answer.finalizedFeatures.map(\.name) == ["group.version"])
+        let names = ["group.version", "share.version"]
+        #expect(answer.supportedFeatures == names.map { .init(name: $0, minVersion: 1, maxVersion: 1) })
+        #expect(answer.finalizedFeatures.map(\.name) == names)
         #expect(answer.finalizedFeatures.allSatisfy { $0.maxVersionLevel == 1 && $0.minVersionLevel == 1 })
         #expect(answer.finalizedFeaturesEpoch >= 0)
     }

@@ -71,7 +71,8 @@ private struct Document: Sendable, CustomTestStringConvertible {
 
     @Test(arguments: Document.all)
     private func configurationKeysExist(_ document: Document) throws {
-        let sections = "node|listeners|admin|storage|performance|topics|groups|producers|telemetry|log|limits"
+        let sections =
+            "node|listeners|admin|storage|performance|topics|groups|share_groups|producers|telemetry|log|limits"
         let key = try Regex("`((?:\(sections))\\.[a-z_]+)`", as: (Substring, Substring).self)
         for match in document.text.matches(of: key) {
             #expect(Document.sources.contains("\"\(match.output.1)\""), "\(match.output.1)")
