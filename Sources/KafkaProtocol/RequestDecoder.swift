@@ -78,8 +78,7 @@ public enum RequestDecoder {
         case .getTelemetrySubscriptions:
             .getTelemetrySubscriptions(try GetTelemetrySubscriptionsRequest(from: &reader, version: version))
         case .pushTelemetry: .pushTelemetry(try PushTelemetryRequest(from: &reader, version: version))
-        case .listConfigResources:
-            .listConfigResources(try ListConfigResourcesRequest(from: &reader, version: version))
+        case .listConfigResources: .listConfigResources(try ListConfigResourcesRequest(from: &reader, version: version))
         case .describeTopicPartitions:
             .describeTopicPartitions(try DescribeTopicPartitionsRequest(from: &reader, version: version))
         case .shareGroupHeartbeat: .shareGroupHeartbeat(try ShareGroupHeartbeatRequest(from: &reader, version: version))
