@@ -11,8 +11,8 @@ import Terminal
 /// Everything about transactions.
 struct TransactionCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "transaction", abstract: "List, describe and abort transactions.",
-        subcommands: [List.self, Describe.self, Abort.self])
+        commandName: "transaction", abstract: "List, describe and abort transactions, and find those that hang.",
+        subcommands: [List.self, Describe.self, FindHanging.self, Abort.self])
 }
 
 extension TransactionCommand {
@@ -102,35 +102,6 @@ extension TransactionCommand {
                         })
                 ),
             ])
-        }
-    }
-
-    struct Abort: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(
-            abstract: "Abort the open transaction of a transactional id; its producer is fenced for good.")
-
-        @Argument(help: "The transactional id.")
-        var id: String
-
-        @Flag(name: .shortAndLong, help: "Do not ask.")
-        var yes = false
-
-        @OptionGroup var connection: ConnectionOptions
-
-        func run() async throws {
-            guard yes else {
-                throw ValidationError("Aborting fences the producer of \(id), which has to begin anew: say --yes.")
-            }
-            try await connection.withClient("cannot abort the transaction of \(id)") { [id] client in
-                let found = try await client.describeTransaction(id)
-                guard found.state == "Ongoing" else {
-                    throw Failure(
-                        "nothing to abort", place: "transactional id \(id): its state is \(found.state)",
-                        advice: "list what is open with: goulette transaction list --state Ongoing")
-                }
-                try await client.abortTransaction(id, timeoutMilliseconds: found.timeoutMilliseconds)
-            }
-            try FileOutput.standardOutput.write("aborted \(id)\n")
         }
     }
 }

@@ -2,6 +2,7 @@
 """Transactions as librdkafka, aiokafka and kafka-python know them: all or nothing, across zombies, time-outs and kills."""
 
 import asyncio
+import json
 import threading
 import time
 
@@ -274,3 +275,31 @@ def test_administration(broker):
         producer.commit_transaction(20)
     assert read(broker, "t", 0) == []
     assert admin is not None
+
+
+def test_nothing_hangs(broker):
+    """What is open is known to its coordinator, and so neither found nor ended as something that hangs."""
+    create(broker, "t", partitions=2)
+    producer = transactional(broker, "busy")
+    for commit in (True, False):
+        producer.begin_transaction()
+        write(producer, "t", ["a"], 0)
+        write(producer, "t", ["b"], 1)
+        producer.commit_transaction(30) if commit else producer.abort_transaction(30)
+    producer.begin_transaction()
+    write(producer, "t", ["open"], 1)
+    for arguments in ([], ["--topic", "t"], ["--topic", "t", "--partition", "1"], ["--broker-id", "1"]):
+        found = broker.cli(
+            "transaction", "find-hanging", "--max-transaction-timeout", "0s", "-o", "json", *arguments)
+        assert found.returncode == 0 and json.loads(found.stdout) == [], (arguments, found)
+    text = broker.cli("transaction", "find-hanging")
+    assert text.returncode == 0 and text.stdout == "no transaction hangs\n", text
+    missing = broker.cli("transaction", "find-hanging", "--topic", "t", "--partition", "7", "--timeout", "2s")
+    assert missing.returncode == 1 and "UNKNOWN_TOPIC_OR_PARTITION" in missing.stderr, missing
+    place = ["--topic", "t", "--partition", "1", "--yes"]
+    refused = broker.cli("transaction", "abort", *place, "--start-offset", "4")
+    assert refused.returncode == 1 and "does not hang" in refused.stderr, refused
+    refused = broker.cli("transaction", "abort", *place, "--start-offset", "0")
+    assert refused.returncode == 1 and "nothing to abort" in refused.stderr, refused
+    producer.commit_transaction(30)
+    assert read(broker, "t", 3, partitions=2).count("open") == 1

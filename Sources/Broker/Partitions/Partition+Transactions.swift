@@ -92,15 +92,18 @@ extension Partition {
 
     /// Ends the transaction of a producer here; a repetition changes nothing.
     ///
-    /// `then` runs once, when the marker is committed (`none`), refused, or its fate is not known in time.
-    package func endTransaction(_ marker: TransactionMarker, then: @escaping @Sendable (KafkaErrorCode) -> Void) {
+    /// `then` runs once, when the marker is committed (`none`), refused, or its fate is not known in time. An operator,
+    /// who may be mistaken, may abort what is open here and nothing else.
+    package func endTransaction(
+        _ marker: TransactionMarker, isOperators: Bool = false, then: @escaping @Sendable (KafkaErrorCode) -> Void
+    ) {
         if let produceRefusal { return then(produceRefusal) }
         guard configuration.minInsyncReplicas <= inSync.count else { return then(.notEnoughReplicas) }
         let now = environment.clock.now()
         let waiter = ProduceWaiter(
             request: PendingProduce(count: 1) { then($0[0].error) }, slot: 0, outcome: ProduceOutcome(error: .none),
             deadline: now.advanced(byMilliseconds: Self.markerMilliseconds))
-        switch producers.check(marker) {
+        switch isOperators ? producers.checkOperators(marker) : producers.check(marker) {
         case .error(let error): then(KafkaErrorCode(rawValue: error.rawValue) ?? .unknownServerError)
         case .repeated(nil): then(.none)
         case .repeated(let offset?): answer(waiter, whenCommitted: offset)

@@ -265,13 +265,14 @@ package struct ShardDirectory: Sendable {
     /// Ends a producer's transaction in a partition that this broker leads.
     ///
     /// `then` runs once, on any thread, when the marker is committed or refused; after a time-out it may still be
-    /// committed, and is to be sent again.
+    /// committed, and is to be sent again. `isOperators` when no coordinator asks for it.
     package func endTransaction(
-        _ marker: TransactionMarker, in handle: PartitionHandle, then: @escaping @Sendable (KafkaErrorCode) -> Void
+        _ marker: TransactionMarker, in handle: PartitionHandle, isOperators: Bool = false,
+        then: @escaping @Sendable (KafkaErrorCode) -> Void
     ) {
         execute(on: handle.shard) { shard in
             guard let partition = shard.partitions[handle.group] else { return then(.notLeaderOrFollower) }
-            partition.endTransaction(marker, then: then)
+            partition.endTransaction(marker, isOperators: isOperators, then: then)
         }
     }
 

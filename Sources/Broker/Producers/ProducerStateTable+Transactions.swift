@@ -29,6 +29,16 @@ extension ProducerStateTable {
         return .repeated(offset: transactions.pending.last { $0.producerID == id }.map { Offset($0.offset) })
     }
 
+    /// Decides about a marker that no coordinator has sent: it aborts what is open here under its own epoch, or repeats
+    /// that, and does nothing else; no later transaction and no other producer may suffer from it (KIP-664).
+    func checkOperators(_ marker: TransactionMarker) -> MarkerVerdict {
+        let verdict = check(marker)
+        guard verdict == .append else { return verdict }
+        let isItsOwn =
+            transactions.isOpen(marker.producerID.rawValue) && epoch(of: marker.producerID) == marker.producerEpoch
+        return isItsOwn && marker.outcome == .abort ? .append : .error(.invalidTxnState)
+    }
+
     /// A marker stands in the log at `offset`, behind everything else.
     mutating func end(_ marker: TransactionMarker, at offset: Offset, now: WallTime) {
         let id = marker.producerID.rawValue

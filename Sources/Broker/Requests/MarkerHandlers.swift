@@ -4,14 +4,16 @@
 // WriteTxnMarkers, by which coordinators end transactions in partitions, and DescribeProducers, which shows what is open.
 
 import KafkaProtocol
+import Logging
 import Model
 import Records
 
 extension Broker {
     /// Ends transactions in the partitions that this broker leads; each is answered when its marker is committed.
     ///
-    /// Kafka demands the right to act for the cluster. Clients have no rights yet that could be told apart, so only other
-    /// brokers are served.
+    /// Coordinators, which are brokers, may end everything. Clients have no rights yet that could be told apart, and an
+    /// operator's tool is one (KIP-664): all of them may abort what is open under its own epoch, which is what a
+    /// transaction that hangs needs; whoever asks for more gets CLUSTER_AUTHORIZATION_FAILED.
     func writeTxnMarkers(_ request: WriteTxnMarkersRequest, _ call: Call) {
         let image = shards.shard(on: call.loop).image
         let count = request.markers.reduce(0) { $0 + $1.topics.reduce(0) { $0 + $1.partitionIndexes.count } }
@@ -23,12 +25,12 @@ extension Broker {
             let marker = TransactionMarker(
                 producerID: ProducerID(rawValue: asked.producerID), producerEpoch: asked.producerEpoch,
                 outcome: asked.committed ? .commit : .abort, coordinatorEpoch: asked.coordinatorEpoch,
-                transactionVersion: asked.transactionVersion)
+                transactionVersion: call.isForwarded ? asked.transactionVersion : 0)
             for topic in asked.topics {
                 for index in topic.partitionIndexes {
                     let own = slot
                     slot += 1
-                    guard call.isForwarded else {
+                    guard call.isForwarded || !asked.committed else {
                         gathering.set(own, .clusterAuthorizationFailed)
                         continue
                     }
@@ -36,7 +38,18 @@ extension Broker {
                         gathering.set(own, .unknownTopicOrPartition)
                         continue
                     }
-                    shards.endTransaction(marker, in: handle) { gathering.set(own, $0) }
+                    let isOperators = !call.isForwarded
+                    shards.endTransaction(marker, in: handle, isOperators: isOperators) { [logger] code in
+                        if isOperators {
+                            logger.info(
+                                "A transaction was to be aborted by an operator",
+                                metadata: [
+                                    "partition": "\(topic.name)-\(index)", "producer": "\(asked.producerID)",
+                                    "peer": "\(call.peer)", "outcome": "\(code.name)",
+                                ])
+                        }
+                        gathering.set(own, code)
+                    }
                 }
             }
         }
