@@ -26,9 +26,9 @@ enum ErrorMapping {
     static func code(ofVerification error: KafkaErrorCode, version: Int16) -> KafkaErrorCode {
         switch error {
         case .coordinatorLoadInProgress, .coordinatorNotAvailable, .notCoordinator, .concurrentTransactions,
-            .requestTimedOut, .networkException:
+            .requestTimedOut, .networkException, .operationNotAttempted:
             .notEnoughReplicas
-        case .invalidTxnState: version >= 11 ? .transactionAbortable : .invalidTxnState
+        case .invalidTxnState, .transactionAbortable: version >= 11 ? .transactionAbortable : .invalidTxnState
         case .producerFenced: .invalidProducerEpoch
         default: error
         }

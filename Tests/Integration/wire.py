@@ -63,8 +63,10 @@ def varint(value):
     return data + bytes([value])
 
 
-def batch(values, codec=0, timestamp=1_000_000):
-    """A record batch (version 2) of values, as bytes; `codec` 4 is zstd, with what that makes of it."""
+def batch(values, codec=0, timestamp=1_000_000, producer=(-1, -1, -1), transactional=False):
+    """A record batch (version 2) of values, as bytes; `codec` 4 is zstd, with what that makes of it.
+
+    `producer` is its id, its epoch and the sequence of the first record."""
     import zstandard
 
     def signed(value):
@@ -76,7 +78,9 @@ def batch(values, codec=0, timestamp=1_000_000):
         records += signed(len(record)) + record
     if codec == 4:
         records = zstandard.ZstdCompressor().compress(records)
-    body = struct.pack(">hiqqqhii", codec, len(values) - 1, timestamp, timestamp, -1, -1, -1, len(values)) + records
+    attributes = codec | (0x10 if transactional else 0)
+    body = struct.pack(
+        ">hiqqqhii", attributes, len(values) - 1, timestamp, timestamp, *producer, len(values)) + records
     head = struct.pack(">iBI", 0, 2, crc32c(body))
     return struct.pack(">qi", 0, len(head) + len(body)) + head + body
 

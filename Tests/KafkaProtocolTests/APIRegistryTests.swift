@@ -47,13 +47,28 @@ import Testing
         #expect(APIRegistry[.joinGroup].advertised.upperBound == 9)
     }
 
-    @Test func theProtocolsOfGroupsAreFeaturesInForce() {
-        let answer = ApiVersionsResponse.served()
-        let names = ["group.version", "share.version"]
-        #expect(answer.supportedFeatures == names.map { .init(name: $0, minVersion: 1, maxVersion: 1) })
-        #expect(answer.finalizedFeatures.map(\.name) == names)
-        #expect(answer.finalizedFeatures.allSatisfy { $0.maxVersionLevel == 1 && $0.minVersionLevel == 1 })
+    @Test func featuresAreInForceAtTheirHighestLevel() {
+        let answer = ApiVersionsResponse.served(version: 4)
+        #expect(
+            answer.supportedFeatures == [
+                .init(name: "group.version", minVersion: 1, maxVersion: 1),
+                .init(name: "share.version", minVersion: 1, maxVersion: 1),
+                .init(name: "transaction.version", minVersion: 0, maxVersion: 2),
+            ])
+        #expect(
+            answer.finalizedFeatures == [
+                .init(name: "group.version", maxVersionLevel: 1, minVersionLevel: 1),
+                .init(name: "share.version", maxVersionLevel: 1, minVersionLevel: 1),
+                .init(name: "transaction.version", maxVersionLevel: 2, minVersionLevel: 2),
+            ])
         #expect(answer.finalizedFeaturesEpoch >= 0)
+    }
+
+    /// Old Java clients refuse the whole answer when a lowest version is 0; they know version 3.
+    @Test func featuresThatMayBeOffAreNotNamedToOldClients() {
+        let answer = ApiVersionsResponse.served(version: 3)
+        #expect(answer.supportedFeatures.map(\.name) == ["group.version"])
+        #expect(answer.finalizedFeatures.map(\.name) == ["group.version", "transaction.version"])
     }
 
     @Test func preparedAPIsAreReadAndNotServed() throws {

@@ -26,6 +26,9 @@ package struct ProduceCall {
     package var slot: Int
     /// The transactional id that the request names.
     package var transactionalID: String?
+
+    /// Whether a partition becomes part of the transaction by being written to (KIP-890); before, it has to be already.
+    var enrolsPartitions: Bool { version >= 12 }
 }
 
 extension Partition {
@@ -34,12 +37,21 @@ extension Partition {
     /// `isVerified` says that the coordinator has just confirmed the transaction that the batch would begin here.
     func admitProducer(of checked: CheckedBatch, _ call: ProduceCall, isVerified: Bool = false) -> Bool {
         let batch = checked.batch
-        let asked = ProducerBatch(batch, baseOffset: endOffset, maxTimestamp: batch.maxTimestamp)
+        var asked = ProducerBatch(batch, baseOffset: endOffset, maxTimestamp: batch.maxTimestamp)
+        asked.enrolsPartition = batch.isTransactional && call.enrolsPartitions
         switch producers.check(asked) {
         case .append: return true
         case .verify:
             if !isVerified { verify(checked, call) }
             return isVerified
+        case .verifyBehindOpen:
+            guard isVerified else {
+                verify(checked, call)
+                return false
+            }
+            // The coordinator has told everybody of the end of the last transaction, and does not know what is open here.
+            call.request.complete(call.slot, .failure(.invalidTxnState))
+            return false
         case .duplicate(let baseOffset, let lastOffset, let timestamp):
             environment.metrics.duplicateBatches.increment()
             answerDuplicate(baseOffset, lastOffset, timestamp, call)

@@ -34,7 +34,8 @@ extension Partition {
         let producer = checked.batch.header.producerID
         let question = TransactionVerification(
             transactionalID: transactionalID, producerID: producer, producerEpoch: checked.batch.header.producerEpoch,
-            partitions: [TopicPartition(topic: handle.topic, partition: handle.index)], addsMissing: call.version >= 12)
+            partitions: [TopicPartition(topic: handle.topic, partition: handle.index)],
+            addsMissing: call.enrolsPartitions)
         let home = NIOLoopBound(WeakPartition(self), eventLoop: environment.loop)
         let loop = environment.loop
         verifier.verify(question) { code in
@@ -126,7 +127,7 @@ extension Partition {
             return waiter.fail(refusal ?? .notLeaderOrFollower)
         }
         producers.end(marker, at: base, now: wallTime)
-        verifications.noteMarker(of: marker.producerID)
+        verifications.note(marker)
         open?.waiters.append(waiter)
         environment.metrics.markersWritten.increment()
     }

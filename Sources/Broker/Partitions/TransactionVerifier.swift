@@ -89,8 +89,15 @@ struct VerificationTable {
         return (number, true)
     }
 
-    /// A marker of `producer` came.
-    mutating func noteMarker(of producer: ProducerID) { questions[producer.rawValue]?.isStale = true }
+    /// A marker came; unless it can only have ended an earlier transaction than the one that a coordinator is asked about,
+    /// the answer may be about what it has ended.
+    ///
+    /// In version 2 a transaction has the epoch of the marker before it, and waits here for that one.
+    mutating func note(_ marker: TransactionMarker) {
+        guard let asked = questions[marker.producerID.rawValue] else { return }
+        let isEarlier = marker.transactionVersion >= 2 && marker.producerEpoch <= asked.epoch
+        if !isEarlier { questions[marker.producerID.rawValue]?.isStale = true }
+    }
 
     /// Takes what waited for an answer; nil when nobody waits for it any more.
     mutating func take(_ producer: ProducerID, number: UInt64) -> Question? {

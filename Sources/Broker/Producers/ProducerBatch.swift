@@ -34,6 +34,8 @@ struct ProducerBatch: Hashable, Sendable {
     var maxTimestamp: Int64
     /// Whether its records count only once a marker says so.
     var isTransactional: Bool = false
+    /// Whether its transaction has an epoch of its own, and the partition becomes part of it by the batch (KIP-890).
+    var enrolsPartition: Bool = false
 
     /// The sequence of the last record.
     var lastSequence: Int32 { ProducerSequence.advanced(baseSequence, by: lastOffsetDelta) }
@@ -61,6 +63,9 @@ enum ProducerVerdict: Hashable, Sendable {
     case append
     /// It would begin a transaction here: ask the coordinator whether the partition is part of one, then append it.
     case verify
+    /// As `verify`, but an earlier transaction of the producer is still open here: the coordinator answers when that one
+    /// has ended, and unless it has the batch is refused.
+    case verifyBehindOpen
     /// It is in the log already, at these offsets; answer once the original is committed.
     case duplicate(baseOffset: Offset, lastOffset: Offset, timestamp: Int64)
     /// It is refused.

@@ -53,12 +53,16 @@ struct ProducerStateTable: Sendable {
         if batch.epoch < 0 { return .error(.invalidProducerEpoch) }
         if batch.baseSequence < 0 || batch.lastOffsetDelta < 0 { return .error(.invalidRecord) }
         let isOpen = transactions.isOpen(batch.producerID.rawValue)
-        guard let entry = producers[batch.producerID.rawValue] else { return batch.isTransactional ? .verify : .append }
+        guard let entry = producers[batch.producerID.rawValue] else {
+            // With an epoch for each transaction, whatever is first here is the first of its epoch.
+            if batch.enrolsPartition, batch.baseSequence != 0 { return .error(.outOfOrderSequence) }
+            return batch.isTransactional ? .verify : .append
+        }
         if batch.epoch < entry.epoch { return .error(.invalidProducerEpoch) }
         if batch.epoch > entry.epoch {
             guard batch.baseSequence == 0 else { return .error(.outOfOrderSequence) }
-            // The open transaction is of the old epoch and needs its marker first.
-            if isOpen { return .error(.invalidTxnState) }
+            // The open transaction is of the old epoch and needs its marker first, which may be on its way.
+            if isOpen { return batch.enrolsPartition ? .verifyBehindOpen : .error(.invalidTxnState) }
             return batch.isTransactional ? .verify : .append
         }
         if let original = entry.batch(from: batch.baseSequence, to: batch.lastSequence) {

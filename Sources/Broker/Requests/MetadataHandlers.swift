@@ -21,7 +21,7 @@ extension Broker {
             call.software?.value = ClientSoftware(
                 name: request.clientSoftwareName, version: request.clientSoftwareVersion)
         }
-        call.respond(ApiVersionsResponse.served())
+        call.respond(ApiVersionsResponse.served(version: call.version))
     }
 
     /// Letters, digits, dots and dashes, beginning and ending with a letter or digit (KIP-511).

@@ -100,7 +100,9 @@ extension Broker {
             return answer(isKnown.map { $0 ? .operationNotAttempted : .unknownTopicOrPartition })
         }
         withTransactions { coordinator in
-            coordinator.add(one.transactionalID, claim, partitions: partitions, version: version) { code in
+            coordinator.add(
+                one.transactionalID, claim, partitions: partitions, version: version, waitsForEnd: version >= 2
+            ) { code in
                 answer(partitions.map { _ in code })
             }
         }

@@ -46,8 +46,15 @@ extension Broker {
         let now = clock.wallTime()
         withTransactions { coordinator in
             let answer = { @Sendable (code: KafkaErrorCode) in
+                switch code {
                 // Clients before version 2 do not know that a coordinator may have to load.
-                then(version < 2 && code == .coordinatorLoadInProgress ? .coordinatorNotAvailable : code)
+                case .coordinatorLoadInProgress where version < 2: then(.coordinatorNotAvailable)
+                // Not every client of this request knows that the end of a transaction may take its time.
+                case .concurrentTransactions where version >= 5: then(.coordinatorLoadInProgress)
+                // As with records, so with offsets: this is how a producer learns that it is fenced.
+                case .producerFenced: then(.invalidProducerEpoch)
+                default: then(code)
+                }
             }
             if let refusal = coordinator.groups.transactionalRefusal(of: commit) { return answer(refusal.code) }
             guard !commit.entries.isEmpty else { return answer(.none) }

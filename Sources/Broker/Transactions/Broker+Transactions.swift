@@ -72,9 +72,13 @@ extension Broker {
                 let bound = NIOLoopBound(then, eventLoop: home)
                 transactionalProducerID { id in home.execute { bound.value(id) } }
             })
+        let questions = NIOLoopBoundBox(VerificationQueue(), eventLoop: home)
         let verifier = TransactionVerifier { [weak self] question, then in
             guard let self else { return then(.coordinatorNotAvailable) }
-            home.execute { self.verify(question, triesLeft: Self.verificationsMax, then) }
+            home.execute {
+                guard let request = questions.value.add(question, then: then) else { return }
+                self.verify(request, questions)
+            }
         }
         for number in 0..<shards.count { shards.execute(on: number) { $0.transactionVerifier = verifier } }
     }
@@ -109,44 +113,38 @@ extension Broker {
 
     // MARK: Verification
 
-    /// How often a coordinator is asked that is still ending the producer's last transaction, and the pause between.
-    private static let verificationsMax = 100
-    private static let verificationPause = TimeAmount.milliseconds(20)
-
-    /// Asks the coordinator of a transaction, here or at another broker; on the first loop.
-    private func verify(
-        _ question: TransactionVerification, triesLeft: Int, _ then: @escaping @Sendable (KafkaErrorCode) -> Void
-    ) {
-        askCoordinator(question) { [self] code in
-            // A producer does not wait for the markers of its last transaction before it begins the next one.
-            guard code == .concurrentTransactions, question.addsMissing, triesLeft > 1 else { return then(code) }
-            home.scheduleTask(in: Self.verificationPause) {
-                self.verify(question, triesLeft: triesLeft - 1, then)
+    /// Asks the coordinator of a transaction, here or at another broker, and then what has gathered; on the first loop.
+    private func verify(_ request: VerificationQueue.Request, _ questions: NIOLoopBoundBox<VerificationQueue>) {
+        askCoordinator(request.question) { [self] codes in
+            for (answer, code) in zip(request.answers, codes) { answer(code) }
+            home.execute {
+                if let next = questions.value.next(request.subject) { self.verify(next, questions) }
             }
         }
     }
 
+    /// `then` runs on any thread, with one answer for each partition.
     private func askCoordinator(
-        _ question: TransactionVerification, _ then: @escaping @Sendable (KafkaErrorCode) -> Void
+        _ question: TransactionVerification, _ then: @escaping @Sendable ([KafkaErrorCode]) -> Void
     ) {
+        let all = { @Sendable (code: KafkaErrorCode) in then(question.partitions.map { _ in code }) }
         let claim = ProducerClaim(producerID: question.producerID, epoch: question.producerEpoch)
         let leader = isAlone ? node : shards.shard(on: home).leaders[.coordinator]?.leader
-        guard let leader else { return then(.coordinatorNotAvailable) }
+        guard let leader else { return all(.coordinatorNotAvailable) }
         guard leader == node else { return askCoordinator(question, at: leader, then) }
         withTransactions { coordinator in
             if question.addsMissing {
                 coordinator.add(
-                    question.transactionalID, claim, partitions: question.partitions, version: 2, then: then)
+                    question.transactionalID, claim, partitions: question.partitions, version: 2, waitsForEnd: true,
+                    then: all)
             } else {
-                coordinator.verify(question.transactionalID, claim, question.partitions) { codes in
-                    then(codes.first { $0 != KafkaErrorCode.none } ?? KafkaErrorCode.none)
-                }
+                coordinator.verify(question.transactionalID, claim, question.partitions, then: then)
             }
         }
     }
 
     private func askCoordinator(
-        _ question: TransactionVerification, at leader: NodeID, _ then: @escaping @Sendable (KafkaErrorCode) -> Void
+        _ question: TransactionVerification, at leader: NodeID, _ then: @escaping @Sendable ([KafkaErrorCode]) -> Void
     ) {
         let topics = question.partitions.byTopic.map {
             AddPartitionsToTxnRequest.Topic(name: $0.topic, partitionIndexes: $0.indexes)
@@ -155,10 +153,11 @@ extension Broker {
             transactionalID: question.transactionalID, producerID: question.producerID.rawValue,
             producerEpoch: question.producerEpoch, verifyOnly: !question.addsMissing, topics: topics)
         ask(AddPartitionsToTxnRequest(transactions: [one]), version: 5, of: leader) { response in
-            guard let response else { return then(.coordinatorNotAvailable) }
-            let answers = response.transactions.flatMap(\.topics).flatMap(\.partitions)
-            guard answers.count == question.partitions.count else { return then(.coordinatorNotAvailable) }
-            then(answers.map(\.errorCode).first { $0 != KafkaErrorCode.none } ?? KafkaErrorCode.none)
+            let answers = response?.transactions.flatMap(\.topics).flatMap(\.partitions) ?? []
+            guard answers.count == question.partitions.count else {
+                return then(question.partitions.map { _ in .coordinatorNotAvailable })
+            }
+            then(answers.map(\.errorCode))
         }
     }
 

@@ -29,12 +29,23 @@ extension TransactionCoordinator {
         }
     }
 
+    /// Until when a request waits for the end of the transaction before its own, when it waits at all.
+    ///
+    /// A producer of version 2 begins a transaction as soon as the end of the last one is decided.
+    private func patience(_ waitsForEnd: Bool) -> Instant? {
+        waitsForEnd ? now.instant.advanced(byMilliseconds: Self.patienceMilliseconds) : nil
+    }
+
+    private static let patienceMilliseconds: Int64 = 2_000
+
     /// Makes partitions and groups part of the open transaction, or opens one with them.
+    ///
+    /// With `waitsForEnd` a transaction that is decided is waited for, a little, before CONCURRENT_TRANSACTIONS.
     func add(
         _ id: String, _ claim: ProducerClaim, partitions: [TopicPartition] = [], groups: [String] = [],
-        version: UInt8, then: @escaping (KafkaErrorCode) -> Void
+        version: UInt8, waitsForEnd: Bool = false, then: @escaping (KafkaErrorCode) -> Void
     ) {
-        change(id) { [self] table, _ in
+        change(id, waitsUntil: patience(waitsForEnd)) { [self] table, _ in
             table.add(id, claim, partitions: partitions, groups: groups, version: version, state: state, now: now)
         } then: {
             then($0.code)
@@ -70,7 +81,7 @@ extension TransactionCoordinator {
         _ id: String, _ claim: ProducerClaim, _ batch: OffsetCommitBatch, addsGroup: Bool,
         then: @escaping (KafkaErrorCode) -> Void
     ) {
-        change(id) { [self] table, _ in
+        change(id, waitsUntil: patience(addsGroup)) { [self] table, _ in
             if addsGroup {
                 return table.add(id, claim, groups: [batch.group], version: 2, state: state, now: now)
             }

@@ -101,15 +101,20 @@ final class TransactionCoordinator {
     typealias Decide = (_ table: TransactionalIDTable, _ fresh: ProducerID?) -> TransactionInstance.Decision
 
     /// Decides about `id` and stores what is decided; `then` gets the record as it is stored, or why not.
+    ///
+    /// - Parameter waitsUntil: Until when partitions that are still being told of the last end are waited for.
     func change(
-        _ id: String, fresh: ProducerID? = nil, _ decide: @escaping Decide,
+        _ id: String, fresh: ProducerID? = nil, waitsUntil: Instant? = nil, _ decide: @escaping Decide,
         then: @escaping (Result<TransactionRecord, KafkaErrorCode>) -> Void
     ) {
         guard let table else { return then(.failure(absence)) }
-        if table.changing.contains(id) {
-            return wait(for: id, then) { [self] in change(id, fresh: fresh, decide, then: then) }
+        let again = { [self] (fresh: ProducerID?) in
+            change(id, fresh: fresh, waitsUntil: waitsUntil, decide, then: then)
         }
+        if table.changing.contains(id) { return wait(for: id, then) { again(fresh) } }
         switch decide(table, fresh) {
+        case .refuse(.concurrentTransactions) where isWorthWaiting(for: id, until: waitsUntil):
+            wait(for: id, then) { again(fresh) }
         case .refuse(let code): then(.failure(code))
         case .done:
             guard let record = state.transactions.records[id] else { return then(.failure(.invalidProducerIDMapping)) }
@@ -117,11 +122,17 @@ final class TransactionCoordinator {
         case .store(let record): store(id, record, then: then)
         case .needsProducerID:
             guard let surroundings else { return then(.failure(.coordinatorLoadInProgress)) }
-            surroundings.producerID { [self] fresh in
+            surroundings.producerID { fresh in
                 guard let fresh else { return then(.failure(.coordinatorLoadInProgress)) }
-                change(id, fresh: fresh, decide, then: then)
+                again(fresh)
             }
         }
+    }
+
+    /// Whether the transaction of `id` is decided, and its partitions may be told before `deadline`.
+    private func isWorthWaiting(for id: String, until deadline: Instant?) -> Bool {
+        guard let deadline, clock.now() < deadline else { return false }
+        return state.transactions.records[id]?.state.isPrepared ?? false
     }
 
     private func wait(
@@ -164,6 +175,11 @@ final class TransactionCoordinator {
         case .refused(.notLeader(leader: _)): .notCoordinator
         default: .coordinatorNotAvailable
         }
+    }
+
+    /// Lets those decide again that wait although nothing changes: their patience may be over.
+    private func resumeOverdue() {
+        for id in waiting.keys.sorted() where !(table?.changing.contains(id) ?? false) { resume(id) }
     }
 
     /// Lets those go on that waited for the change of `id`.
@@ -237,6 +253,7 @@ final class TransactionCoordinator {
         let again = unfinished
         unfinished = []
         for id in again.sorted() { complete(id) }
+        resumeOverdue()
         pump()
         report()
     }

@@ -186,7 +186,7 @@ final class PartitionCluster: Sendable {
 
     func produce(
         _ values: [String], at node: NodeID, producer: ProducerFields = .none, transaction: String? = nil,
-        acks: Int16 = -1, timeout milliseconds: Int64 = 20_000
+        acks: Int16 = -1, version: Int16 = 8, timeout milliseconds: Int64 = 20_000
     ) async throws -> ProduceOutcome {
         var builder = RecordBatchBuilder(producer: producer, isTransactional: transaction != nil)
         let now = Clock.system.wallTime()
@@ -198,7 +198,7 @@ final class PartitionCluster: Sendable {
             let pending = PendingProduce(count: 1) { done.resume(returning: $0[0]) }
             let received = Clock.system.now()
             let call = ProduceCall(
-                records: records, acks: acks, version: 8, receivedAt: received, wallTime: now,
+                records: records, acks: acks, version: version, receivedAt: received, wallTime: now,
                 deadline: received.advanced(byMilliseconds: milliseconds), request: pending, slot: 0,
                 transactionalID: transaction)
             loop.execute { [self] in

@@ -165,6 +165,57 @@ import Testing
         }
     }
 
+    // MARK: An epoch for each transaction
+
+    /// The next transaction begins before the marker of the last one is here: its first batch waits for that.
+    @Test func theNextTransactionWaitsForTheMarkerOfTheLast() async throws {
+        try await withCluster { cluster, coordinator, leader in
+            let first = try await cluster.produce(
+                ["a"], at: leader, producer: Self.producer(0), transaction: "t", version: 12)
+            #expect(first.error == .none)
+            #expect(try #require(coordinator.state.withLock { $0.questions.last }).addsMissing)
+            coordinator.set(nil)
+            async let next = cluster.produce(
+                ["b"], at: leader, producer: Self.producer(0, epoch: 1), transaction: "t", version: 12)
+            try await cluster.until("the question") { _ in coordinator.waits == 1 }
+            #expect(await cluster.end(marker(.commit, 7, epoch: 1, version: 2), at: leader) == .none)
+            coordinator.answer(.none)
+            #expect(try await next.error == .none, "the marker was that of the last transaction")
+            #expect(await cluster.end(marker(.abort, 7, epoch: 2, version: 2), at: leader) == .none)
+            try await cluster.settle()
+            for node in cluster.members { #expect(try await committed(cluster, at: node) == ["a"]) }
+        }
+    }
+
+    /// What the coordinator does not know as open stays open: nothing new begins in it.
+    @Test func aCoordinatorThatKnowsNothingOfWhatIsOpenDoesNotHelp() async throws {
+        try await withCluster { cluster, coordinator, leader in
+            _ = try await cluster.produce(["a"], at: leader, producer: Self.producer(0), transaction: "t", version: 12)
+            let next = try await cluster.produce(
+                ["b"], at: leader, producer: Self.producer(0, epoch: 1), transaction: "t", version: 12)
+            #expect(next.error == .invalidTxnState && coordinator.asked == 2)
+            let old = try await cluster.produce(
+                ["b"], at: leader, producer: Self.producer(0, epoch: 1), transaction: "t", version: 11)
+            #expect(old.error == .invalidTxnState && coordinator.asked == 2, "that is not worth a question")
+            try await cluster.settle()
+        }
+    }
+
+    /// An answer about a transaction that its own marker ends meanwhile begins none.
+    @Test func theMarkerOfTheTransactionItselfMakesAnAnswerStale() async throws {
+        try await withCluster { cluster, coordinator, leader in
+            coordinator.set(nil)
+            async let late = cluster.produce(
+                ["late"], at: leader, producer: Self.producer(0), transaction: "t", version: 12)
+            try await cluster.until("the question") { _ in coordinator.waits == 1 }
+            #expect(await cluster.end(marker(.abort, 7, epoch: 1, version: 2), at: leader) == .none)
+            coordinator.answer(.none)
+            #expect(try await late.error == .transactionAbortable)
+            #expect(try await cluster.on(leader) { $0.partition.producers.transactions.open.isEmpty })
+            try await cluster.settle()
+        }
+    }
+
     // MARK: Visibility
 
     @Test func nothingBeyondTheLastStableOffsetIsRead() async throws {

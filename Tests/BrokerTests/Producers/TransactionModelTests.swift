@@ -150,10 +150,12 @@ private struct ModelLog {
             producer, epoch: epoch, sequence: next, count: Int32.random(in: 1...3, using: &random),
             offset: model.endOffset.rawValue)
         data.isTransactional = Int.random(in: 0..<5, using: &random) > 0
+        data.enrolsPartition = data.isTransactional && Bool.random(using: &random)
         switch table.check(data) {
         case .append, .verify:
             table.record(data, at: Self.now)
             model.entries.append(.data(data))
+        case .verifyBehindOpen: Issue.record("a batch of the current epoch waits for no marker")
         case .duplicate, .error: break
         }
     }

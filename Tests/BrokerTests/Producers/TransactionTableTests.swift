@@ -70,6 +70,36 @@ func marker(
         #expect(fenced.check(transactional(epoch: 3, sequence: 0)) == .verify, "a new epoch begins at 0")
     }
 
+    @Test func inVersion2EveryTransactionBeginsAtSequence0() {
+        func enrolling(epoch: Int16 = 0, sequence: Int32) -> ProducerBatch {
+            var one = transactional(epoch: epoch, sequence: sequence)
+            one.enrolsPartition = true
+            return one
+        }
+        #expect(ProducerStateTable().check(enrolling(sequence: 0)) == .verify)
+        #expect(ProducerStateTable().check(enrolling(sequence: 5)) == .error(.outOfOrderSequence))
+        #expect(ProducerStateTable().check(transactional(sequence: 5)) == .verify, "in version 1 its state may be lost")
+        #expect(begun.check(enrolling(epoch: 1, sequence: 0)) == .verifyBehindOpen)
+        #expect(begun.check(enrolling(epoch: 1, sequence: 4)) == .error(.outOfOrderSequence))
+        var ended = begun
+        ended.end(marker(.commit, epoch: 1, version: 2), at: Offset(14), now: now)
+        #expect(ended.check(enrolling(epoch: 1, sequence: 4)) == .error(.outOfOrderSequence))
+        #expect(ended.check(enrolling(epoch: 1, sequence: 0)) == .verify)
+        #expect(ended.check(enrolling(sequence: 4)) == .error(.invalidProducerEpoch), "late")
+    }
+
+    /// Whoever is no coordinator may abort what is open, and repeat that.
+    @Test func operatorsMayAbortWhatIsOpen() {
+        var table = begun
+        #expect(table.checkOperators(marker(.commit)) == .error(.invalidTxnState))
+        #expect(table.checkOperators(marker(.abort, epoch: 1)) == .error(.invalidTxnState))
+        #expect(table.checkOperators(marker(.abort, 2)) == .error(.invalidTxnState))
+        #expect(table.checkOperators(marker(.abort)) == .append)
+        table.end(marker(.abort), at: Offset(14), now: now)
+        #expect(table.checkOperators(marker(.abort)) == .repeated(offset: Offset(14)))
+        #expect(table.checkOperators(marker(.abort, coordinator: 3)) == .error(.invalidTxnState))
+    }
+
     // MARK: Markers
 
     @Test func aMarkerOfVersion1HasTheEpochOfItsTransactionOrAHigherOne() {

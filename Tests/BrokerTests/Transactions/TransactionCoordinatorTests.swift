@@ -232,6 +232,37 @@ import Testing
         }
     }
 
+    /// In version 2 a producer goes on before its last transaction is complete: the coordinator makes it wait a little.
+    @Test func theNextTransactionWaitsUntilTheLastIsComplete() async throws {
+        try await BrokerHarness.withBroker { harness in
+            let partitions = FakePartitions([.notLeaderOrFollower, .notLeaderOrFollower, .notLeaderOrFollower])
+            await surround(harness, partitions)
+            let claim = try await initialise(harness, "x").get()
+            #expect(await add(harness, "x", claim, [partition("t", 0)], version: 2) == .none)
+            let next = try await end(harness, "x", claim, isCommit: true, raisesEpoch: true).get()
+            #expect(await add(harness, "x", next, [partition("t", 1)], version: 2) == .concurrentTransactions)
+            let waited: KafkaErrorCode = await ask(harness) { coordinator, done in
+                coordinator.add("x", next, partitions: [partition("t", 1)], version: 2, waitsForEnd: true) { done($0) }
+            }
+            #expect(waited == .none && partitions.seen.count == 4)
+            #expect(try await record(harness, "x", in: .ongoing).partitions == [partition("t", 1)])
+            #expect(harness.metric("goulette_transaction_requests_waiting") == 0)
+        }
+    }
+
+    @Test func whoWaitsForPartitionsThatAreNotToldIsAnsweredNevertheless() async throws {
+        try await BrokerHarness.withBroker { harness in
+            await surround(harness, FakePartitions(), .unknown)
+            let claim = try await initialise(harness, "x").get()
+            #expect(await add(harness, "x", claim, [partition("t", 0)], version: 2) == .none)
+            let next = try await end(harness, "x", claim, isCommit: true, raisesEpoch: true).get()
+            let waited: KafkaErrorCode = await ask(harness) { coordinator, done in
+                coordinator.add("x", next, partitions: [partition("t", 1)], version: 2, waitsForEnd: true) { done($0) }
+            }
+            #expect(waited == .concurrentTransactions)
+        }
+    }
+
     @Test func offsetsWaitForTheEnd() async throws {
         try await BrokerHarness.withBroker { harness in
             await surround(harness, FakePartitions())

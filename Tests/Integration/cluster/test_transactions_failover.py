@@ -7,6 +7,7 @@ import time
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from brokers import wait_until
+from epoch_producer import NONE, EpochProducer
 
 
 def coordinator(cluster, name):
@@ -85,3 +86,34 @@ def test_transactions_survive_their_coordinator(cluster):
     assert confirmed <= set(seen), f"confirmed and lost: {confirmed - set(seen)}"
     assert set(seen) <= confirmed | unknown
     assert len(confirmed) >= 12, (confirmed, unknown)
+
+
+def test_epochs_of_transactions_survive_their_coordinator(cluster):
+    """Each end raises the epoch once (KIP-890), however often its request is sent and whoever answers it."""
+    cluster.create_topic("t", partitions=3)
+    producer = EpochProducer(cluster.bootstrap, "x")
+    assert producer.until(producer.init) == NONE
+    kept = []
+    for number in range(9):
+        for partition in range(3):
+            value = b"%d-%d" % (number, partition)
+            assert producer.until(lambda: producer.produce("t", partition, value)) == NONE
+        claim, commit, victim = (producer.id, producer.epoch), number % 4 != 3, None
+        if number % 3 == 2:
+            victim = cluster[coordinator(cluster, "x")]
+            if number % 2:
+                victim.kill()
+        code, following = producer.until(lambda: producer.end(commit))
+        assert (code, following) == (NONE, (claim[0], claim[1] + 1))
+        if victim:
+            if victim in cluster.running:
+                victim.kill()
+            assert producer.until(lambda: producer.end(commit, claim=claim)) == (NONE, following)
+            victim.launch().wait_ready()
+            cluster.wait_healthy()
+        if commit:
+            kept += [f"{number}-{partition}" for partition in range(3)]
+    values = read(cluster, "t", 3, "read_committed")
+    assert sorted(values) == sorted(kept)
+    hanging = cluster.cli("transaction", "find-hanging", "--max-transaction-timeout", "0s")
+    assert hanging.returncode == 0, hanging
