@@ -16,12 +16,17 @@ extension Broker {
         home.execute { [control] in body(control.value.transactions) }
     }
 
-    /// Where a partition is led, as the coordinator's loop knows it.
-    func place(of partition: TopicPartition) -> MarkerQueue.Place {
+    /// Where a partition is led, as the coordinator's loop knows it; on that loop.
+    ///
+    /// It is gone when this broker knows all groups that were handed out while the partition was there, and not the
+    /// partition: no group is handed out twice, so it was deleted. Metadata that is behind says nothing.
+    func place(of partition: TopicPartition, groupsEnd: GroupID) -> MarkerQueue.Place {
         let shard = shards.shard(on: home)
         guard let handle = shard.image.topics[partition.topic]?.partition(partition.partition.rawValue) else {
-            // Before the controller's state is known, nothing is.
-            return shard.image.clusterID.isEmpty ? .unknown : .gone
+            let state = control.value.controller.state
+            let isAhead = state.clusterID != nil && state.nextGroup >= groupsEnd
+            let count = state.topic(named: partition.topic)?.partitions.count ?? 0
+            return isAhead && Int(partition.partition.rawValue) >= count ? .gone : .unknown
         }
         if isAlone { return .broker(node) }
         return shard.leaders[handle.group]?.leader.map { .broker($0) } ?? .unknown
@@ -56,7 +61,8 @@ extension Broker {
     func surroundTransactions(_ coordinator: TransactionCoordinator) {
         let home = home
         coordinator.surroundings = TransactionSurroundings(
-            place: { [weak self] in self?.place(of: $0) ?? .unknown },
+            place: { [weak self] in self?.place(of: $0, groupsEnd: $1) ?? .unknown },
+            groupsEnd: { [weak self] in self?.control.value.controller.state.nextGroup ?? GroupID(rawValue: 0) },
             send: { [weak self] node, batches, epoch, then in
                 guard let self else { return then(nil) }
                 let bound = NIOLoopBound(then, eventLoop: home)

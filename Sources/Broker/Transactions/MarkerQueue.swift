@@ -49,12 +49,14 @@ struct MarkerQueue: Sendable {
         case broker(NodeID)
         /// By nobody that is known; ask again later.
         case unknown
-        /// There is no such partition. When that stays so, it was deleted, and there is nobody to tell.
+        /// It was deleted, and there is nobody to tell.
         case gone
     }
 
     private struct Entry: Sendable {
         var end: TransactionEnd
+        /// What metadata must have handed out to say that one of the partitions is gone.
+        var groupsEnd: GroupID
         /// Partitions that have not taken their marker yet.
         var waiting: Set<TopicPartition>
         /// Those of `waiting` that are in a request.
@@ -63,21 +65,13 @@ struct MarkerQueue: Sendable {
 
     private var entries: [String: Entry] = [:]
     private var busy: [NodeID: [MarkerBatch]] = [:]
-    /// Partitions that are not there, and since when.
-    private var goneSince: [TopicPartition: Instant] = [:]
     /// Most partitions of one request.
     let partitionsMax: Int
-    /// How long a partition must be gone to count as told: a broker's metadata may be a little behind when it begins to
-    /// coordinate, and a partition that was only not known yet would wait for its marker for ever.
-    let goneMilliseconds: Int64
     /// How many markers wait or are on their way.
     private(set) var count = 0
 
     /// A queue whose requests have at most `partitionsMax` partitions.
-    init(partitionsMax: Int, goneMilliseconds: Int64) {
-        self.partitionsMax = partitionsMax
-        self.goneMilliseconds = goneMilliseconds
-    }
+    init(partitionsMax: Int) { self.partitionsMax = partitionsMax }
 
     /// True when nothing waits.
     var isEmpty: Bool { entries.isEmpty }
@@ -86,30 +80,29 @@ struct MarkerQueue: Sendable {
     func contains(_ transactionalID: String) -> Bool { entries[transactionalID] != nil }
 
     /// Takes a prepared transaction; one that is known already is left as it is.
-    mutating func add(_ transactionalID: String, _ end: TransactionEnd, partitions: [TopicPartition]) {
+    mutating func add(
+        _ transactionalID: String, _ end: TransactionEnd, partitions: [TopicPartition],
+        groupsEnd: GroupID = GroupID(rawValue: 0)
+    ) {
         guard entries[transactionalID] == nil else { return }
-        entries[transactionalID] = Entry(end: end, waiting: Set(partitions))
+        entries[transactionalID] = Entry(end: end, groupsEnd: groupsEnd, waiting: Set(partitions))
         count += entries[transactionalID]?.waiting.count ?? 0
     }
 
     /// What can be sent now: for each broker that has no request one with as much as fits.
     ///
-    /// Partitions that stay gone count as told; ``takeComplete()`` comes afterwards.
+    /// Partitions that are gone count as told; ``takeComplete()`` comes afterwards.
     ///
     /// Cost: one walk over what waits.
-    mutating func takeRequests(now: Instant, place: (TopicPartition) -> Place) -> [NodeID: [MarkerBatch]] {
+    mutating func takeRequests(place: (TopicPartition, GroupID) -> Place) -> [NodeID: [MarkerBatch]] {
         var requests: [NodeID: [MarkerBatch]] = [:]
         var sizes: [NodeID: Int] = [:]
         for (id, entry) in entries.sorted(by: { $0.key < $1.key }) {
             for partition in entry.waiting.subtracting(entry.sent).sorted(by: TopicPartition.isBefore) {
-                switch place(partition) {
+                switch place(partition, entry.groupsEnd) {
                 case .unknown: continue
-                case .gone:
-                    let since = goneSince[partition] ?? now
-                    goneSince[partition] = since
-                    if now.milliseconds(since: since) >= goneMilliseconds { tell(partition, id) }
+                case .gone: tell(partition, id)
                 case .broker(let node):
-                    goneSince[partition] = nil
                     guard busy[node] == nil, sizes[node, default: 0] < partitionsMax else { continue }
                     sizes[node, default: 0] += 1
                     entries[id]?.sent.insert(partition)
@@ -166,7 +159,6 @@ struct MarkerQueue: Sendable {
     mutating func takeComplete() -> [String] {
         let complete = entries.filter { $0.value.waiting.isEmpty }.keys.sorted()
         for id in complete { entries[id] = nil }
-        if entries.isEmpty { goneSince = [:] }
         return complete
     }
 
@@ -174,7 +166,6 @@ struct MarkerQueue: Sendable {
     mutating func removeAll() {
         entries = [:]
         busy = [:]
-        goneSince = [:]
         count = 0
     }
 }

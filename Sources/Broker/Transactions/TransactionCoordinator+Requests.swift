@@ -46,7 +46,15 @@ extension TransactionCoordinator {
         version: UInt8, waitsForEnd: Bool = false, then: @escaping (KafkaErrorCode) -> Void
     ) {
         change(id, waitsUntil: patience(waitsForEnd)) { [self] table, _ in
-            table.add(id, claim, partitions: partitions, groups: groups, version: version, state: state, now: now)
+            guard let surroundings else { return .refuse(.coordinatorLoadInProgress) }
+            // Who is not known here may not be known when it is to be told, and must not be taken for deleted then.
+            let groupsEnd = surroundings.groupsEnd()
+            if partitions.contains(where: { surroundings.place($0, groupsEnd) == .gone }) {
+                return .refuse(.unknownTopicOrPartition)
+            }
+            return table.add(
+                id, claim, partitions: partitions, groupsEnd: groupsEnd, groups: groups, version: version, state: state,
+                now: now)
         } then: {
             then($0.code)
         }

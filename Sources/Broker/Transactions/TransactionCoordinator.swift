@@ -14,8 +14,10 @@ import Telemetry
 
 /// What the transaction coordinator needs of the broker around it.
 struct TransactionSurroundings {
-    /// Where a partition is led.
-    let place: (TopicPartition) -> MarkerQueue.Place
+    /// Where a partition is led that metadata knew which had handed out so many groups.
+    let place: (TopicPartition, _ groupsEnd: GroupID) -> MarkerQueue.Place
+    /// The groups that the metadata which this broker knows has handed out.
+    let groupsEnd: () -> GroupID
     /// Sends markers in the name of a coordinator's term; `then` runs on the coordinator's loop, with the answer for each
     /// producer and partition, or with nil when there was none.
     let send:
@@ -61,7 +63,7 @@ final class TransactionCoordinator {
         self.loop = loop
         self.metrics = metrics
         self.logger = logger
-        markers = MarkerQueue(partitionsMax: settings.markersMax, goneMilliseconds: settings.goneMilliseconds)
+        markers = MarkerQueue(partitionsMax: settings.markersMax)
     }
 
     var state: CoordinatorState { groups.state }
@@ -193,14 +195,14 @@ final class TransactionCoordinator {
 
     private func tell(_ id: String, _ record: TransactionRecord) {
         guard let end = TransactionEnd(record) else { return }
-        markers.add(id, end, partitions: record.partitions)
+        markers.add(id, end, partitions: record.partitions, groupsEnd: record.partitionGroupsEnd)
     }
 
     /// Sends what can be sent, and completes the transactions whose partitions have all been told.
     private func pump() {
         guard table != nil, !markers.isEmpty, let surroundings else { return }
         let epoch = groups.machine.replica.leadingTerm?.leaderEpoch ?? 0
-        let requests = markers.takeRequests(now: clock.now(), place: surroundings.place)
+        let requests = markers.takeRequests(place: surroundings.place)
         let term = leadership
         for (node, batches) in requests.sorted(by: { $0.key < $1.key }) {
             surroundings.send(node, batches, epoch) { [self] code in

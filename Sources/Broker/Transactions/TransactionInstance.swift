@@ -103,9 +103,12 @@ struct TransactionInstance: Hashable, Sendable {
 
     /// AddPartitionsToTxn and AddOffsetsToTxn: opens a transaction unless one is open.
     ///
-    /// - Parameter version: the client's version of transactions.
+    /// - Parameters:
+    ///   - groupsEnd: what the metadata has handed out that knows the partitions.
+    ///   - version: the client's version of transactions.
     func add(
-        _ claim: ProducerClaim, partitions: [TopicPartition], groups: [String], version: UInt8, now: WallTime
+        _ claim: ProducerClaim, partitions: [TopicPartition], groupsEnd: GroupID = GroupID(rawValue: 0),
+        groups: [String], version: UInt8, now: WallTime
     ) -> Decision {
         if let refusal = refusal(of: claim) { return .refuse(refusal) }
         var next = record
@@ -120,7 +123,10 @@ struct TransactionInstance: Hashable, Sendable {
             next.startedAt = now
         }
         next.changedAt = now
-        if !added.isEmpty { next.partitions = (record.partitions + added).sorted(by: TopicPartition.isBefore) }
+        if !added.isEmpty {
+            next.partitions = (record.partitions + added).sorted(by: TopicPartition.isBefore)
+            next.partitionGroupsEnd = max(record.partitionGroupsEnd, groupsEnd)
+        }
         if !addedGroups.isEmpty { next.groups = (record.groups + addedGroups).sorted() }
         return .store(next)
     }
@@ -238,6 +244,7 @@ struct TransactionInstance: Hashable, Sendable {
         next.state = record.state == .prepareCommit ? .completeCommit : .completeAbort
         next.partitions = []
         next.groups = []
+        next.partitionGroupsEnd = GroupID(rawValue: 0)
         next.startedAt = nil
         next.changedAt = now
         if record.nextProducerID != .none {

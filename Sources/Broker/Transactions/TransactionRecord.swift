@@ -40,8 +40,8 @@ enum TransactionState: UInt8, Sendable, CaseIterable {
 
 /// The replicated part of a transactional id, without the offsets that wait for the end of its transaction.
 ///
-/// Invariant: `partitions` and `groups` are sorted and without repetition, and empty unless the state is ongoing or
-/// prepared; `startedAt` is nil unless it is.
+/// Invariants: `partitions` and `groups` are sorted and without repetition, and empty unless the state is ongoing or
+/// prepared; `startedAt` is nil unless it is. The group of every partition is below `partitionGroupsEnd`.
 struct TransactionRecord: Hashable, Sendable {
     /// The epoch of an id that was handed to nobody yet.
     static let noEpoch: Int16 = -1
@@ -72,6 +72,9 @@ struct TransactionRecord: Hashable, Sendable {
     var partitions: [TopicPartition] = []
     /// The groups whose offsets it commits.
     var groups: [String] = []
+    /// How many groups the cluster's metadata had handed out to partitions when the last partition was added: metadata that
+    /// knows fewer may not know a partition yet, metadata that knows them all and not the partition says that it is deleted.
+    var partitionGroupsEnd = GroupID(rawValue: 0)
 
     /// Whether the producer's epochs are used up.
     var isExhausted: Bool { epoch >= Self.lastEpoch }
@@ -99,6 +102,7 @@ extension TransactionRecord {
         }
         writer.write(UInt32(groups.count))
         for group in groups { writer.write(group) }
+        writer.write(partitionGroupsEnd.rawValue)
     }
 
     /// Takes a record's fields.
@@ -127,6 +131,7 @@ extension TransactionRecord {
         }
         groups = []
         for _ in 0..<(try reader.readCount()) { groups.append(try reader.readText()) }
+        partitionGroupsEnd = GroupID(rawValue: try reader.readInteger(UInt64.self))
     }
 }
 

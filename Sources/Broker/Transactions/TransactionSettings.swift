@@ -22,8 +22,6 @@ struct TransactionSettings: Hashable, Sendable {
     var waitingMax: Int = 10_000
     /// Most partitions in one request with markers.
     var markersMax: Int = 1_000
-    /// How long a partition has to be gone until it counts as deleted.
-    var goneMilliseconds: Int64 = 10_000
 }
 
 extension TransactionSettings {

@@ -81,13 +81,14 @@ struct TransactionalIDTable: Sendable {
 
     /// AddPartitionsToTxn and AddOffsetsToTxn.
     func add(
-        _ id: String, _ claim: ProducerClaim, partitions: [TopicPartition] = [], groups: [String] = [],
-        version: UInt8, state: CoordinatorState, now: Moment
+        _ id: String, _ claim: ProducerClaim, partitions: [TopicPartition] = [],
+        groupsEnd: GroupID = GroupID(rawValue: 0), groups: [String] = [], version: UInt8, state: CoordinatorState,
+        now: Moment
     ) -> Decision {
         guard Self.isValid(id) else { return .refuse(.invalidRequest) }
         guard let record = state.transactions.records[id] else { return .refuse(.invalidProducerIDMapping) }
         let decision = TransactionInstance(record: record).add(
-            claim, partitions: partitions, groups: groups, version: version, now: now.wallTime)
+            claim, partitions: partitions, groupsEnd: groupsEnd, groups: groups, version: version, now: now.wallTime)
         if case .store(let next) = decision, next.partitions.count + next.groups.count > settings.partitionsMax {
             return .refuse(.policyViolation)
         }

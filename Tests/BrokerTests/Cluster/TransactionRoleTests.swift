@@ -165,6 +165,31 @@ import Testing
         }
     }
 
+    @Test func aPartitionThatRemembersTooManyBeginsNoFurtherTransaction() async throws {
+        try await withCluster { cluster, coordinator, leader in
+            func remember(_ count: Int) async throws {
+                let aborted = (0..<Int64(count)).map {
+                    AbortedTransaction(producerID: 1, firstOffset: $0, lastOffset: $0, stableOffset: $0)
+                }
+                try await cluster.on(leader) { node in
+                    var table = TransactionTable()
+                    table.restore(open: [:], aborted: aborted)
+                    node.partition.producers.transactions = table
+                }
+            }
+            try await remember(TransactionTable.abortedMax)
+            let refused = try await cluster.produce(["x"], at: leader, producer: Self.producer(0), transaction: "t")
+            #expect(refused.error == .notEnoughReplicas && coordinator.asked == 0)
+            #expect(try await cluster.produce(["y"], at: leader).error == .none, "others go on")
+            try await remember(TransactionTable.abortedMax - 1)
+            let taken = try await cluster.produce(["x"], at: leader, producer: Self.producer(0), transaction: "t")
+            #expect(taken.error == .none)
+            let next = try await cluster.produce(
+                ["x"], at: leader, producer: Self.producer(0, id: 8), transaction: "u")
+            #expect(next.error == .notEnoughReplicas, "the open one may be aborted too")
+        }
+    }
+
     // MARK: An epoch for each transaction
 
     /// The next transaction begins before the marker of the last one is here: its first batch waits for that.

@@ -6,6 +6,7 @@
 
 import KafkaProtocol
 import Model
+import NIOCore
 import Synchronization
 import TestSupport
 import Testing
@@ -36,7 +37,7 @@ import Testing
         func surround(_ coordinator: TransactionCoordinator, _ place: MarkerQueue.Place = .broker(NodeID(rawValue: 1)))
         {
             coordinator.surroundings = TransactionSurroundings(
-                place: { _ in place },
+                place: { _, _ in place }, groupsEnd: { GroupID(rawValue: 1_024) },
                 send: { [self] _, batches, epoch, then in
                     let answer = state.withLock { state -> KafkaErrorCode? in
                         state.seen += batches.map { Seen(batch: $0, coordinatorEpoch: epoch) }
@@ -260,6 +261,67 @@ import Testing
                 coordinator.add("x", next, partitions: [partition("t", 1)], version: 2, waitsForEnd: true) { done($0) }
             }
             #expect(waited == .concurrentTransactions)
+        }
+    }
+
+    /// A partition counts as deleted only to a broker that would know it, were it there.
+    @Test func metadataThatIsBehindDeletesNothing() async throws {
+        try await BrokerHarness.withBroker { (harness: BrokerHarness) async throws in
+            #expect(try await harness.createTopic("t", partitions: 2) == .none)
+            let found: [MarkerQueue.Place] = await withCheckedContinuation { done in
+                harness.broker.withTransactions { _ in
+                    let broker = harness.broker
+                    let known = broker.control.value.controller.state.nextGroup
+                    let later = GroupID(rawValue: known.rawValue + 1)
+                    done.resume(returning: [
+                        broker.place(of: partition("t", 1), groupsEnd: later),
+                        broker.place(of: partition("t", 2), groupsEnd: known),
+                        broker.place(of: partition("t", 2), groupsEnd: later),
+                        broker.place(of: partition("u", 0), groupsEnd: known),
+                        broker.place(of: partition("u", 0), groupsEnd: later),
+                    ])
+                }
+            }
+            #expect(found == [.broker(NodeID(rawValue: 1)), .gone, .unknown, .gone, .unknown])
+        }
+    }
+
+    /// The markers of a deleted topic hold up nobody, and a topic that was never there is not enrolled.
+    @Test func deletedTopicsAreNotToldAndUnknownOnesNotAdded() async throws {
+        try await BrokerHarness.withBroker { harness in
+            #expect(try await harness.createTopic("t") == .none)
+            let claim = try await initialise(harness, "x").get()
+            #expect(await add(harness, "x", claim, [partition("t", 0), partition("u", 0)]) == .unknownTopicOrPartition)
+            #expect(await add(harness, "x", claim, [partition("t", 0)]) == .none)
+            let deleted = try await harness.call(
+                DeleteTopicsRequest(topicNames: ["t"], timeoutMilliseconds: 10_000), version: 5)
+            #expect(deleted.topics.map(\.errorCode) == [KafkaErrorCode.none])
+            #expect(try await end(harness, "x", claim, isCommit: true).get() == claim)
+            _ = try await record(harness, "x", in: .completeCommit)
+        }
+    }
+
+    /// As many requests as may wait, and one more.
+    @Test func whoWaitsIsCounted() async throws {
+        try await BrokerHarness.withBroker { harness in
+            await surround(harness, FakePartitions(), .unknown)
+            let claim = try await initialise(harness, "x").get()
+            #expect(await add(harness, "x", claim, [partition("t", 0)], version: 2) == .none)
+            let next = try await end(harness, "x", claim, isCommit: true, raisesEpoch: true).get()
+            let answered: (before: Int, after: Int) = await ask(harness) { coordinator, done in
+                var codes: [KafkaErrorCode] = []
+                func wait() {
+                    coordinator.add("x", next, partitions: [partition("t", 1)], version: 2, waitsForEnd: true) {
+                        codes.append($0)
+                    }
+                }
+                for _ in 0..<TransactionSettings().waitingMax { wait() }
+                let before = codes.count
+                wait()
+                done((before, codes.count { $0 == .concurrentTransactions }))
+            }
+            #expect(answered.before == 0 && answered.after == 1)
+            #expect(harness.metric("goulette_transaction_requests_waiting") == Double(TransactionSettings().waitingMax))
         }
     }
 

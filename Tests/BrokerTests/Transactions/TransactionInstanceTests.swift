@@ -134,6 +134,24 @@ import Testing
         #expect(known == .done)
     }
 
+    /// What the metadata knew that had the partitions: it only rises while a transaction is open.
+    @Test func whatKnewThePartitionsIsKept() throws {
+        func group(_ number: UInt64) -> GroupID { GroupID(rawValue: number) }
+        let first = try stored(
+            Self.instance(.empty).add(
+                Self.claim(5), partitions: [partition("t", 0)], groupsEnd: group(1_030), groups: [], version: 1,
+                now: Self.now))
+        #expect(first.partitionGroupsEnd == group(1_030))
+        let second = try stored(
+            TransactionInstance(record: first).add(
+                Self.claim(5), partitions: [partition("t", 1)], groupsEnd: group(1_029), groups: ["g"], version: 1,
+                now: Self.now))
+        #expect(second.partitionGroupsEnd == group(1_030))
+        let ended = try stored(TransactionInstance(record: second).end(Self.claim(5), isCommit: true, now: Self.now))
+        #expect(ended.partitionGroupsEnd == group(1_030))
+        #expect(TransactionInstance(record: ended).completed(now: Self.now)?.partitionGroupsEnd == group(0))
+    }
+
     @Test func strangersAndZombiesAddNothing() {
         let asked: [(TransactionState, ProducerClaim, KafkaErrorCode)] = [
             (.ongoing, Self.claim(5, of: 8), .invalidProducerIDMapping), (.ongoing, Self.claim(4), .producerFenced),

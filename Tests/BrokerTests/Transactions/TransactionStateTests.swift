@@ -50,6 +50,22 @@ import Testing
         #expect(done.transactions.pendingPartitions(of: "g").isEmpty)
     }
 
+    @Test func offsetsThatWaitAreBounded() {
+        let (state, _) = apply([Self.open, .pendingOffsets(Self.offsets)])
+        var settings = TransactionSettings()
+        settings.pendingOffsetsMax = 5
+        let now = Moment(instant: Instant(nanoseconds: 1), wallTime: wall(500))
+        let table = TransactionalIDTable(leading: state, settings: settings, now: now)
+        let claim = ProducerClaim(producerID: ProducerID(rawValue: 7), epoch: 5)
+        func refusal(_ count: Int) -> KafkaErrorCode? {
+            table.offsetsRefusal("x", claim, group: "g", count: count, state: state)
+        }
+        #expect(state.transactions.pendingCount(of: "x") == 2)
+        #expect(refusal(3) == nil)
+        #expect(refusal(4) == .invalidCommitOffsetSize)
+        #expect(table.offsetsRefusal("x", claim, group: "h", count: 1, state: state) == .invalidTxnState)
+    }
+
     @Test func offsetsOfAnAbortedTransactionNeverHold() {
         let (state, records) = apply([Self.open, .pendingOffsets(Self.offsets), Self.aborted])
         #expect(state.fetch(group: "g", partition("t", 0)) == .missing && state.groups.isEmpty)
@@ -129,11 +145,13 @@ import Testing
     @Test func recordsHaveAFixedForm() throws {
         var record = TransactionInstanceTests.record(.ongoing)
         record.partitions = [partition("t", 1)]
+        record.partitionGroupsEnd = GroupID(rawValue: 1_026)
         let bytes = CoordinatorValue.encode(record)
         let expected: [UInt8] =
             [1] + [0, 0, 0, 0, 0, 0, 0, 7] + [0, 5] + [255, 255] + [UInt8](repeating: 255, count: 16)
             + [0, 0, 3, 232] + [1, 1] + [1, 0, 0, 0, 0, 0, 0, 0, 50] + [0, 0, 0, 0, 0, 0, 0, 100]
             + [0, 0, 0, 1, 0, 0, 0, 1, 0x74, 0, 0, 0, 1, 0, 0, 0, 1] + [0, 0, 0, 1, 0, 0, 0, 1, 0x67]
+            + [0, 0, 0, 0, 0, 0, 4, 2]
         #expect(bytes == expected)
         #expect(try CoordinatorValue.decodeTransaction(bytes) == record)
         for length in 0..<bytes.count {
