@@ -15,7 +15,8 @@ final class BrokerLink {
         /// The highest version of an API that the client asks in, where that is not the highest it can read: it names
         /// topics, groups and keys in the form that these versions have, and takes a group that is absent for a dead one.
         private static let highest: [APIKey: Int16] = [
-            .produce: 12, .fetch: 12, .offsetFetch: 7, .findCoordinator: 3, .describeGroups: 5, .deleteTopics: 5,
+            .produce: 12, .fetch: 12, .offsetCommit: 9, .offsetFetch: 7, .findCoordinator: 3, .describeGroups: 5,
+            .deleteTopics: 5,
         ]
 
         private var ranges: [Int16: ClosedRange<Int16>] = [:]

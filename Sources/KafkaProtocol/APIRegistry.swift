@@ -51,8 +51,8 @@ public enum APIRegistry {
         APIDescription(
             .metadata, "Metadata", 0...13, flexibleFrom: 9,
             "Asks for the brokers and for the topics with their leaders."),
-        APIDescription(.offsetCommit, "OffsetCommit", 2...9, flexibleFrom: 8, "Stores a group's positions."),
-        APIDescription(.offsetFetch, "OffsetFetch", 1...9, flexibleFrom: 6, "Asks for a group's positions."),
+        APIDescription(.offsetCommit, "OffsetCommit", 2...10, flexibleFrom: 8, "Stores a group's positions."),
+        APIDescription(.offsetFetch, "OffsetFetch", 1...10, flexibleFrom: 6, "Asks for a group's positions."),
         APIDescription(
             .findCoordinator, "FindCoordinator", 0...6, flexibleFrom: 3,
             "Asks for the brokers that coordinate groups."),
@@ -73,7 +73,7 @@ public enum APIRegistry {
         APIDescription(.createTopics, "CreateTopics", 2...7, flexibleFrom: 5, "Creates topics."),
         APIDescription(.deleteTopics, "DeleteTopics", 1...6, flexibleFrom: 4, "Deletes topics."),
         APIDescription(.deleteRecords, "DeleteRecords", 0...2, flexibleFrom: 2, "Deletes the records below an offset."),
-        APIDescription(.initProducerID, "InitProducerId", 0...5, flexibleFrom: 2, "Asks for a producer id."),
+        APIDescription(.initProducerID, "InitProducerId", 0...6, flexibleFrom: 2, "Asks for a producer id."),
         APIDescription(
             .offsetForLeaderEpoch, "OffsetForLeaderEpoch", 2...4, flexibleFrom: 4, "Asks where leader epochs end."),
         APIDescription(
@@ -118,7 +118,7 @@ public enum APIRegistry {
             .describeTransactions, "DescribeTransactions", 0...0, flexibleFrom: 0,
             "Asks for the state of transactional ids."),
         APIDescription(
-            .listTransactions, "ListTransactions", 0...1, flexibleFrom: 0,
+            .listTransactions, "ListTransactions", 0...2, flexibleFrom: 0,
             "Asks for the transactional ids that this broker coordinates."),
         APIDescription(
             .consumerGroupHeartbeat, "ConsumerGroupHeartbeat", 0...1, flexibleFrom: 0,

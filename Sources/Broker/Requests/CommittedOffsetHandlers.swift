@@ -12,20 +12,21 @@ extension Broker {
     func offsetCommit(_ request: OffsetCommitRequest, _ call: Call) {
         let image = shards.shard(on: call.loop).image
         var entries: [OffsetCommitBatch.Entry] = []
-        // For each partition of the request: its place among the entries, or nil when there is no such partition.
-        var places: [Int?] = []
+        // For each partition of the request: its place among the entries, or why it has none.
+        var places: [Place] = []
         for topic in request.topics {
-            let known = image.topics[topic.name]
+            let known = call.version >= 10 ? image.topicsByID[topic.topicID] : image.topics[topic.name]
             for partition in topic.partitions {
-                guard known?.partition(partition.index) != nil else {
-                    places.append(nil)
+                guard let known, known.partition(partition.index) != nil else {
+                    let isUnknownID = known == nil && call.version >= 10
+                    places.append(.refused(isUnknownID ? .unknownTopicID : .unknownTopicOrPartition))
                     continue
                 }
-                places.append(entries.count)
+                places.append(.entry(entries.count))
                 entries.append(
                     .init(
                         partition: TopicPartition(
-                            topic: topic.name, partition: PartitionIndex(rawValue: partition.index)),
+                            topic: known.record.name, partition: PartitionIndex(rawValue: partition.index)),
                         offset: partition.committedOffset, leaderEpoch: partition.committedLeaderEpoch,
                         metadata: partition.committedMetadata ?? ""))
             }
@@ -44,8 +45,14 @@ extension Broker {
         }
     }
 
+    /// What becomes of a partition of a request.
+    private enum Place: Sendable {
+        case entry(Int)
+        case refused(KafkaErrorCode)
+    }
+
     private static func answer(
-        _ request: OffsetCommitRequest, _ result: Result<[GroupError?], GroupError>, _ places: [Int?]
+        _ request: OffsetCommitRequest, _ result: Result<[GroupError?], GroupError>, _ places: [Place]
     ) -> OffsetCommitResponse {
         var position = 0
         let topics = request.topics.map { topic in
@@ -54,17 +61,18 @@ extension Broker {
                 let code: KafkaErrorCode
                 switch (result, places[position]) {
                 case (.failure(let error), _): code = error.code
-                case (.success, nil): code = .unknownTopicOrPartition
-                case (.success(let refused), let place?): code = refused[place]?.code ?? .none
+                case (.success, .refused(let refusal)): code = refusal
+                case (.success(let refused), .entry(let place)): code = refused[place]?.code ?? .none
                 }
                 return OffsetCommitResponse.Partition(index: partition.index, errorCode: code)
             }
-            return OffsetCommitResponse.Topic(name: topic.name, partitions: partitions)
+            return OffsetCommitResponse.Topic(name: topic.name, topicID: topic.topicID, partitions: partitions)
         }
         return OffsetCommitResponse(topics: topics)
     }
 
     func offsetFetch(_ request: OffsetFetchRequest, _ call: Call) {
+        let ids = call.version >= 10 ? shards.shard(on: call.loop).image : nil
         withCoordinator { coordinator in
             coordinator.confirm { refusal in
                 let isBatched = call.version >= 8
@@ -75,7 +83,7 @@ extension Broker {
                         ?? coordinator.consumers?.fetchRefusal(
                             group: group.groupID, memberID: group.memberID, epoch: group.memberEpoch)
                     return refusal.map { Self.refusal(of: group, $0.code) }
-                        ?? Self.answer(group, coordinator.state, requiresStable: request.requireStable)
+                        ?? Self.answer(group, coordinator.state, ids, requiresStable: request.requireStable)
                 }
                 guard !isBatched, let only = groups.first else {
                     return call.respond(OffsetFetchResponse(groups: groups))
@@ -85,8 +93,9 @@ extension Broker {
         }
     }
 
+    /// - Parameter ids: where topics are named by their ids, which the metadata knows.
     private static func answer(
-        _ request: OffsetFetchRequest.Group, _ state: CoordinatorState, requiresStable: Bool
+        _ request: OffsetFetchRequest.Group, _ state: CoordinatorState, _ ids: ClusterImage?, requiresStable: Bool
     ) -> OffsetFetchResponse.Group {
         guard GroupTable.isValid(request.groupID) else { return refusal(of: request, .invalidGroupID) }
         let unstable =
@@ -96,21 +105,25 @@ extension Broker {
             let known = Set(stored.map(\.partition))
             let added = unstable.subtracting(known).map { (partition: $0, committed: CommittedOffset.missing) }
             let all = (stored + added).sorted { TopicPartition.isBefore($0.partition, $1.partition) }
-            return .init(groupID: request.groupID, topics: Self.all(all, unstable))
+            return .init(groupID: request.groupID, topics: Self.all(all, unstable, ids))
         }
         let found = topics.map { topic in
+            let name = ids.map { $0.topicsByID[topic.topicID]?.record.name } ?? topic.name
+            guard let name else { return refusal(of: topic, .unknownTopicID) }
             let partitions = topic.partitionIndexes.map { index in
-                let partition = TopicPartition(topic: topic.name, partition: PartitionIndex(rawValue: index))
+                let partition = TopicPartition(topic: name, partition: PartitionIndex(rawValue: index))
                 if unstable.contains(partition) { return OffsetFetchResponse.Partition(unstable: index) }
                 return OffsetFetchResponse.Partition(index, state.fetch(group: request.groupID, partition))
             }
-            return OffsetFetchResponse.Topic(name: topic.name, partitions: partitions)
+            return OffsetFetchResponse.Topic(name: topic.name, topicID: topic.topicID, partitions: partitions)
         }
         return .init(groupID: request.groupID, topics: found)
     }
 
+    /// Topics that have no id any more, where ids are asked for, are left out: they were deleted.
     private static func all(
-        _ offsets: [(partition: TopicPartition, committed: CommittedOffset)], _ unstable: Set<TopicPartition>
+        _ offsets: [(partition: TopicPartition, committed: CommittedOffset)], _ unstable: Set<TopicPartition>,
+        _ ids: ClusterImage?
     ) -> [OffsetFetchResponse.Topic] {
         var topics: [OffsetFetchResponse.Topic] = []
         for (partition, committed) in offsets {
@@ -121,7 +134,9 @@ extension Broker {
             if topics.last?.name == partition.topic {
                 topics[topics.count - 1].partitions.append(answer)
             } else {
-                topics.append(.init(name: partition.topic, partitions: [answer]))
+                let id = ids.map { $0.topics[partition.topic]?.record.id } ?? .zero
+                guard let id else { continue }
+                topics.append(.init(name: partition.topic, topicID: id, partitions: [answer]))
             }
         }
         return topics
@@ -131,14 +146,18 @@ extension Broker {
     private static func refusal(
         of request: OffsetFetchRequest.Group, _ code: KafkaErrorCode
     ) -> OffsetFetchResponse.Group {
-        let topics = (request.topics ?? []).map { topic in
-            OffsetFetchResponse.Topic(
-                name: topic.name,
-                partitions: topic.partitionIndexes.map {
-                    .init(index: $0, committedOffset: -1, committedLeaderEpoch: -1, metadata: "", errorCode: code)
-                })
-        }
+        let topics = (request.topics ?? []).map { refusal(of: $0, code) }
         return .init(groupID: request.groupID, topics: topics, errorCode: code)
+    }
+
+    private static func refusal(
+        of topic: OffsetFetchRequest.Topic, _ code: KafkaErrorCode
+    ) -> OffsetFetchResponse.Topic {
+        OffsetFetchResponse.Topic(
+            name: topic.name, topicID: topic.topicID,
+            partitions: topic.partitionIndexes.map {
+                .init(index: $0, committedOffset: -1, committedLeaderEpoch: -1, metadata: "", errorCode: code)
+            })
     }
 
     func offsetDelete(_ request: OffsetDeleteRequest, _ call: Call) {

@@ -11,6 +11,12 @@ extension Broker {
 
     func initProducerID(_ request: InitProducerIDRequest, _ call: Call) {
         guard let id = request.transactionalID else { return initIdempotentProducer(call) }
+        // Transactions that another system decides about (KIP-939) are not to be had; so Kafka answers where they are off.
+        if request.enablesTwoPhaseCommit || request.keepsPreparedTransaction {
+            let code: KafkaErrorCode =
+                request.enablesTwoPhaseCommit ? .transactionalIDAuthorizationFailed : .unsupportedVersion
+            return call.respond(InitProducerIDResponse(errorCode: code, producerID: -1, producerEpoch: -1))
+        }
         let isNew = request.producerID < 0 && request.producerEpoch < 0
         guard isNew || (request.producerID >= 0 && request.producerEpoch >= 0) else {
             return call.respond(InitProducerIDResponse(errorCode: .invalidRequest, producerID: -1, producerEpoch: -1))
@@ -167,6 +173,13 @@ extension Broker {
         var filter = TransactionCoordinator.Filter(
             states: Set(request.stateFilters), producerIDs: Set(request.producerIDFilters),
             durationMilliseconds: request.durationFilterMilliseconds)
+        if let pattern = request.transactionalIDPattern, !pattern.isEmpty {
+            do throws(TopicPatternError) {
+                filter.pattern = try TopicPattern(pattern)
+            } catch {
+                return call.respond(ListTransactionsResponse(errorCode: .invalidRegularExpression))
+            }
+        }
         if unknown.count == request.stateFilters.count, !unknown.isEmpty { filter.states = ["unknown"] }
         withTransactions { [filter] coordinator in
             let found = coordinator.list(filter).map { id, record in

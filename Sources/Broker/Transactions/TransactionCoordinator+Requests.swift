@@ -148,13 +148,17 @@ extension TransactionCoordinator {
         var producerIDs: Set<Int64> = []
         /// How long a transaction must be open at least; negative lets all pass.
         var durationMilliseconds: Int64 = -1
+        /// What ids match as a whole; nil lets all pass.
+        ///
+        /// It is looked at last, as it costs most.
+        var pattern: TopicPattern?
     }
 
     /// The ids that pass `filter`, in order; none on a broker that does not coordinate.
     func list(_ filter: Filter) -> [(id: String, record: TransactionRecord)] {
         guard table != nil else { return [] }
         let time = now.wallTime.milliseconds
-        return state.transactions.records.filter { _, record in
+        return state.transactions.records.filter { id, record in
             if !filter.states.isEmpty, !filter.states.contains(record.state.name) { return false }
             if !filter.producerIDs.isEmpty, !filter.producerIDs.contains(record.producerID.rawValue) { return false }
             if filter.durationMilliseconds >= 0 {
@@ -162,7 +166,7 @@ extension TransactionCoordinator {
                     return false
                 }
             }
-            return true
+            return filter.pattern?.matches(id) ?? true
         }.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }
 }

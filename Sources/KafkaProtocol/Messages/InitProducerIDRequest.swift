@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // InitProducerIDRequest.swift
-// InitProducerId (key 22) request, versions 0 to 5; flexible from version 2.
+// InitProducerId (key 22) request, versions 0 to 6; flexible from version 2.
 
 /// Asks for a producer id.
 public struct InitProducerIDRequest: KafkaRequestMessage {
@@ -18,16 +18,22 @@ public struct InitProducerIDRequest: KafkaRequestMessage {
     public var producerID: Int64
     /// The producer's epoch.
     public var producerEpoch: Int16
+    /// Whether the client decides about its transactions together with another system; from version 6 on (KIP-939).
+    public var enablesTwoPhaseCommit: Bool
+    /// Whether the open transaction is to stay open instead of being aborted; from version 6 on.
+    public var keepsPreparedTransaction: Bool
 
     /// Creates the message; what is not named is at its default.
     public init(
         transactionalID: String? = nil, transactionTimeoutMilliseconds: Int32, producerID: Int64 = -1,
-        producerEpoch: Int16 = -1
+        producerEpoch: Int16 = -1, enablesTwoPhaseCommit: Bool = false, keepsPreparedTransaction: Bool = false
     ) {
         self.transactionalID = transactionalID
         self.transactionTimeoutMilliseconds = transactionTimeoutMilliseconds
         self.producerID = producerID
         self.producerEpoch = producerEpoch
+        self.enablesTwoPhaseCommit = enablesTwoPhaseCommit
+        self.keepsPreparedTransaction = keepsPreparedTransaction
     }
 
     /// Reads what ``encode(to:version:)`` writes.
@@ -37,6 +43,8 @@ public struct InitProducerIDRequest: KafkaRequestMessage {
         transactionTimeoutMilliseconds = try reader.int32()
         producerID = try version >= 3 ? reader.int64() : -1
         producerEpoch = try version >= 3 ? reader.int16() : -1
+        enablesTwoPhaseCommit = try version >= 6 ? reader.bool() : false
+        keepsPreparedTransaction = try version >= 6 ? reader.bool() : false
         try reader.taggedFields()
     }
 
@@ -48,6 +56,10 @@ public struct InitProducerIDRequest: KafkaRequestMessage {
         if version >= 3 {
             writer.int64(producerID)
             writer.int16(producerEpoch)
+        }
+        if version >= 6 {
+            writer.bool(enablesTwoPhaseCommit)
+            writer.bool(keepsPreparedTransaction)
         }
         writer.taggedFields()
     }

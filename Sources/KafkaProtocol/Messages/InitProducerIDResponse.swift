@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // InitProducerIDResponse.swift
-// InitProducerId (key 22) response, versions 0 to 5; flexible from version 2.
+// InitProducerId (key 22) response, versions 0 to 6; flexible from version 2.
 
 /// The producer id and its epoch.
 public struct InitProducerIDResponse: KafkaResponseMessage {
@@ -16,16 +16,22 @@ public struct InitProducerIDResponse: KafkaResponseMessage {
     public var producerID: Int64
     /// The producer's epoch.
     public var producerEpoch: Int16
+    /// The producer id of the transaction that was kept open, -1 for none; from version 6 on (KIP-939).
+    public var ongoingTransactionProducerID: Int64
+    /// The epoch of that transaction, -1 for none; from version 6 on.
+    public var ongoingTransactionProducerEpoch: Int16
 
     /// Creates the message; what is not named is at its default.
     public init(
         throttleTimeMilliseconds: Int32 = 0, errorCode: KafkaErrorCode = .none, producerID: Int64 = -1,
-        producerEpoch: Int16
+        producerEpoch: Int16, ongoingTransactionProducerID: Int64 = -1, ongoingTransactionProducerEpoch: Int16 = -1
     ) {
         self.throttleTimeMilliseconds = throttleTimeMilliseconds
         self.errorCode = errorCode
         self.producerID = producerID
         self.producerEpoch = producerEpoch
+        self.ongoingTransactionProducerID = ongoingTransactionProducerID
+        self.ongoingTransactionProducerEpoch = ongoingTransactionProducerEpoch
     }
 
     /// Reads what ``encode(to:version:)`` writes.
@@ -35,6 +41,8 @@ public struct InitProducerIDResponse: KafkaResponseMessage {
         errorCode = try reader.errorCode()
         producerID = try reader.int64()
         producerEpoch = try reader.int16()
+        ongoingTransactionProducerID = try version >= 6 ? reader.int64() : -1
+        ongoingTransactionProducerEpoch = try version >= 6 ? reader.int16() : -1
         try reader.taggedFields()
     }
 
@@ -45,6 +53,10 @@ public struct InitProducerIDResponse: KafkaResponseMessage {
         writer.errorCode(errorCode)
         writer.int64(producerID)
         writer.int16(producerEpoch)
+        if version >= 6 {
+            writer.int64(ongoingTransactionProducerID)
+            writer.int16(ongoingTransactionProducerEpoch)
+        }
         writer.taggedFields()
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ListTransactionsResponse.swift
-// ListTransactions (key 66) response, versions 0 to 1; flexible from version 0.
+// ListTransactions (key 66) response, versions 0 to 2; flexible from version 0.
 
 /// The transactional ids that this broker coordinates.
 public struct ListTransactionsResponse: KafkaResponseMessage {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // OffsetCommitRequest.swift
-// OffsetCommit (key 8) request, versions 2 to 9; flexible from version 8.
+// OffsetCommit (key 8) request, versions 2 to 10; flexible from version 8.
 
 /// Stores a group's positions.
 public struct OffsetCommitRequest: KafkaRequestMessage {
@@ -63,7 +63,7 @@ public struct OffsetCommitRequest: KafkaRequestMessage {
 
 extension OffsetCommitRequest {
     /// One topic and its partitions.
-    public typealias Topic = TopicPartitions<Partition>
+    public typealias Topic = CommittedTopic<Partition>
 
     /// One partition.
     public struct Partition: WireCoded {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // OffsetCommitResponse.swift
-// OffsetCommit (key 8) response, versions 2 to 9; flexible from version 8.
+// OffsetCommit (key 8) response, versions 2 to 10; flexible from version 8.
 
 /// Whether each position was stored.
 public struct OffsetCommitResponse: KafkaResponseMessage {
@@ -38,7 +38,7 @@ public struct OffsetCommitResponse: KafkaResponseMessage {
 
 extension OffsetCommitResponse {
     /// One topic and its partitions.
-    public typealias Topic = TopicPartitions<Partition>
+    public typealias Topic = CommittedTopic<Partition>
 
     /// One partition.
     public typealias Partition = PartitionError

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // OffsetFetchRequest.swift
-// OffsetFetch (key 9) request, versions 1 to 9; flexible from version 6.
+// OffsetFetch (key 9) request, versions 1 to 10; flexible from version 6.
 
 /// Asks for a group's positions.
 public struct OffsetFetchRequest: KafkaRequestMessage {
@@ -62,7 +62,7 @@ public struct OffsetFetchRequest: KafkaRequestMessage {
 
 extension OffsetFetchRequest {
     /// One topic and the partitions asked about.
-    public typealias Topic = TopicPartitionIndexes
+    public typealias Topic = CommittedTopicIndexes
 
     /// One group and the partitions asked about.
     public struct Group: WireCoded {

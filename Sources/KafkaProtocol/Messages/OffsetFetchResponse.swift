@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // OffsetFetchResponse.swift
-// OffsetFetch (key 9) response, versions 1 to 9; flexible from version 6.
+// OffsetFetch (key 9) response, versions 1 to 10; flexible from version 6.
 
 /// The group's positions.
 public struct OffsetFetchResponse: KafkaResponseMessage {
@@ -51,7 +51,7 @@ public struct OffsetFetchResponse: KafkaResponseMessage {
 
 extension OffsetFetchResponse {
     /// One topic and its partitions.
-    public typealias Topic = TopicPartitions<Partition>
+    public typealias Topic = CommittedTopic<Partition>
 
     /// One group and its offsets.
     public struct Group: WireCoded {

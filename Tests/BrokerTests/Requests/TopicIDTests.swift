@@ -69,4 +69,46 @@ import Testing
             #expect(try await broker.call(MetadataRequest(), version: 12).topics.isEmpty)
         }
     }
+
+    @Test func positionsAreStoredAndAskedForByID() async throws {
+        try await BrokerHarness.withBroker { (broker: BrokerHarness) async throws in
+            let known = try await broker.call(create("a"), version: 7).topics[0].topicID
+            let unknown = TopicID(high: 1, low: 2)
+            func partition(_ index: Int32) -> OffsetCommitRequest.Partition {
+                .init(index: index, committedOffset: 7, committedMetadata: "note")
+            }
+            let commit = OffsetCommitRequest(
+                groupID: "g", memberID: "",
+                topics: [
+                    .init(topicID: known, partitions: [partition(0), partition(1)]),
+                    .init(topicID: unknown, partitions: [partition(0)]),
+                ])
+            let committed = try await broker.call(commit, version: 10).topics
+            #expect(committed.map(\.topicID) == [known, unknown])
+            #expect(
+                committed.map { $0.partitions.map(\.errorCode) } == [
+                    [.none, .unknownTopicOrPartition], [.unknownTopicID],
+                ])
+            let asked = OffsetFetchRequest(groups: [
+                .init(
+                    groupID: "g",
+                    topics: [
+                        .init(topicID: known, partitionIndexes: [0, 1]), .init(topicID: unknown, partitionIndexes: [0]),
+                    ]),
+                .init(groupID: "g"),
+            ])
+            let found = try await broker.call(asked, version: 10).groups
+            #expect(found.map { $0.topics.map(\.topicID) } == [[known, unknown], [known]])
+            #expect(found[0].topics[0].partitions.map(\.committedOffset) == [7, -1])
+            #expect(found[0].topics[0].partitions.map(\.metadata) == ["note", ""])
+            #expect(found[0].topics[1].partitions.map(\.errorCode) == [.unknownTopicID])
+            #expect(found[1].topics[0].partitions.map(\.committedOffset) == [7])
+            // What was stored by id is found by name.
+            let named = try await broker.call(
+                OffsetFetchRequest(groups: [.init(groupID: "g", topics: [.init(name: "a", partitionIndexes: [0])])]),
+                version: 9)
+            #expect(named.groups[0].topics.map(\.name) == ["a"])
+            #expect(named.groups[0].topics[0].partitions.map(\.committedOffset) == [7])
+        }
+    }
 }
