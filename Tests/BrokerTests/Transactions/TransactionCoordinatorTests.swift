@@ -37,7 +37,7 @@ import Testing
         func surround(_ coordinator: TransactionCoordinator, _ place: MarkerQueue.Place = .broker(NodeID(rawValue: 1)))
         {
             coordinator.surroundings = TransactionSurroundings(
-                place: { _, _ in place }, groupsEnd: { GroupID(rawValue: 1_024) },
+                place: { _, _ in place }, groupsEnd: { GroupID(rawValue: 1 << 40) },
                 send: { [self] _, batches, epoch, then in
                     let answer = state.withLock { state -> KafkaErrorCode? in
                         state.seen += batches.map { Seen(batch: $0, coordinatorEpoch: epoch) }
