@@ -67,8 +67,8 @@ import Testing
     /// Old Java clients refuse the whole answer when a lowest version is 0; they know version 3.
     @Test func featuresThatMayBeOffAreNotNamedToOldClients() {
         let answer = ApiVersionsResponse.served(version: 3)
-        #expect(answer.supportedFeatures.map(\.name) == ["group.version"])
-        #expect(answer.finalizedFeatures.map(\.name) == ["group.version", "transaction.version"])
+        #expect(answer.supportedFeatures.map(\.name) == ["group.version", "share.version"])
+        #expect(answer.finalizedFeatures.map(\.name) == ["group.version", "share.version", "transaction.version"])
     }
 
     @Test func preparedAPIsAreReadAndNotServed() throws {

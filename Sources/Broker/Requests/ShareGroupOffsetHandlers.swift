@@ -43,7 +43,7 @@ extension Broker {
     ) {
         var byLeader: [NodeID: [TopicPartition]] = [:]
         for partition in partitions {
-            if case .broker(let leader) = place(of: partition) { byLeader[leader, default: []].append(partition) }
+            if let leader = knownLeader(of: partition) { byLeader[leader, default: []].append(partition) }
         }
         let gathering = Gathering<[TopicPartition: Int64]>(count: byLeader.count) { found in
             then(found.reduce(into: [:]) { $0.merge($1) { first, _ in first } })

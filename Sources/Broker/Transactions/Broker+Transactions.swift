@@ -22,14 +22,22 @@ extension Broker {
     /// partition: no group is handed out twice, so it was deleted. Metadata that is behind says nothing.
     func place(of partition: TopicPartition, groupsEnd: GroupID) -> MarkerQueue.Place {
         let shard = shards.shard(on: home)
-        guard let handle = shard.image.topics[partition.topic]?.partition(partition.partition.rawValue) else {
+        guard shard.image.topics[partition.topic]?.partition(partition.partition.rawValue) != nil else {
             let state = control.value.controller.state
             let isAhead = state.clusterID != nil && state.nextGroup >= groupsEnd
             let count = state.topic(named: partition.topic)?.partitions.count ?? 0
             return isAhead && Int(partition.partition.rawValue) >= count ? .gone : .unknown
         }
-        if isAlone { return .broker(node) }
-        return shard.leaders[handle.group]?.leader.map { .broker($0) } ?? .unknown
+        return knownLeader(of: partition).map { .broker($0) } ?? .unknown
+    }
+
+    /// Who leads a partition, as far as the coordinator's loop knows; on that loop.
+    func knownLeader(of partition: TopicPartition) -> NodeID? {
+        let shard = shards.shard(on: home)
+        guard let handle = shard.image.topics[partition.topic]?.partition(partition.partition.rawValue) else {
+            return nil
+        }
+        return isAlone ? node : shard.leaders[handle.group]?.leader
     }
 
     /// Gives a producer id for a transactional id, of the controller's when that is led elsewhere.
