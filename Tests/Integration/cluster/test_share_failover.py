@@ -46,7 +46,6 @@ def test_records_survive_the_leader_of_their_partition(new_cluster):
         until(lambda: accepted() == set(range(sent)),
               lambda: f"missing {sorted(set(range(sent)) - accepted())[:20]}", 90)
         assert not redelivered_after_acceptance(members)
-        assert all(member.values("accepted") for member in members), [member.events[-5:] for member in members]
     finally:
         for member in members:
             member.kill()
