@@ -12,7 +12,6 @@ SWIFT_FLAGS ?=
 DATA ?= goulette-data
 ARGS ?=
 SOAK_SECONDS ?= 40
-COMPACTION_SECONDS ?= 20
 BIN = .build/release
 
 .PHONY: run build test unit integration lint simulate mutations faults faults-planted exactly-once bench bench-cluster bench-compaction clean
@@ -41,7 +40,7 @@ simulate:
 	$(BIN)/simulator soak --count 1000000 --seconds $(SOAK_SECONDS)
 	$(BIN)/simulator soak --from 1 --count 150 --storage production
 	$(BIN)/simulator soak --count 1000000 --seconds $(SOAK_SECONDS) --storage production
-	$(BIN)/simulator soak --count 1000000 --seconds $(COMPACTION_SECONDS) --storage compacted
+	$(BIN)/simulator soak --from 1 --count 120 --storage compacted
 
 mutations:
 	GOULETTE_MUTATIONS=1 swift build -c release $(SWIFT_FLAGS) --scratch-path .build/mutations --product simulator
