@@ -14,7 +14,7 @@ import pytest
 
 from ports import free_port
 
-pytest_plugins = ["conformance"]
+pytest_plugins = ["conformance", "diagnosis"]
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "cluster"))
 
