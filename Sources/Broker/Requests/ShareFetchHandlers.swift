@@ -32,6 +32,7 @@ private struct ShareWord: Sendable {
 extension Broker {
     /// Gives the shards what they need for share groups; after that requests may come.
     func serveShareGroups() {
+        let numbers = ShareChangeNumbers()
         for number in 0..<shards.count {
             let (metrics, clock, logger, store) = (shareMetrics, clock, logger, shareStates)
             let count = shards.count
@@ -39,7 +40,8 @@ extension Broker {
                 shard.shares = SharePartitionTable(
                     loopCount: count,
                     ShareEnvironment(
-                        loop: shard.loop, clock: clock, metrics: metrics, logger: logger, store: store))
+                        loop: shard.loop, clock: clock, metrics: metrics, logger: logger, store: store,
+                        numbers: numbers))
             }
         }
     }

@@ -109,7 +109,7 @@ extension CoordinatorState {
         guard case .success(var state) = found else { return found }
         if leaderEpoch < state.leaderEpoch { return .failure(.fencedLeaderEpoch) }
         guard leaderEpoch > state.leaderEpoch else { return found }
-        state.leaderEpoch = leaderEpoch
+        state.lead(leaderEpoch)
         put(state, key, into: &writes)
         return .success(state)
     }
@@ -120,6 +120,7 @@ extension CoordinatorState {
         let found = shareState(change.key)
         guard case .success(var state) = found else { return found }
         if let refusal = state.refusal(of: change) { return .failure(refusal) }
+        if state.hasApplied(change) { return found }
         state.apply(change)
         put(state, change.key, into: &writes)
         return .success(state)

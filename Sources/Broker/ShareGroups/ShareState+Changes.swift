@@ -16,8 +16,20 @@ extension ShareState {
     func refusal(of change: ShareStateChange) -> KafkaErrorCode? {
         if change.leaderEpoch < leaderEpoch { return .fencedLeaderEpoch }
         if change.stateEpoch != stateEpoch { return .fencedStateEpoch }
+        if change.leaderEpoch == leaderEpoch, change.number < lastChange { return .fencedStateEpoch }
         if change.startOffset < -1 || !change.hasOrderedBatches { return .invalidRequest }
         return batches.count + 2 * change.batches.count > Self.batchesMax ? .recordListTooLarge : nil
+    }
+
+    /// Whether a change that ``refusal(of:)`` lets pass was applied before: its sender did not hear of it.
+    func hasApplied(_ change: ShareStateChange) -> Bool {
+        change.leaderEpoch == leaderEpoch && change.number == lastChange
+    }
+
+    /// Writes of earlier leaders are refused from now on; the epoch is higher than any that was seen.
+    mutating func lead(_ epoch: Int32) {
+        leaderEpoch = epoch
+        lastChange = 0
     }
 
     /// Takes over a change that ``refusal(of:)`` lets pass.
@@ -25,6 +37,7 @@ extension ShareState {
     /// Cost: one walk over the ranges of both.
     mutating func apply(_ change: ShareStateChange) {
         leaderEpoch = change.leaderEpoch
+        lastChange = change.number
         startOffset = max(startOffset, change.startOffset)
         let merged = (Self.cut(batches, by: change.batches) + change.batches).sorted {
             $0.firstOffset < $1.firstOffset

@@ -155,6 +155,7 @@ extension ShareState {
     func encode(to writer: inout BinaryWriter) {
         writer.write(stateEpoch)
         writer.write(leaderEpoch)
+        writer.write(lastChange)
         writer.write(startOffset)
         ShareStateBatch.encode(batches, to: &writer)
     }
@@ -163,6 +164,7 @@ extension ShareState {
     init(from reader: inout BinaryReader) throws(BinaryCodingError) {
         stateEpoch = try reader.readInteger(Int32.self)
         leaderEpoch = try reader.readInteger(Int32.self)
+        lastChange = try reader.readInteger(UInt64.self)
         startOffset = try reader.readInteger(Int64.self)
         batches = try ShareStateBatch.decodeAll(from: &reader)
     }
@@ -174,6 +176,7 @@ extension ShareStateChange {
         key.encode(to: &writer)
         writer.write(stateEpoch)
         writer.write(leaderEpoch)
+        writer.write(number)
         writer.write(startOffset)
         ShareStateBatch.encode(batches, to: &writer)
     }
@@ -183,6 +186,7 @@ extension ShareStateChange {
         key = try ShareKey(from: &reader)
         stateEpoch = try reader.readInteger(Int32.self)
         leaderEpoch = try reader.readInteger(Int32.self)
+        number = try reader.readInteger(UInt64.self)
         startOffset = try reader.readInteger(Int64.self)
         batches = try ShareStateBatch.decodeAll(from: &reader)
     }

@@ -45,6 +45,8 @@ struct ShareState: Hashable, Sendable {
     var stateEpoch: Int32
     /// The highest leader epoch that wrote or read.
     var leaderEpoch: Int32
+    /// The number of the change of that leader that was applied last; 0 before the first.
+    var lastChange: UInt64 = 0
     /// The first record that may still be delivered; -1 when nothing was delivered yet: the group's
     /// `share.auto.offset.reset` decides.
     var startOffset: Int64
@@ -60,6 +62,9 @@ struct ShareStateChange: Hashable, Sendable {
     var stateEpoch: Int32
     /// The leader's epoch; a leader with a lower one than was seen before is refused.
     var leaderEpoch: Int32
+    /// Rises from each change that a broker sends to its next one: one that was given up must not come behind later ones,
+    /// and one that is sent again is applied once.
+    var number: UInt64
     /// The start offset from now on, which never falls; -1 when it has not changed.
     var startOffset: Int64 = -1
     /// Ranges whose state replaces what is kept of the same records; records of others stay as they are.
@@ -70,9 +75,10 @@ struct ShareStateChange: Hashable, Sendable {
 ///
 /// Answers are:
 /// - `coordinatorNotAvailable`, `notCoordinator`, `coordinatorLoadInProgress`, `requestTimedOut`, `networkException`:
-///   try again, the change may or may not have been kept (applying it twice does no harm);
+///   try again, the change may or may not have been kept, or be kept later (under its number it is kept once, and not
+///   behind one with a higher number);
 /// - `fencedLeaderEpoch`: another leader has the partition;
-/// - `fencedStateEpoch`: the state was set from outside, read it again and start from it;
+/// - `fencedStateEpoch`: the state was set from outside, read it again and start from it; or a later change was kept;
 /// - `unknownTopicOrPartition`: the group has no state of the partition (it is initialised when a member subscribes
 ///   to the topic), or it was deleted: what is in memory of it is to be dropped;
 /// - `groupIDNotFound`: there is no such share group.

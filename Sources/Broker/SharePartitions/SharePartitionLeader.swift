@@ -11,6 +11,7 @@ import Logging
 import Model
 import NIOCore
 import Settings
+import Synchronization
 import Telemetry
 
 /// What share groups' leaders of partitions on one loop have in common.
@@ -20,6 +21,18 @@ struct ShareEnvironment {
     let metrics: ShareMetrics
     let logger: Logger
     let store: any ShareStateStore
+    let numbers: ShareChangeNumbers
+}
+
+/// Numbers the changes that a broker wants kept of share groups' states.
+///
+/// They rise over all leaders of one partition on the broker: in one term a new one may begin while a change of the one
+/// before is still on its way. Another process leads in another term.
+final class ShareChangeNumbers: Sendable {
+    private let last = Atomic<UInt64>(0)
+
+    /// The next number, from 1.
+    func next() -> UInt64 { last.add(1, ordering: .relaxed).newValue }
 }
 
 /// A partition as the members of one share group get its records here, as long as this broker leads it in one term.
@@ -168,7 +181,8 @@ final class SharePartitionLeader {
 
     private func storeStart(_ offset: Int64, _ deadline: Instant) {
         let change = ShareStateChange(
-            key: key, stateEpoch: stateEpoch, leaderEpoch: leaderEpoch, startOffset: offset, batches: [])
+            key: key, stateEpoch: stateEpoch, leaderEpoch: leaderEpoch, number: environment.numbers.next(),
+            startOffset: offset, batches: [])
         store(change) { [self] code in
             guard case .loading = phase else { return }
             guard isUsable else { return end(.notLeaderOrFollower) }
@@ -251,8 +265,8 @@ final class SharePartitionLeader {
         nextWrite += 1
         writing = number
         let change = ShareStateChange(
-            key: key, stateEpoch: stateEpoch, leaderEpoch: leaderEpoch, startOffset: content.startOffset,
-            batches: content.batches)
+            key: key, stateEpoch: stateEpoch, leaderEpoch: leaderEpoch, number: environment.numbers.next(),
+            startOffset: content.startOffset, batches: content.batches)
         let deadline = environment.clock.now().advanced(byMilliseconds: Self.patienceMilliseconds)
         send(change, number, deadline)
     }
@@ -263,9 +277,8 @@ final class SharePartitionLeader {
             guard code.isWorthAsking, environment.clock.now() < deadline, isUsable else {
                 return written(number, code)
             }
-            // Whether it was stored is not known; to store it twice does no harm.
+            // Whether it was stored is not known; under its number it is stored once.
             environment.loop.assumeIsolated().scheduleTask(in: .milliseconds(Self.retryMilliseconds)) { [weak self] in
-                // Another leader of the same term may have begun meanwhile, and would be overwritten.
                 guard let self, case .ready = phase else { return }
                 send(change, number, deadline)
             }

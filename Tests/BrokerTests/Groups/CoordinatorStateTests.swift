@@ -49,7 +49,7 @@ import Testing
         .shareState(
             .write(
                 ShareStateChange(
-                    key: shareKey, stateEpoch: 0, leaderEpoch: 4, startOffset: 9,
+                    key: shareKey, stateEpoch: 0, leaderEpoch: 4, number: 3, startOffset: 9,
                     batches: [ShareStateBatch(firstOffset: 9, lastOffset: 12, state: .archived, deliveryCount: 5)]))),
         .shareState(.restart(group: "s", [ShareStart(topicID: shareKey.topicID, partition: 5, startOffset: 1)])),
         .shareState(.delete(group: "s", topics: [TopicID(high: 1, low: 1)])),

@@ -21,9 +21,11 @@ import Testing
     }
 
     private static func change(
-        start: Int64 = -1, _ batches: [ShareStateBatch] = [], leader: Int32 = 5, epoch: Int32 = 0
+        start: Int64 = -1, _ batches: [ShareStateBatch] = [], leader: Int32 = 5, epoch: Int32 = 0,
+        number: UInt64 = 1
     ) -> ShareStateChange {
-        ShareStateChange(key: key, stateEpoch: epoch, leaderEpoch: leader, startOffset: start, batches: batches)
+        ShareStateChange(
+            key: key, stateEpoch: epoch, leaderEpoch: leader, number: number, startOffset: start, batches: batches)
     }
 
     /// A coordinator with one share group that has one member, or none any more.
@@ -134,6 +136,24 @@ import Testing
         #expect(run(.lead(other, leaderEpoch: 1), on: &state) == .failure(.groupIDNotFound))
     }
 
+    @Test func aChangeThatWasGivenUpDoesNotComeBehindALaterOne() throws {
+        var state = Self.coordinator()
+        _ = run(.lead(Self.key, leaderEpoch: 5), on: &state)
+        let given = Self.change([Self.batch(8, 9, .available, 2)], number: 3)
+        let later = Self.change([Self.batch(8, 9)], number: 4)
+        #expect(try run(.write(later), on: &state).get().batches == [Self.batch(8, 9)])
+        #expect(run(.write(given), on: &state) == .failure(.fencedStateEpoch))
+        #expect(try state.shareState(Self.key).get().batches == [Self.batch(8, 9)], "what was acknowledged stays")
+        // Sent again, as its sender heard nothing.
+        var writes: [CoordinatorWrite] = []
+        state.apply(.shareState(.write(later)), into: &writes)
+        #expect(try state.shareOutcome.get().lastChange == 4 && writes.isEmpty)
+        // Another leader counts for itself.
+        let other = Self.change([Self.batch(10, 10)], leader: 6, number: 1)
+        #expect(try run(.lead(Self.key, leaderEpoch: 6), on: &state).get().lastChange == 0)
+        #expect(try run(.write(other), on: &state).get().batches == [Self.batch(8, 10)])
+    }
+
     @Test func operatorsChangeGroupsWithoutMembers() throws {
         var used = Self.coordinator()
         let starts = [ShareStart(topicID: Self.topic, partition: 1, startOffset: 100)]
@@ -147,7 +167,7 @@ import Testing
         let restarted = try state.shareState(Self.key).get()
         #expect(restarted.startOffset == 100 && restarted.batches.isEmpty && restarted.stateEpoch == 1)
         #expect(run(.write(Self.change(start: 8)), on: &state) == .failure(.fencedStateEpoch))
-        #expect(try run(.write(Self.change(start: 101, epoch: 1)), on: &state).get().startOffset == 101)
+        #expect(try run(.write(Self.change(start: 101, epoch: 1, number: 2)), on: &state).get().startOffset == 101)
         _ = run(.delete(group: "g", topics: [Self.topic]), on: &state)
         #expect(state.shareState(Self.key) == .failure(.unknownTopicOrPartition))
         #expect(state.shareTopics.isEmpty)

@@ -116,7 +116,8 @@ private struct ShareBench {
         table = await withCheckedContinuation { done in
             shards.execute(on: handle.shard) { shard in
                 let environment = ShareEnvironment(
-                    loop: shard.loop, clock: time, metrics: metrics, logger: .silent, store: states)
+                    loop: shard.loop, clock: time, metrics: metrics, logger: .silent, store: states,
+                    numbers: ShareChangeNumbers())
                 let table = SharePartitionTable(loopCount: 1, environment)
                 done.resume(returning: NIOLoopBound(table, eventLoop: shard.loop))
             }

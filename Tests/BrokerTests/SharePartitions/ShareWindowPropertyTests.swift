@@ -103,7 +103,7 @@ private struct ShareHistory {
         #expect(content.startOffset >= window.startOffset)
         let change = ShareStateChange(
             key: ShareKey(groupID: "g", topicID: .zero, partition: 0), stateEpoch: 0, leaderEpoch: 0,
-            startOffset: content.startOffset, batches: content.batches)
+            number: UInt64(nextWrite), startOffset: content.startOffset, batches: content.batches)
         writing = (nextWrite, change)
         nextWrite += 1
     }
