@@ -59,10 +59,17 @@ extension ReplicaGroup {
         core.snapshotProvided(info, to: peer, into: &directives)
     }
 
-    /// Lets go of a snapshot that nobody fetches.
+    /// Lets go of a snapshot that nobody fetches: at once when every peer is fed with entries, for as long as it is on
+    /// offer its files can neither be compacted nor go; but only after a while when a peer that is away may come back and
+    /// go on with it.
     func tickOffer(_ now: UInt64) {
         guard let offer, let host else { return }
-        if offer.usedAt + UInt64(host.settings.recovery.idleTicksMax) < now { dropOffer() }
+        let isOld = offer.usedAt + UInt64(host.settings.recovery.idleTicksMax) < now
+        if isOld || feedsAllPeers { dropOffer() }
+    }
+
+    private var feedsAllPeers: Bool {
+        core.role == .leader && core.peerStatus.allSatisfy { $0.state == .replicate && $0.isRecentlyActive }
     }
 
     func dropOffer() {

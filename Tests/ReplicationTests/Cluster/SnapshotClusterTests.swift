@@ -43,6 +43,10 @@ import Testing
         #expect(replica.log.firstIndex == leader.log.firstIndex && replica.installed.count == 1)
         #expect(replica.log.logStartOffset == leader.log.logStartOffset)
         #expect(replica.log.endOffset(ofEpoch: Term(1)) == leader.log.endOffset(ofEpoch: Term(1)))
+        // Nobody needs it any more, so it keeps no file from retention and compaction.
+        let ticks = cluster.ticks
+        try cluster.run("the end of the offer") { leader.group.offer == nil && leader.log.pinnedFrom == nil }
+        #expect(cluster.ticks - ticks < cluster.hostSettings.recovery.idleTicksMax / 10)
         // It holds after a power failure too, and nothing is left of the way here.
         cluster.stop(away, loss: .all)
         try cluster.start(away)
