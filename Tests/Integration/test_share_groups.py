@@ -147,6 +147,7 @@ def test_a_killed_consumer_gives_its_records_back(share_broker, members):
     # Its connection is gone, so nobody waits for the lock of 30 s.
     until(lambda: set(other.values("accepted")) == {str(number) for number in range(5)}, lambda: other.events, 20)
     assert broker.metric("goulette_share_locks_expired_total") == 0
+    assert set(other.deliveries().values()) == {1}, "what was fetched and not processed does not count"
 
 
 @pytest.mark.conforms("librdkafka", "share groups (KIP-932)")

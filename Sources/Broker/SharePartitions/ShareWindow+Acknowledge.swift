@@ -126,25 +126,29 @@ extension ShareWindow {
 
     /// Gives back what was locked until now; returns whether there was anything.
     mutating func expireLocks(now: Instant) -> Bool {
-        let count = giveBack { $0.deadline <= now }
+        let count = giveBack(wasDelivered: true) { $0.deadline <= now }
         self.count { $0.expired += count }
         return count > 0
     }
 
-    /// Gives back what a member has of which it said nothing; returns whether there was anything.
+    /// Gives back what a member that is gone has of which it said nothing; returns whether there was anything.
+    ///
+    /// It was fetched and not delivered to the application, so it does not count as a delivery, as with Kafka.
     mutating func release(owner: String) -> Bool {
-        let count = giveBack { $0.owner == owner }
+        let count = giveBack(wasDelivered: false) { $0.owner == owner }
         self.count { $0.released += count }
         return count > 0
     }
 
     /// Returns how many records were given back, or archived because they were delivered as often as allowed.
-    private mutating func giveBack(where isOver: (ShareLock) -> Bool) -> Int {
+    private mutating func giveBack(wasDelivered: Bool, where isOver: (ShareLock) -> Bool) -> Int {
         var (given, exhausted) = (0, 0)
         let last = limits.deliveriesMax
         changeAll(where: { range in range.lock.map { $0.pending == nil && isOver($0) } ?? false }) { range in
             given += range.count
-            if range.deliveryCount >= last {
+            if !wasDelivered {
+                range.deliveryCount -= 1
+            } else if range.deliveryCount >= last {
                 range.state = .archived
                 exhausted += range.count
             }

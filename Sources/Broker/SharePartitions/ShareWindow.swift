@@ -117,6 +117,7 @@ struct ShareWindow: Equatable, Sendable {
     private mutating func lockFree(
         _ first: Int64, _ last: Int64, _ lock: ShareLock, countMax: Int
     ) -> [AcquiredRange] {
+        let end = endOffset
         if last >= endOffset, first <= endOffset, recordCount < limits.recordsMax {
             append(ShareRange(first: endOffset, last: last))
         }
@@ -134,7 +135,7 @@ struct ShareWindow: Equatable, Sendable {
                 $0.deliveryCount = piece.deliveryCount
             }
         }
-        trimEnd()
+        trimEnd(to: end)
         return pieces
     }
 
@@ -144,11 +145,11 @@ struct ShareWindow: Equatable, Sendable {
         change(first, last) { if $0.isFree { $0.state = .archived } }
     }
 
-    /// Takes records off the end that nobody got.
-    private mutating func trimEnd() {
-        while let last = ranges.last, last.isFree, last.deliveryCount == 0, !last.isUnsaved {
-            ranges.removeLast()
-            endOffset = last.first
+    /// Takes records off the end that nobody got, down to `end`.
+    private mutating func trimEnd(to end: Int64) {
+        while endOffset > end, let last = ranges.last, last.isFree, last.deliveryCount == 0, !last.isUnsaved {
+            endOffset = max(end, last.first)
+            if last.first >= end { ranges.removeLast() } else { ranges[ranges.count - 1].last = end - 1 }
         }
     }
 

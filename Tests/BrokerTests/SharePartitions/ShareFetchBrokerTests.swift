@@ -175,7 +175,8 @@ private final class ShareClient {
             #expect(ranges(try await one.fetch()) == [[0, 1, 1]])
             #expect(broker.metric("goulette_share_sessions") == 1)
             one.connection.come()
-            #expect(ranges(try await two.fetch(wait: 30_000)) == [[0, 1, 2]])
+            // That nobody processed them does not count.
+            #expect(ranges(try await two.fetch(wait: 30_000)) == [[0, 1, 1]])
             #expect(broker.metric("goulette_share_sessions") == 1)
             // A session that is closed gives back what was not acknowledged with it.
             two.epoch = -1
@@ -185,7 +186,7 @@ private final class ShareClient {
             one.epoch = 1
             #expect(try await one.send(one.request()).errorCode == .shareSessionNotFound)
             one.epoch = 0
-            #expect(ranges(try await one.fetch(wait: 30_000)) == [[1, 1, 3]])
+            #expect(ranges(try await one.fetch(wait: 30_000)) == [[1, 1, 1]])
         }
     }
 

@@ -114,11 +114,15 @@ struct ShareWindowModel {
         advance()
     }
 
-    mutating func giveBack(_ isOver: (ShareLock) -> Bool) {
+    mutating func giveBack(wasDelivered: Bool, _ isOver: (ShareLock) -> Bool) {
         for (offset, record) in records {
             guard let lock = record.lock, lock.pending == nil, isOver(lock) else { continue }
             records[offset]?.lock = nil
-            if record.deliveryCount >= limits.deliveriesMax { records[offset]?.state = .archived }
+            if !wasDelivered {
+                records[offset]?.deliveryCount -= 1
+            } else if record.deliveryCount >= limits.deliveriesMax {
+                records[offset]?.state = .archived
+            }
         }
         advance()
     }

@@ -127,13 +127,13 @@ private struct ShareHistory {
     private mutating func expire() {
         let now = instant
         _ = window.expireLocks(now: now)
-        model.giveBack { $0.deadline <= now }
+        model.giveBack(wasDelivered: true) { $0.deadline <= now }
     }
 
     private mutating func leave() {
         let owner = owner
         _ = window.release(owner: owner)
-        model.giveBack { $0.owner == owner }
+        model.giveBack(wasDelivered: false) { $0.owner == owner }
     }
 
     private mutating func retain() {

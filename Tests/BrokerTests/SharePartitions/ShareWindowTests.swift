@@ -170,7 +170,8 @@ import Testing
         #expect(window.hasRoom)
         let again = window.acquire(
             [Self.batch(0, 15)], from: 0, owner: "b", recordsMax: 9, isStrict: true, now: Self.instant(0))
-        #expect(again == [AcquiredRange(first: 0, last: 8, deliveryCount: 2)])
+        // What a member had when it went does not count as delivered.
+        #expect(again == [AcquiredRange(first: 0, last: 8, deliveryCount: 1)])
     }
 
     @Test func recordsThatWereDeletedDoNotMatter() {
