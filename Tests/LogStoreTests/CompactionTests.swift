@@ -177,27 +177,8 @@ import Testing
         #expect(try giver.compact() == nil, "what is read stays")
         let (disk, index, first) = try Self.life()
         var taker = first
-        var staged: Result<[Int], StoreError>?
-        taker.log.stage(snapshot) { staged = $0 }
-        try taker.loop.turn { staged != nil }
-        for file in 0..<snapshot.fileCount {
-            var bytes: Result<ByteBuffer, StoreError>?
-            let count = snapshot.byteCount(ofFile: file)
-            giver.log.readSnapshot(snapshot, file: file, from: 0, count: count) { bytes = $0 }
-            try giver.loop.turn { bytes != nil }
-            var added: Result<Void, StoreError>?
-            taker.log.addStaged(try #require(try bytes?.get()), file: file, at: 0) { added = $0 }
-            try taker.loop.turn { added != nil }
-            try #require(try added?.get())
-        }
-        var checked: Result<Bool, StoreError>?
-        taker.log.checkStaged { checked = $0 }
-        try taker.loop.turn { checked != nil }
-        #expect(try checked?.get() == true)
-        var installed: Result<Void, StoreError>?
-        taker.log.installStaged { installed = $0 }
-        try taker.loop.turn { installed != nil }
-        try #require(try installed?.get())
+        for file in try taker.stage(snapshot).indices { try taker.add(snapshot, file: file, from: giver) }
+        try taker.install()
         #expect(taker.log.lastIndex == snapshot.index && taker.log.firstIndex == giver.log.firstIndex)
         taker.written = giver.written.filter { $0.offset < taker.log.logEndOffset.rawValue }
         try taker.check("installed")
@@ -208,6 +189,38 @@ import Testing
         #expect(taker.log.damage == nil && taker.log.firstIndex == giver.log.firstIndex)
         try taker.check("installed and opened again")
         taker.end(crashing: false)
+    }
+
+    /// Each replica compacts for itself: files of one are not gone on with from another.
+    @Test(arguments: [5, 30]) func aFetchGoesOnFromAnotherReplica(isThere: Int) throws {
+        var givers: [CompactionLife] = []
+        var snapshots: [LogSnapshot] = []
+        defer { for giver in givers { giver.end(crashing: false) } }
+        for through in [LogIndex(30), LogIndex(80)] {
+            let (_, _, giver) = try Self.life()
+            givers.append(giver)
+            var random = SeededRandom(seed: 9)
+            try giver.appendRandom(90, keys: 4, random: &random)
+            // The one has compared its keys with little, the other with much.
+            try giver.compact { $0.committed = through }
+            var made: Result<LogSnapshot, StoreError>?
+            giver.log.makeSnapshot(through: giver.log.lastIndex, configurations: []) { made = $0 }
+            try giver.loop.turn { made != nil }
+            snapshots.append(try #require(try made?.get()))
+        }
+        let (_, _, taker) = try Self.life()
+        defer { taker.end(crashing: false) }
+        let sizes = try taker.stage(snapshots[0])
+        for file in sizes.indices.prefix(isThere) { try taker.add(snapshots[0], file: file, from: givers[0]) }
+        let found = try taker.stage(snapshots[1])
+        guard case .segments(let segments) = snapshots[1].content else { return #expect(Bool(false), "no segments") }
+        #expect(zip(found, segments).allSatisfy { $0 == 0 || !$1.isCompacted })
+        for file in found.indices where found[file] < snapshots[1].byteCount(ofFile: file) {
+            try taker.add(snapshots[1], file: file, from: givers[1], at: found[file])
+        }
+        try taker.install()
+        taker.written = givers[1].written
+        try taker.check("installed")
     }
 
     /// The machine stops at each operation of a pass; then every key has its newest value, and the log goes on.

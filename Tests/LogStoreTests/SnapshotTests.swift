@@ -162,6 +162,32 @@ import Testing
         try other.fetch(snapshot, from: life)
     }
 
+    /// A file that is all there and ends inside of a frame, as the mixture of two may: asking for more would have no end.
+    @Test func aFileThatEndsInsideOfAFrameIsFetchedAnew() throws {
+        let (_, _, life, snapshot) = try Self.leader()
+        defer { life.end(crashing: false) }
+        guard case .segments(let segments) = snapshot.content, let last = segments.last else {
+            return #expect(Bool(false), "no segments")
+        }
+        let short = SnapshotSegment(
+            name: last.name, term: last.term, lastIndex: last.lastIndex, byteCount: last.byteCount - 8,
+            isSealed: last.isSealed, checksum: last.checksum)
+        let claimed = LogSnapshot(
+            group: snapshot.group, index: snapshot.index, term: snapshot.term, configurations: snapshot.configurations,
+            firstIndex: snapshot.firstIndex, previousTerm: snapshot.previousTerm, firstOffset: snapshot.firstOffset,
+            logStartOffset: snapshot.logStartOffset, chain: snapshot.chain, termStarts: snapshot.termStarts,
+            producers: snapshot.producers, content: .segments(segments.dropLast() + [short]))
+        let (disk, index) = (FaultyFileSystem(), try LossyIndex())
+        let other = try Life(disk, index)
+        defer { other.end(crashing: false) }
+        #expect(throws: StoreError.self) { try other.fetch(claimed, from: life) }
+        // Nothing of it is left, and what is right is taken.
+        #expect(try other.wait { other.log.stage(snapshot, completion: $0) } == snapshot.fileSizesOfNothing)
+        try other.fetch(snapshot, from: life)
+        _ = try other.wait { other.log.installStaged(completion: $0) }
+        #expect(other.log.lastIndex == snapshot.index)
+    }
+
     /// The machine stops at each operation of an installation; then the log is the old one or the new one, whole.
     @Test(arguments: Loss.allCases) func theMachineStopsAtEachStepOfAnInstallation(loss: Loss) throws {
         let (_, _, leader, snapshot) = try Self.leader()

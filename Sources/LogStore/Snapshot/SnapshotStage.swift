@@ -11,7 +11,8 @@ internal import Synchronization
 /// The staging place of one group's snapshot.
 ///
 /// Files are named by what they hold, so what a former fetch left, also of an older snapshot, is gone on with: a segment's
-/// committed bytes never change. Used by the thread `store-stage` only.
+/// committed bytes never change. Each replica compacts for itself, so the name of a compacted one has its checksum too: what
+/// came of one replica's is not gone on with from another's. Used by the thread `store-stage` only.
 final class SnapshotStage: Sendable {
     let snapshot: LogSnapshot
     private let core: StoreCore
@@ -39,8 +40,7 @@ final class SnapshotStage: Sendable {
     /// The path of one file.
     func path(ofFile number: Int) -> String {
         switch snapshot.content {
-        case .segments(let segments):
-            directory + "/" + Segment.fileName(segments[number].name) + ".\(segments[number].term.rawValue)"
+        case .segments(let segments): directory + "/" + segments[number].stagedName
         case .state(_, _, let checksum): directory + "/state-\(snapshot.index.rawValue)-\(checksum)"
         }
     }
@@ -153,6 +153,14 @@ extension StoreCore {
     }
 }
 
+extension SnapshotSegment {
+    /// The name of its file while it is on its way.
+    fileprivate var stagedName: String {
+        let name = Segment.fileName(name) + ".\(term.rawValue)"
+        return isCompacted ? name + "-\(checksum)" : name
+    }
+}
+
 /// How far the segments of a snapshot were found right: every frame in its place, unbroken, up to the last one.
 struct SegmentsCheck: Sendable {
     private var number = 0
@@ -171,7 +179,13 @@ struct SegmentsCheck: Sendable {
             let start = position
             try walk(segment, snapshot, files[number], size: sizes[number], limit: left)
             left -= position - start
-            guard position == segment.byteCount else { return false }
+            guard position == segment.byteCount else {
+                // Nobody would bring more of a file that is all there: to ask again would have no end.
+                guard sizes[number] < segment.byteCount || left <= 0 else {
+                    throw .corrupt(damage(snapshot, files[number], "a segment of a snapshot ends inside of a frame"))
+                }
+                return false
+            }
             guard tip?.nextIndex == segment.lastIndex.next, ending == segment.checksum else {
                 throw .corrupt(damage(snapshot, files[number], "a segment of a snapshot ends with another frame"))
             }

@@ -200,6 +200,40 @@ final class CompactionLife {
         }
     }
 
+    // MARK: Snapshots
+
+    /// Begins to receive a snapshot; returns how much of each file is there.
+    func stage(_ snapshot: LogSnapshot) throws -> [Int] {
+        var staged: Result<[Int], StoreError>?
+        log.stage(snapshot) { staged = $0 }
+        try loop.turn { staged != nil }
+        return try #require(try staged?.get())
+    }
+
+    /// Adds what is missing of one file.
+    func add(_ snapshot: LogSnapshot, file: Int, from giver: CompactionLife, at position: Int = 0) throws {
+        var bytes: Result<ByteBuffer, StoreError>?
+        let count = snapshot.byteCount(ofFile: file) - position
+        giver.log.readSnapshot(snapshot, file: file, from: position, count: count) { bytes = $0 }
+        try giver.loop.turn { bytes != nil }
+        var added: Result<Void, StoreError>?
+        log.addStaged(try #require(try bytes?.get()), file: file, at: position) { added = $0 }
+        try loop.turn { added != nil }
+        try #require(try added?.get())
+    }
+
+    /// Puts what was received in place of the log.
+    func install() throws {
+        var checked: Result<Bool, StoreError>?
+        log.checkStaged { checked = $0 }
+        try loop.turn { checked != nil }
+        #expect(try checked?.get() == true)
+        var installed: Result<Void, StoreError>?
+        log.installStaged { installed = $0 }
+        try loop.turn { installed != nil }
+        try #require(try installed?.get())
+    }
+
     func end(crashing: Bool) {
         if crashing, store.core.failure == nil { store.core.fail(.closed, during: "the end of the scenario") }
         log.close()
