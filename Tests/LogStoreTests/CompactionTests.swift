@@ -191,6 +191,76 @@ import Testing
         taker.end(crashing: false)
     }
 
+    /// Records that newer ones have displaced never go without these, also from a log that knows little after a start.
+    @Test func aSnapshotReachesAsFarAsThePassesKnew() throws {
+        let (disk, index, first) = try Self.life()
+        var life = first
+        var random = SeededRandom(seed: 10)
+        try life.appendRandom(60, keys: 6, random: &random)
+        let end = life.log.segments[1].endOffset
+        try life.compact { $0.end = end }
+        let known = life.log.lastIndex
+        #expect(life.log.firstIndex < known && life.log.committedAtLeast == known)
+        // What is known later counts for what is made later.
+        try life.appendRandom(60, keys: 6, random: &random, term: Term(2))
+        let later = LogIndex(100)
+        let middle = life.log.segments[3].endOffset
+        try life.compact { ($0.committed, $0.end) = (later, middle) }
+        #expect(life.log.committedAtLeast == later && life.log.firstIndex < later.previous)
+        try life.compact(now: 2_000_000) { ($0.committed, $0.end) = (LogIndex(90), life.log.segments[2].endOffset) }
+        #expect(life.log.committedAtLeast == later)
+        let written = life.written
+        life.end(crashing: true)
+        life = try CompactionLife(disk, index)
+        defer { life.end(crashing: false) }
+        #expect(life.log.committedAtLeast == later && life.log.firstIndex < later)
+        var made: Result<LogSnapshot, StoreError>?
+        life.log.makeSnapshot(through: .zero, configurations: []) { made = $0 }
+        try life.loop.turn { made != nil }
+        #expect(try #require(try made?.get()).index == later)
+        life.log.releaseSnapshot()
+        // A log that may have forgotten what it had does not count on it.
+        life.log.meta.isAmnesiac = true
+        #expect(life.log.committedAtLeast == life.log.firstIndex)
+        life.log.meta.isAmnesiac = false
+        life.written = written
+        try life.check("opened again")
+    }
+
+    /// Footers of earlier versions do not say how far the pass knew.
+    @Test func anOlderFooterIsRead() throws {
+        let (disk, index, first) = try Self.life()
+        var life = first
+        var random = SeededRandom(seed: 11)
+        try life.appendRandom(60, keys: 6, random: &random)
+        try life.compact()
+        let known = life.log.lastIndex
+        #expect(life.log.committedAtLeast == known)
+        let compacted = life.log.segments.filter { $0.compacted != nil }
+        let written = life.written
+        life.end(crashing: false)
+        for info in compacted {
+            let file = try disk.open(info.segment.path, .update)
+            var bytes = ByteBuffer()
+            _ = try file.read(FrameHeader.byteCount, at: info.end, into: &bytes)
+            guard case .header(var footer) = FrameHeader.probe(bytes.readableBytesSpan, at: 0) else {
+                Issue.record("no footer")
+                continue
+            }
+            #expect(footer.kind == .footer && footer.committed == known)
+            footer.recordCount = 0
+            footer.seal()
+            try file.writeFooter(footer, at: info.end)
+            try file.flush()
+        }
+        life = try CompactionLife(disk, index)
+        defer { life.end(crashing: false) }
+        #expect(!compacted.isEmpty && life.log.damage == nil)
+        #expect(life.log.committedAtLeast == life.log.firstIndex && life.log.firstIndex < known)
+        life.written = written
+        try life.check("opened again")
+    }
+
     /// Each replica compacts for itself: files of one are not gone on with from another.
     @Test(arguments: [5, 30]) func aFetchGoesOnFromAnotherReplica(isThere: Int) throws {
         var givers: [CompactionLife] = []

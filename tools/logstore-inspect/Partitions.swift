@@ -113,7 +113,11 @@ struct Segments: ParsableCommand {
                 "end", .string(segment.end.rawValue),
                 segment.end.rawValue.split(separator: "_").joined(separator: " "), state: state),
             .hidden("oldestTimestamp", segment.firstTimestamp >= 0 ? .integer(segment.firstTimestamp) : .null),
-            .time("newestTimestamp", segment.maxTimestamp), .hidden("file", .string(segment.file)),
+            .time("newestTimestamp", segment.maxTimestamp),
+            .hidden("keysThrough", segment.keysThrough.map { .integer($0.rawValue) } ?? .null),
+            .hidden(
+                "committedThrough", segment.committedThrough.map { .integer(Int64(clamping: $0.rawValue)) } ?? .null),
+            .hidden("file", .string(segment.file)),
         ]
     }
 }

@@ -139,6 +139,7 @@ struct FrameOutput {
             rawLength: chain, previous: previous, payloadCRC: 0)
         footer.extent = UInt64(bitPattern: mark.keysThrough.rawValue)
         footer.horizon = UInt64(max(0, mark.horizon ?? 0))
+        footer.committed = mark.committed
         footer.seal()
         let end = position + footer.frameBytes
         try makeRoom(upTo: end)

@@ -27,6 +27,8 @@ struct CompactionPlan: Sendable {
     let choice: CompactionChoice
     let settings: CompactionSettings
     let bounds: CompactionBounds
+    /// The last entry that is known to be committed.
+    let committed: LogIndex
     let now: Int64
     /// How large a segment may be that takes the place of several.
     let segmentBytes: Int

@@ -137,7 +137,8 @@ struct SegmentRewriter {
 
     private mutating func finish(_ filter: CompactionFilter) throws(StoreError) -> RewrittenSegment {
         guard let last = sources.last, let first = sources.first else { preconditionFailure("no segments") }
-        let mark = CompactionMark(keysThrough: filter.keysThrough, horizon: filter.horizon)
+        let committed = sources.reduce(plan.committed) { max($0, $1.compacted?.committed ?? .zero) }
+        let mark = CompactionMark(keysThrough: filter.keysThrough, horizon: filter.horizon, committed: committed)
         // Without records the age of what was there counts on.
         let newest = output.maxTimestamp >= 0 ? output.maxTimestamp : sources.reduce(-1) { max($0, $1.maxTimestamp) }
         let chain = try chainBehind(last)

@@ -56,6 +56,7 @@ struct FrameHeader: Hashable, Sendable {
     var index: LogIndex
     var baseOffset: Offset
     var maxTimestamp: Int64
+    /// In the footer of a compacted segment, see ``committed``.
     var recordCount: Int32
     var storedLength: UInt32
     var rawLength: UInt32
@@ -80,11 +81,17 @@ struct FrameHeader: Hashable, Sendable {
     /// The zeros behind the payload.
     var paddingBytes: Int { frameBytes - payloadStart - Int(storedLength) }
     /// The offset after the last record.
-    var endOffset: Offset { baseOffset + Int(recordCount) }
+    var endOffset: Offset { kind == .footer ? baseOffset : baseOffset + Int(recordCount) }
     /// Whether compaction wrote it.
     var isCompacted: Bool { flags.contains(.compacted) }
     /// The last entry that it stands for.
     var lastIndex: LogIndex { isCompacted && kind != .footer ? index + Int(clamping: extent) : index }
+    /// In the footer of a compacted segment, the last entry that was known to be committed when it was made, as the number of
+    /// entries behind its last one; 0 where it does not say.
+    var committed: LogIndex {
+        get { recordCount > 0 ? index + Int(recordCount) : .zero }
+        set { recordCount = newValue > index ? Int32(clamping: newValue - index) : 0 }
+    }
     /// The checksum that the frame behind this one continues: its own, but behind the footer of a compacted segment that of
     /// the last frame which the segment had before.
     var chain: UInt32 { isCompacted && kind == .footer ? rawLength : checksum }

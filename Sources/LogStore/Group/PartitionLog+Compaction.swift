@@ -29,6 +29,7 @@ extension PartitionLog {
         guard segments.count > 1, !isClosed, failure == nil, !isInstalling, pinnedFrom == nil,
             lastIndex.rawValue >> Segment.generationShift == 0, core.failure == nil, var bounds = bounds()
         else { return false }
+        let committed = bounds.committed
         if core.mutates(.compactionUncommitted) { (bounds.end, bounds.committed) = (logEndOffset, lastIndex) }
         let last = min(progress.applied, bounds.committed)
         guard last > .zero else { return false }
@@ -41,7 +42,8 @@ extension PartitionLog {
             .begin(
                 CompactionPlan(
                     handle: handle, order: order, sources: Array(segments[..<choice.sources]), choice: choice,
-                    settings: settings, bounds: bounds, now: now.milliseconds, segmentBytes: self.settings.segmentBytes,
+                    settings: settings, bounds: bounds, committed: committed, now: now.milliseconds,
+                    segmentBytes: self.settings.segmentBytes,
                     compressionLevel: self.settings.compressesFrames ? core.settings.compressionLevel : 0)))
         return true
     }
@@ -132,8 +134,9 @@ extension PartitionLog {
             ReadJob(handle: handle, ticket: 0, ranges: [], query: .retire(replaced)), of: id)
     }
 
-    /// Notes up to where entries cannot be read one by one any more.
+    /// Notes up to where entries cannot be read one by one any more, and what the passes knew.
     func noteCompacted() {
         compactedThrough = segments.last { $0.compacted != nil }?.lastIndex ?? .zero
+        compactionKnew = segments.reduce(.zero) { max($0, $1.compacted?.committed ?? .zero) }
     }
 }

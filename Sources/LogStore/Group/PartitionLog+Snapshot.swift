@@ -15,8 +15,10 @@ extension PartitionLog: SnapshotLog {
         through last: LogIndex, configurations: [ConfigurationRecord],
         completion: @escaping (Result<LogSnapshot, StoreError>) -> Void
     ) {
-        // What is compacted is committed, with an entry behind it: a snapshot never ends in what cannot be read entry by entry.
-        let last = min(max(last, compactedThrough > .zero ? firstIndex : last), progress.applied)
+        // What is compacted is committed, with an entry behind it: a snapshot never ends in what cannot be read entry by entry,
+        // nor before what the passes knew.
+        let least = compactedThrough > .zero ? max(firstIndex, committedAtLeast) : last
+        let last = min(max(last, least), progress.applied)
         guard !isClosed, failure == nil, !isSwapping else { return later { completion(.failure(.closed)) } }
         guard last >= firstIndex.previous, let term = term(at: last) else {
             return later { completion(.failure(.outOfRange(first: self.firstIndex, last: self.lastIndex))) }

@@ -74,6 +74,8 @@ public final class PartitionLog: GroupLog {
     var compaction: PresentCompaction?
     /// The last entry of a compacted segment: up to here entries are not there one by one; 0 without any.
     var compactedThrough = LogIndex.zero
+    /// The last entry that was known to be committed to the passes that made the segments; 0 without any.
+    var compactionKnew = LogIndex.zero
     /// Runs on the owner's loop when a pass of compaction has ended, or could not go on.
     public var onCompacted: ((Result<CompactionStatistics, StoreError>) -> Void)?
     /// Runs on the owner's loop when compacted segments have taken the place of others: ``firstIndex`` may have moved.
@@ -161,12 +163,16 @@ public final class PartitionLog: GroupLog {
 
     /// The first entry that can be read and sent: behind what compaction has rewritten, where entries are not there one by one.
     public var firstIndex: LogIndex { max(meta.firstIndex, compactedThrough.next) }
-    /// An entry that is known to be committed without anybody saying so: compaction leaves one behind what it rewrites.
+    /// An entry that is known to be committed without anybody saying so: the last one that passes of compaction knew of.
     ///
-    /// Whoever leads needs it, as snapshots of a compacted log reach at least as far.
+    /// It was durable before what they made counted, and there is at least one behind what they rewrite. Whoever leads needs
+    /// it, as snapshots of a compacted log reach at least as far: older records of a key are gone, the newer ones must be there.
+    /// A log that may have forgotten entries can hold others in their place, and does not count on it.
     public var committedAtLeast: LogIndex {
-        compactedThrough > .zero && firstIndex == compactedThrough.next
+        let behind =
+            compactedThrough > .zero && firstIndex == compactedThrough.next
             ? min(firstIndex, lastIndex) : firstIndex.previous
+        return isAmnesiac || damage != nil ? behind : max(behind, min(compactionKnew, lastIndex))
     }
     /// See the type.
     public var termBeforeFirst: Term { term(at: firstIndex.previous) ?? meta.previousTerm }

@@ -20,6 +20,9 @@ struct CompactionMark: Sendable, Hashable {
     var keysThrough: Offset
     /// When the first of its tombstones or markers may go; nil when it has none.
     var horizon: Int64?
+    /// The last entry that was known to be committed to the passes that made it: newer records of its keys are not behind that
+    /// one; 0 where the footer does not say.
+    var committed = LogIndex.zero
 }
 
 /// One segment as its log sees it.

@@ -125,6 +125,8 @@ public struct StoreWarning: Sendable, Hashable {
         case journalTorn = "journal_torn"
         /// Producer state that reflects entries which the log does not have.
         case producersAhead = "producers_ahead"
+        /// Compacted segments whose keys were compared with entries that the log does not have.
+        case compactedAhead = "compacted_ahead"
     }
 
     /// What is unusual.

@@ -91,7 +91,18 @@ struct GroupCheck {
         checkTerm(walk.tip.term)
         guard !isDamaged else { return }
         checkEnd(walk.tip, walk.segments.last)
+        checkCompaction(walk.tip, walk.segments)
         checkProducers(walk.tip)
+    }
+
+    /// What compaction has compared with is durable before what it made; a replica that forgot gets it from its leader.
+    private mutating func checkCompaction(_ tip: LogTip, _ segments: [InspectedSegment]) {
+        guard let known = segments.compactMap(\.committedThrough).max(), known >= tip.nextIndex else { return }
+        findings.add(
+            group.warning(
+                .compactedAhead,
+                "keys were compared with what was committed up to entry \(known), the log ends with "
+                    + "\(tip.nextIndex.previous)"))
     }
 
     private mutating func checkEnd(_ tip: LogTip, _ last: InspectedSegment?) {

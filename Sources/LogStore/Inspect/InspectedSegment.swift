@@ -43,6 +43,10 @@ public struct InspectedSegment: Sendable, Hashable {
     public var firstTimestamp: Int64 = -1
     /// The newest timestamp in it; -1 when it has none.
     public var maxTimestamp: Int64 = -1
+    /// Of a compacted one, the offset up to which its keys were compared.
+    public var keysThrough: Offset?
+    /// Of a compacted one, the last entry that was known to be committed then, where the footer says.
+    public var committedThrough: LogIndex?
 
     init(_ name: LogIndex, file: String, fileBytes: Int?) {
         base = Segment.base(of: name)
@@ -51,6 +55,13 @@ public struct InspectedSegment: Sendable, Hashable {
         self.fileBytes = fileBytes ?? 0
         lastIndex = base.previous
         if fileBytes == nil { end = .absent }
+    }
+
+    /// Takes over what the footer of a compacted segment says.
+    mutating func note(_ footer: FrameHeader) {
+        guard footer.isCompacted else { return }
+        keysThrough = Offset(Int64(bitPattern: footer.extent))
+        committedThrough = footer.committed > .zero ? footer.committed : nil
     }
 
     mutating func take(_ header: FrameHeader) {

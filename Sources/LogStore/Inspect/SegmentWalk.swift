@@ -168,6 +168,7 @@ extension GroupWalk {
         if case .frame(let footer, _) = try segment.peek(), footer.kind == .footer, segment.isOurs(footer, group.id) {
             segment.summary.end = .sealed
             defer { if footer.isCompacted { tip.checksum = footer.chain } }
+            segment.summary.note(footer)
             if let problem = problem(footer, segment) { return reportFooter(segment, problem) }
             return try checkEnd(segment)
         }

@@ -86,7 +86,7 @@ extension GroupRecovery {
             if footer.isCompacted {
                 info.compacted = CompactionMark(
                     keysThrough: Offset(Int64(bitPattern: footer.extent)),
-                    horizon: footer.horizon == 0 ? nil : Int64(footer.horizon))
+                    horizon: footer.horizon == 0 ? nil : Int64(footer.horizon), committed: footer.committed)
             }
         }
         return info

@@ -33,7 +33,6 @@ extension World {
         guard begins else { return }
         trace("\(node.id)/\(group): compacts keys up to \(limit)")
         note("keys: a pass")
-        node.keysKnown[group] = max(node.keysKnown[group] ?? .zero, limit)
         production.unreported[group].compactsThrough = max(production.unreported[group].compactsThrough, limit)
     }
 
@@ -100,8 +99,6 @@ extension World {
         while limit > mirror.base.index, mirror.chain(at: limit) != histories[group].chain(at: limit) {
             limit = limit.previous
         }
-        // A snapshot may end before what its giver's passes knew: newer records of its keys come with the next entries.
-        guard limit >= node.keysKnown[group] ?? .zero else { return note("keys: behind what a snapshot's giver knew") }
         let (start, end) = (log.logStartOffset, keys.stable(at: limit))
         guard start < end, let batches = production.readBatches(log, from: start, upTo: end) else { return }
         let time = production.clock.clock.wallTime().milliseconds

@@ -77,8 +77,6 @@ final class Node {
     var behindSnapshot: Set<Int> = []
     /// Groups whose compacted log has changed and was not looked at since.
     var unchecked: Set<Int> = []
-    /// Up to where each compacted log was known to the passes that made its segments, its own or those of who gave them.
-    var keysKnown: [Int: LogIndex] = [:]
     /// Groups that an old index forgot things of: their logs must say so at each start.
     var forgetful: Set<Int> = []
     /// The configuration each replica begins with when its log holds none.

@@ -229,7 +229,6 @@ extension World {
         if production.plan.compactsKeys {
             let known = production.unreported[group].compactsThrough
             production.unreported[group].compactsThrough = max(known, info.position.index)
-            node.keysKnown[group] = max(node.keysKnown[group] ?? .zero, pull.giver.keysKnown[group] ?? .zero)
         }
         node.store.mirror[group].copy(source, through: info.position.index)
         node.replicas[group].isInstalling = true

@@ -21,9 +21,9 @@ final class InspectFixture {
     static let label = GroupLabel(
         topicID: TopicID(high: 1, low: 2), topic: "orders", partition: PartitionIndex(rawValue: 0))
 
-    /// Closed, or stopped as if the process had been killed; in that case `adjust` may keep everything in the journal.
+    /// Closed, compacted before if `compacts`, or stopped as if the process had been killed; in that case `adjust` may keep everything in the journal.
     init(
-        journal: StoreSettings.JournalMode = .off, frames: Int = 30, closes: Bool = true,
+        journal: StoreSettings.JournalMode = .off, frames: Int = 30, closes: Bool = true, compacts: Bool = false,
         _ adjust: (inout StoreSettings) -> Void = { _ in }
     ) throws {
         fixture = try LogFixture(journal: journal, adjust)
@@ -50,6 +50,15 @@ final class InspectFixture {
         commands.persist(term: 1)
         try fixture.loop.turn { commands.flushedIndex == commands.lastIndex }
         if closes { fixture.checkpoint() }
+        if compacts {
+            var isDone = false
+            log.onCompacted = { _ in isDone = true }
+            let bounds = CompactionBounds(end: log.logEndOffset, committed: log.lastIndex)
+            log.compactIfDue(
+                now: WallTime(milliseconds: 1_000_000), settings: CompactionSettings(dirtyRatioMin: 0),
+                bounds: { bounds })
+            try fixture.loop.turn { isDone }
+        }
         if closes {
             log.close()
             commands.close()

@@ -24,6 +24,30 @@ import Testing
         #expect(result.findings.bytes > 30 * 150)
     }
 
+    @Test func whatCompactionComparedWithMustBeThere() throws {
+        let store = try InspectFixture(compacts: true)
+        let reader = try store.reader()
+        let result = try reader.verify(.records)
+        let group = try #require(try reader.group(InspectFixture.group))
+        let segments = try reader.segments(of: group)
+        reader.close()
+        #expect(result.findings.isClean && result.findings.warnings == [])
+        let last = try #require(segments.last?.lastIndex)
+        let compacted = segments.filter { $0.generation > 0 }
+        #expect(!compacted.isEmpty && compacted.count < segments.count)
+        #expect(compacted.allSatisfy { $0.committedThrough == last })
+        #expect(compacted.allSatisfy { $0.keysThrough ?? .zero >= $0.endOffset ?? .zero })
+        #expect(segments.allSatisfy { $0.generation > 0 || $0.committedThrough == nil && $0.keysThrough == nil })
+        // A footer that tells of an entry which the log does not have.
+        let path = store.root + "/" + compacted[0].file
+        var (position, footer) = try #require(try store.headers(path).last)
+        footer.committed = last.next
+        footer.seal()
+        try PosixFileSystem().open(path, .update).writeFooter(footer, at: position)
+        let found = try store.verify()
+        #expect(found.isClean && found.warnings.map(\.kind) == [.compactedAhead])
+    }
+
     @Test func aStoreThatWasKilledIsClean() throws {
         for journal in [StoreSettings.JournalMode.on, .off] {
             let store = try InspectFixture(journal: journal, closes: false)
