@@ -15,6 +15,9 @@ extension Broker {
     func registerMetrics(_ registry: MetricRegistry) {
         let handles = published
         registry.gauge("goulette_topics", help: "Topics of the cluster.") { Double(handles.topicCount) }
+        registry.gauge(
+            "goulette_configured_groups", help: "Consumer and share groups with configurations of their own."
+        ) { Double(handles.configuredGroupCount) }
         registry.gauge("goulette_partitions", help: "Partitions hosted by this broker.") { Double(handles.count) }
         family(registry, "goulette_partition_high_watermark", "The offset past the last committed record.") {
             Double($0.highWatermark.rawValue)
@@ -49,16 +52,17 @@ extension Broker {
 ///
 /// Replaced as a whole when the image changes.
 package final class PublishedHandles: Sendable {
-    private let state = Mutex<(topics: Int, handles: [PartitionHandle])>((0, []))
+    private let state = Mutex<(topics: Int, groups: Int, handles: [PartitionHandle])>((0, 0, []))
 
     package init() {}
 
-    package func replace(with topics: [String: TopicImage]) {
+    package func replace(with topics: [String: TopicImage], configuredGroups: Int = 0) {
         let handles = topics.values.sorted { $0.record.name < $1.record.name }.flatMap(\.partitions)
-        state.withLock { $0 = (topics.count, handles) }
+        state.withLock { $0 = (topics.count, configuredGroups, handles) }
     }
 
     var count: Int { state.withLock { $0.handles.count } }
+    var configuredGroupCount: Int { state.withLock { $0.groups } }
     var topicCount: Int { state.withLock { $0.topics } }
     func prefix(_ limit: Int) -> ArraySlice<PartitionHandle> { state.withLock { $0.handles.prefix(limit) } }
 }

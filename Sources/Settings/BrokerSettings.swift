@@ -150,6 +150,8 @@ public struct BrokerSettings: Sendable, Equatable {
         public var maxSize: Int
         /// Key `groups.max_groups`.
         public var maxGroups: Int
+        /// Key `groups.max_configurations`.
+        public var maxConfigurations: Int
         /// Key `groups.consumer_session_timeout`.
         public var consumerSessionTimeout: Duration
         /// Key `groups.consumer_heartbeat_interval`.

@@ -83,6 +83,9 @@ extension Catalogue {
     static let groupsMaxGroups = SettingKey<Int>(
         "groups.max_groups", .integer(1...10_000_000), default: "100000", .low, reload: .live,
         "Groups that may exist; further ones are refused.")
+    static let groupsMaxConfigurations = SettingKey<Int>(
+        "groups.max_configurations", .integer(0...1_000_000), default: "10000", .low, reload: .live,
+        "Groups with configurations of their own; setting one on a further group is refused.")
     static let groupsConsumerSessionTimeout = SettingKey<Duration>(
         "groups.consumer_session_timeout", .duration(milliseconds(100)...days(1)), default: "45s", .medium,
         reload: .live, "How long a member under the consumer protocol may be silent before it is removed.")
@@ -99,8 +102,9 @@ extension Catalogue {
         groupsInitialRebalanceDelay.definition, groupsMinSessionTimeout.definition,
         groupsMaxSessionTimeout.definition, groupsNewMemberTimeout.definition, groupsOffsetsRetention.definition,
         groupsOffsetMetadataMaxBytes.definition, groupsMaxSize.definition, groupsMaxGroups.definition,
-        groupsConsumerSessionTimeout.definition, groupsConsumerHeartbeatInterval.definition,
-        groupsConsumerMaxSize.definition, groupsConsumerAssignors.definition,
+        groupsMaxConfigurations.definition, groupsConsumerSessionTimeout.definition,
+        groupsConsumerHeartbeatInterval.definition, groupsConsumerMaxSize.definition,
+        groupsConsumerAssignors.definition,
     ]
 
     // MARK: producers

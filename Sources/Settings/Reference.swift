@@ -25,6 +25,13 @@ public enum Reference {
             text += "| `\(definition.name)` | \(definition.type) | \(code(entry.value)) "
             text += "| \(definition.hasEffect ? "yes" : "none") | \(definition.doc) |\n"
         }
+        text += groupIntroduction
+        text += "| Name | Value | Default | What it does |\n|---|---|---|---|\n"
+        for entry in GroupConfigurationCatalogue.effective(overrides: [:], settings: .defaults) {
+            let definition = entry.definition
+            text += "| `\(definition.name)` | \(definition.bounds) | `\(definition.setting)`, \(code(entry.value)) "
+            text += "| \(definition.doc) |\n"
+        }
         return text
     }
 
@@ -77,6 +84,17 @@ public enum Reference {
         - "Takes effect: live" means that a running broker takes the value over when it gets SIGHUP: it reads all places again,
           except its own environment and command line, which cannot change, and logs what changed and what waits for a restart.
           A configuration with a problem changes nothing; the problem is logged.
+
+        """
+
+    private static let groupIntroduction = """
+
+        ## Group configurations
+
+        These have Kafka's names and are set per consumer group or share group by any Kafka client (resource type GROUP). The
+        group need not exist. What a group does not set is that of the broker's setting. A heartbeat interval must be below the
+        session timeout.
+
 
         """
 

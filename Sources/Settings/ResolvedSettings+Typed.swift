@@ -103,6 +103,7 @@ extension ResolvedSettings {
             offsetsRetention: self[Catalogue.groupsOffsetsRetention],
             offsetMetadataMaxBytes: self[Catalogue.groupsOffsetMetadataMaxBytes],
             maxSize: self[Catalogue.groupsMaxSize], maxGroups: self[Catalogue.groupsMaxGroups],
+            maxConfigurations: self[Catalogue.groupsMaxConfigurations],
             consumerSessionTimeout: self[Catalogue.groupsConsumerSessionTimeout],
             consumerHeartbeatInterval: self[Catalogue.groupsConsumerHeartbeatInterval],
             consumerMaxSize: self[Catalogue.groupsConsumerMaxSize],

@@ -44,7 +44,7 @@ KEYS = {
                 "valueBytes", "leaderEpoch"},
     "index": {"kind", "key", "offset", "index", "timestamp", "segment", "position", "bytes"},
     "raft": {"group", "id", "term", "vote", "voters", "firstIndex", "lastIndex", "appliedIndex", "state"},
-    "metadata": {"cluster", "brokers", "topics", "partitions", "operations"},
+    "metadata": {"cluster", "brokers", "topics", "groups", "partitions", "operations"},
     "verify": {"clean", "depth", "partitions", "stateMachines", "frames", "bytes", "damaged", "damage", "skipped",
                "warnings"},
 }

@@ -43,6 +43,7 @@ struct ClusterMetadata: ParsableCommand {
         try page.printCluster(try options.reading { () throws(StoreError) in try position(reader, group) })
         try page.printBrokers()
         try page.printTopics()
+        try page.printGroups()
         try page.printPartitions { id in
             try options.reading { () throws(StoreError) in try reader.group(id)?.hardState?.term }
         }

@@ -140,15 +140,31 @@ struct MetadataPage {
                 RowColumn("CONFIGURATION", flexible: true),
             ])
         for topic in topics {
-            let configuration = topic.configuration.sorted { $0.key < $1.key }
             try printer?.add([
                 .text("topic", topic.name), .text("id", "\(topic.id)"), .number("partitions", topic.partitions.count),
-                RowCell(
-                    "configuration", .object(configuration.map { ($0.key, .string($0.value)) }),
-                    configuration.isEmpty ? "-" : configuration.map { "\($0.key)=\($0.value)" }.joined(separator: " ")),
+                Self.configuration(topic.configuration),
             ])
         }
         try printer?.finish()
+    }
+
+    /// Consumer groups and share groups that have a configuration; none when only some topics or brokers are asked for.
+    func printGroups() throws(OutputError) {
+        let groups = selection.isEverything ? metadata.groups : []
+        var printer = try printer(
+            "groups", isEmpty: groups.isEmpty,
+            [RowColumn("CONSUMER OR SHARE GROUP", flexible: true), RowColumn("CONFIGURATION", flexible: true)])
+        for group in groups {
+            try printer?.add([.text("groupId", group.name), Self.configuration(group.configuration)])
+        }
+        try printer?.finish()
+    }
+
+    private static func configuration(_ configuration: [String: String]) -> RowCell {
+        let sorted = configuration.sorted { $0.key < $1.key }
+        return RowCell(
+            "configuration", .object(sorted.map { ($0.key, .string($0.value)) }),
+            sorted.isEmpty ? "-" : sorted.map { "\($0.key)=\($0.value)" }.joined(separator: " "))
     }
 
     /// `term` gives the term that this directory's own replica knows; nil where it has none.

@@ -56,15 +56,19 @@ package final class ClusterImage: Sendable {
     /// The same topics by their ids.
     package let topicsByID: [TopicID: TopicImage]
 
+    /// What is set on consumer groups and share groups, by their names; most have nothing, and are not in it.
+    package let groupConfigurations: [String: GroupConfiguration]
+
     package init(
         clusterID: String, node: NodeID, controller: NodeID?, brokers: [NodeID: BrokerRecord] = [:],
-        topics: [String: TopicImage]
+        topics: [String: TopicImage], groupConfigurations: [String: GroupConfiguration] = [:]
     ) {
         self.clusterID = clusterID
         self.node = node
         self.controller = controller
         self.brokers = brokers
         self.topics = topics
+        self.groupConfigurations = groupConfigurations
         self.topicsByID = topics.values.reduce(into: [:]) { $0[$1.record.id] = $1 }
     }
 

@@ -37,6 +37,8 @@ package final class Controller: StateMachineLogic {
     private var onReady: ((HostFailure?) -> Void)?
     /// Topics whose creation was proposed and not applied yet: a second request for one of them waits for the first.
     var creating: [String: [Done]] = [:]
+    /// Groups whose configuration is being changed, with the changes that wait for their turn.
+    var configuring: [String: [() -> Void]] = [:]
     /// Group numbers that proposals under way have taken.
     var reservedGroups: UInt64 = 0
     /// Producer ids that proposals under way have taken.
@@ -82,7 +84,7 @@ package final class Controller: StateMachineLogic {
     func adopt(_ settings: BrokerSettings) {
         self.settings = settings
         host.adopt(settings)
-        if let member { member.whenServed {} } else { host.publish(state, controller: node) {} }
+        whenServed {}
     }
 
     /// The leader of the controller's group is another, or not known any more.
@@ -196,6 +198,11 @@ package final class Controller: StateMachineLogic {
             }
         }
         done(nil)
+    }
+
+    /// Calls `then` when every shard of this broker serves what is applied now.
+    func whenServed(_ then: @escaping () -> Void) {
+        if let member { member.whenServed(then) } else { host.publish(state, controller: node, then: then) }
     }
 
     /// Calls `then` when this broker serves `topic` as it is applied now, and all brokers run the partitions of `indices`.

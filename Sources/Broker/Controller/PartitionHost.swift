@@ -46,6 +46,8 @@ package final class PartitionHost {
         didSet { knownHosted = nil }
     }
     private var topics: [String: TopicImage] = [:]
+    /// What is set on groups as it was stored, and as images have it: images come often, changes of it seldom.
+    private var groups: (stored: [String: [String: String]], parsed: [String: GroupConfiguration]) = ([:], [:])
     private var replicas: [GroupID: Hosting] = [:] {
         didSet { knownHosted = nil }
     }
@@ -369,10 +371,14 @@ package final class PartitionHost {
 
     /// Gives every shard the image of `state`, and calls `then` when all of them serve it.
     package func publish(_ state: ClusterState, controller: NodeID?, then: @escaping () -> Void) {
-        factory.published.replace(with: topics)
+        if groups.stored != state.groupConfigurations {
+            let parsed = state.groupConfigurations.mapValues { GroupConfiguration(stored: $0) }
+            groups = (state.groupConfigurations, parsed)
+        }
+        factory.published.replace(with: topics, configuredGroups: groups.parsed.count)
         let image = ClusterImage(
             clusterID: state.clusterID ?? "", node: factory.node, controller: controller, brokers: state.brokers,
-            topics: topics)
+            topics: topics, groupConfigurations: groups.parsed)
         onPublished?(image)
         let back = NIOLoopBound(then, eventLoop: loop)
         let gathering = Gathering<Void>(count: shards.count) { [loop] _ in

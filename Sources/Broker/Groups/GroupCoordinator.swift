@@ -11,6 +11,7 @@ import Model
 import NIOCore
 import Raft
 import Replication
+import Settings
 import Telemetry
 
 /// The coordinator of all groups on this broker.
@@ -38,6 +39,8 @@ final class GroupCoordinator: StateMachineLogic {
     var shareDirectives: [ShareGroupDirective] = []
     /// Topics that share groups have a state of and that were not there at the last look.
     var missingShareTopics: Set<TopicID> = []
+    /// What is set on groups for themselves.
+    var configurations: [String: GroupConfiguration] = [:]
     /// The topics that there are; nil until this broker knows.
     var topics: TopicCatalogue?
     /// An image whose topics were not looked at yet.

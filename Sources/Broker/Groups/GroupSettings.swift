@@ -3,6 +3,8 @@
 // GroupSettings.swift
 // The limits and delays of the group coordinator, with Kafka's defaults where Kafka has them.
 
+import Settings
+
 /// Limits and delays of consumer groups.
 struct GroupSettings: Hashable, Sendable {
     /// How long the first rebalance of an empty group waits for more members (`group.initial.rebalance.delay.ms`).
@@ -37,4 +39,21 @@ struct GroupSettings: Hashable, Sendable {
     var offsetMetadataMaxBytes: Int = 4_096
     /// How long offsets outlive their group's last member, or a simple consumer's commit (`offsets.retention.minutes`).
     var offsetsRetentionMilliseconds: Int64 = 7 * 24 * 3_600_000
+}
+
+extension GroupSettings {
+    /// The settings as they are for a group with `configuration`.
+    func adapted(to configuration: GroupConfiguration?) -> GroupSettings {
+        guard let configuration else { return self }
+        var adapted = self
+        if let value = configuration.consumerSessionMilliseconds { adapted.consumerSessionTimeoutMilliseconds = value }
+        if let value = configuration.consumerHeartbeatMilliseconds {
+            adapted.consumerHeartbeatMilliseconds = Int32(clamping: value)
+        }
+        if let value = configuration.shareSessionMilliseconds { adapted.shareSessionTimeoutMilliseconds = value }
+        if let value = configuration.shareHeartbeatMilliseconds {
+            adapted.shareHeartbeatMilliseconds = Int32(clamping: value)
+        }
+        return adapted
+    }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ConfigHandlers.swift
-// DescribeConfigs, AlterConfigs, IncrementalAlterConfigs for topics; a broker's configuration is read-only.
+// DescribeConfigs, AlterConfigs, IncrementalAlterConfigs for topics and groups; a broker's configuration is read-only.
 
 import KafkaProtocol
 import Model
@@ -39,6 +39,9 @@ extension Broker {
         case .broker:
             try checkBroker(resource.resourceName)
             configs = brokerConfigs(request, shard.settings.resolved)
+        case .group:
+            try Self.checkConfigured(group: resource.resourceName)
+            configs = groupConfigs(resource.resourceName, request, shard)
         default:
             throw AdminRefusal(.invalidRequest, "Resource type \(resource.resourceType) has no configuration here")
         }
@@ -130,70 +133,34 @@ extension Broker {
         _ type: Int8, _ name: String, _ changes: [ConfigChange], replacing: Bool, _ validateOnly: Bool,
         then: @escaping @Sendable (AdminRefusal?) -> Void
     ) {
-        guard type == ConfigResourceType.topic.rawValue else {
-            return then(AdminRefusal(.invalidRequest, "Only topics can be configured while the broker runs"))
+        let resource: ConfigChange.Resource
+        switch ConfigResourceType(rawValue: type) {
+        case .topic: resource = .topic
+        case .group: resource = .group
+        default:
+            return then(AdminRefusal(.invalidRequest, "Only topics and groups can be configured while the broker runs"))
         }
         guard Self.repeated(changes.map(\.name)).isEmpty else {
             return then(AdminRefusal(.invalidRequest, "A configuration is named twice for \(name)"))
         }
         withController { controller in
+            guard resource == .topic else {
+                do throws(AdminRefusal) { try Self.checkConfigured(group: name) } catch { return then(error) }
+                return controller.configureGroup(name, changes, replacing: replacing, validateOnly: validateOnly) {
+                    then($0)
+                }
+            }
             guard let topic = controller.state.topic(named: name) else {
                 return then(AdminRefusal(.unknownTopicOrPartition, "Topic \(name) does not exist"))
             }
             do throws(AdminRefusal) {
                 let start = replacing ? [:] : topic.configuration
-                let configuration = try ConfigChange.apply(changes, to: start)
+                let configuration = try ConfigChange.apply(changes, to: start, of: .topic)
                 controller.setConfiguration(of: name, configuration, validateOnly: validateOnly) { then($0) }
             } catch {
                 then(error)
             }
         }
-    }
-}
-
-/// One change of one configuration.
-struct ConfigChange: Sendable {
-    var name: String
-    /// Nil for a number that means nothing.
-    var operation: ConfigOperation?
-    var value: String?
-
-    /// The configuration after `changes`; values are checked by the controller.
-    static func apply(
-        _ changes: [ConfigChange], to start: [String: String]
-    ) throws(AdminRefusal) -> [String: String] {
-        var result = start
-        for change in changes {
-            guard let definition = TopicConfigurationCatalogue.definition(change.name) else {
-                let hint =
-                    TopicConfigurationCatalogue.suggestion(for: change.name).map { "; did you mean \($0)?" } ?? ""
-                throw AdminRefusal(.invalidConfig, "Unknown topic configuration \(change.name)\(hint)")
-            }
-            switch change.operation {
-            case .set:
-                guard let value = change.value else {
-                    throw AdminRefusal(.invalidConfig, "\(change.name) needs a value")
-                }
-                result[change.name] = value
-            case .delete: result.removeValue(forKey: change.name)
-            case .append, .subtract:
-                guard definition.type == .list else {
-                    throw AdminRefusal(.invalidConfig, "\(change.name) is not a list")
-                }
-                result[change.name] = combine(
-                    result[change.name] ?? definition.defaultText, change.value ?? "",
-                    adding: change.operation == .append)
-            case nil: throw AdminRefusal(.invalidRequest, "Unknown operation on \(change.name)")
-            }
-        }
-        return result
-    }
-
-    private static func combine(_ present: String, _ change: String, adding: Bool) -> String {
-        let old = present.split(separator: ",").map(String.init)
-        let items = change.split(separator: ",").map(String.init)
-        let kept = old.filter { !items.contains($0) }
-        return (adding ? kept + items : kept).joined(separator: ",")
     }
 }
 

@@ -81,7 +81,8 @@ extension Broker {
 
     // MARK: Resources
 
-    /// The resources that DescribeConfigs can be asked about; what has no configuration here has no resources.
+    /// The resources that DescribeConfigs can be asked about; what has no configuration here has no resources, and of
+    /// groups those are listed that have some for themselves.
     func listConfigResources(_ request: ListConfigResourcesRequest, _ call: Call) {
         // Version 0 asks for sets of client metrics, of which there are none.
         guard call.version >= 1 else { return call.respond(ListConfigResourcesResponse()) }
@@ -102,6 +103,11 @@ extension Broker {
         if isAsked(.broker) {
             found += view(for: call).brokers.map {
                 .init(resourceName: "\($0.address.id)", resourceType: ConfigResourceType.broker.rawValue)
+            }
+        }
+        if isAsked(.group) {
+            found += image.groupConfigurations.keys.sorted().map {
+                .init(resourceName: $0, resourceType: ConfigResourceType.group.rawValue)
             }
         }
         call.respond(ListConfigResourcesResponse(configResources: found))

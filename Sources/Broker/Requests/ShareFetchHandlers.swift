@@ -49,7 +49,7 @@ extension Broker {
     // MARK: ShareFetch
 
     func shareFetch(_ request: ShareFetchRequest, _ call: Call) {
-        let settings = shards.shard(on: call.loop).settings.typed.shareGroups
+        let settings = shards.shard(on: call.loop).shareSettings(of: request.groupID)
         func refuse(_ code: KafkaErrorCode) {
             metrics.error(code).increment()
             call.respond(ShareFetchResponse(errorCode: code))
@@ -143,7 +143,7 @@ extension Broker {
     // MARK: ShareAcknowledge
 
     func shareAcknowledge(_ request: ShareAcknowledgeRequest, _ call: Call) {
-        let settings = shards.shard(on: call.loop).settings.typed.shareGroups
+        let settings = shards.shard(on: call.loop).shareSettings(of: request.groupID)
         func refuse(_ code: KafkaErrorCode) {
             metrics.error(code).increment()
             call.respond(ShareAcknowledgeResponse(errorCode: code))

@@ -51,7 +51,9 @@ extension GroupCoordinator {
 
     /// Begins to serve the share groups that are stored.
     func leadShares() {
-        shares = ShareGroupTable(leading: state, topics: topics ?? TopicCatalogue(), settings: settings, now: now)
+        shares = ShareGroupTable(
+            leading: state, topics: topics ?? TopicCatalogue(), settings: settings, configurations: configurations,
+            now: now)
         metrics.shareMembers.set(shares?.memberCount ?? 0)
     }
 

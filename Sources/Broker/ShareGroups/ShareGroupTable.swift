@@ -5,6 +5,7 @@
 // and keeps the replies.
 
 import Model
+import Settings
 
 /// All share groups of one coordinator, from winning leadership until losing it.
 ///
@@ -12,26 +13,47 @@ import Model
 struct ShareGroupTable: Sendable {
     /// Limits and delays.
     private(set) var settings: GroupSettings
+    /// What groups have for themselves in place of them.
+    private var configurations: [String: GroupConfiguration]
     /// The live groups by id.
     private(set) var live: [String: ShareGroupInstance] = [:]
     private var topics: TopicCatalogue
     private var deadlines = DeadlineHeap()
 
     /// The groups at the moment leadership was won.
-    init(leading state: CoordinatorState, topics: TopicCatalogue, settings: GroupSettings, now: Moment) {
+    init(
+        leading state: CoordinatorState, topics: TopicCatalogue, settings: GroupSettings,
+        configurations: [String: GroupConfiguration] = [:], now: Moment
+    ) {
         self.settings = settings
+        self.configurations = configurations
         self.topics = topics
         for (id, group) in state.groups {
             guard let share = group.share, !share.members.isEmpty else { continue }
-            put(ShareGroupInstance(id: id, restoring: share, settings: settings, now: now))
+            put(ShareGroupInstance(id: id, restoring: share, settings: self.settings(of: id), now: now))
         }
     }
 
     /// Takes over changed limits and delays; what runs already keeps its deadline.
     mutating func adopt(_ settings: GroupSettings) {
         self.settings = settings
-        for id in live.keys { live[id]?.settings = settings }
+        settle()
     }
+
+    /// Groups have other configurations; members have them from their next heartbeats on.
+    mutating func configure(_ configurations: [String: GroupConfiguration]) {
+        self.configurations = configurations
+        settle()
+    }
+
+    private mutating func settle() {
+        for id in live.keys {
+            let settings = settings(of: id)
+            live[id]?.settings = settings
+        }
+    }
+
+    private func settings(of group: String) -> GroupSettings { settings.adapted(to: configurations[group]) }
 
     /// When `timerFired` wants to be called.
     var nextDeadline: Instant? { deadlines.earliest }
@@ -76,7 +98,7 @@ struct ShareGroupTable: Sendable {
             throw ConsumerGroupRefusal(.groupMaxSizeReached, "The coordinator has its maximum number of groups.")
         }
         return ShareGroupInstance(
-            id: group, restoring: stored ?? ShareGroupSnapshot(), settings: settings, now: now)
+            id: group, restoring: stored ?? ShareGroupSnapshot(), settings: settings(of: group), now: now)
     }
 
     /// A change is committed; it may not have applied, when the state was another than the one it was made for.
@@ -103,7 +125,7 @@ struct ShareGroupTable: Sendable {
         instance.failed(revision: revision, error: error, into: &directives)
         put(instance)
         guard live[group] == nil, let stored = state.groups[group]?.share else { return }
-        put(ShareGroupInstance(id: group, restoring: stored, settings: settings, now: now))
+        put(ShareGroupInstance(id: group, restoring: stored, settings: settings(of: group), now: now))
     }
 
     /// Does everything that is due; calling it early is harmless.
@@ -164,7 +186,7 @@ struct ShareGroupTable: Sendable {
     func describe(group: String, state: CoordinatorState, now: Moment) -> ShareGroupInstance? {
         if let instance = live[group] { return instance }
         guard let stored = state.groups[group]?.share else { return nil }
-        return ShareGroupInstance(id: group, restoring: stored, settings: settings, now: now)
+        return ShareGroupInstance(id: group, restoring: stored, settings: settings(of: group), now: now)
     }
 
     /// All share groups, by id.

@@ -173,6 +173,7 @@ extension SharePartitionLeader {
                 return completion(partition.refusal ?? .notLeaderOrFollower)
             }
             let now = environment.clock.now()
+            window.limits = settings.window
             if window.expireLocks(now: now) { wake() }
             window.moveLogStart(to: partition.log.logStartOffset.rawValue)
             let outcome = window.acknowledge(

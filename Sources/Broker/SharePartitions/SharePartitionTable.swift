@@ -78,6 +78,13 @@ final class SharePartitionTable {
     }
 }
 
+extension Shard {
+    /// The settings of share groups as they are for `group`.
+    func shareSettings(of group: String?) -> BrokerSettings.ShareGroups {
+        settings.typed.shareGroups.adapted(to: group.flatMap { image.groupConfigurations[$0] })
+    }
+}
+
 extension ShardDirectory {
     /// Asks a share group's leader of a partition something and brings the answer back to `loop`, the current one.
     ///
@@ -89,7 +96,7 @@ extension ShardDirectory {
     ) {
         let back = NIOLoopBound(then, eventLoop: loop)
         execute(on: handle.shard) { shard in
-            let settings = shard.settings.typed.shareGroups
+            let settings = shard.shareSettings(of: key.groupID)
             let found =
                 shard.shares?.leader(key, shard.partitions[handle.group], settings, joining: joining)
                 ?? .failure(.coordinatorNotAvailable)

@@ -5,11 +5,16 @@
 // says so.
 
 import Model
+import Settings
 
 @testable import Broker
 
 final class ConsumerGroupHarness {
     var settings: GroupSettings
+    /// What groups have for themselves.
+    var configurations: [String: GroupConfiguration] = [:] {
+        didSet { table.configure(configurations) }
+    }
     var state = CoordinatorState()
     var table: ConsumerGroupTable
     var milliseconds: Int64 = 0
@@ -36,7 +41,9 @@ final class ConsumerGroupHarness {
     /// Another broker takes over with what is stored.
     func failOver() {
         held = held.map { _ in [] }
-        table = ConsumerGroupTable(leading: state, topics: TopicCatalogue(topics), settings: settings, now: now)
+        table = ConsumerGroupTable(
+            leading: state, topics: TopicCatalogue(topics), settings: settings, configurations: configurations, now: now
+        )
     }
 
     static func id(_ number: Int) -> TopicID { TopicID(high: 7, low: UInt64(number)) }

@@ -76,6 +76,12 @@ import Testing
         ("0b0000000303", .drainBroker(NodeID(rawValue: 3), .decommission)),
         ("0c00000003", .resumeBroker(NodeID(rawValue: 3))),
         ("14", .settleBalance),
+        (
+            "16" + "0000000567726f7570" + "00000001" + "0000001873686172652e73657373696f6e2e74696d656f75742e6d73"
+                + "0000000439303030",
+            .configureGroup("group", ["share.session.timeout.ms": "9000"])
+        ),
+        ("16" + "0000000167" + "00000000", .configureGroup("g", [:])),
         ("15000000000000040000000002", .loseReplica(group(1024), NodeID(rawValue: 2))),
         ("0d000000000000040000000002", .preferLeader(group(1024), NodeID(rawValue: 2))),
         ("0e0000000000000400000000020000000200000001", .updateAssignment(group(1024), nodes(2, 1))),

@@ -39,6 +39,11 @@ import Testing
             "finishReassignment", "group 1024, since entry 90 of term 4"
         ),
         (.settleBalance, "settleBalance", ""),
+        (
+            .configureGroup("g", ["share.isolation.level": "read_committed"]), "configureGroup",
+            "g: share.isolation.level=read_committed"
+        ),
+        (.configureGroup("g", [:]), "configureGroup", "g: defaults"),
     ]
 
     @Test(arguments: cases.indices) func isForPeople(number: Int) {

@@ -32,6 +32,26 @@ import Testing
         #expect(state.partition(ClusterCodingTests.group(1026))?.replicas == ClusterCodingTests.nodes(1))
     }
 
+    /// The record of a configured group; one whose configuration was taken away has none.
+    @Test func groupsHaveARecordAsLongAsSomethingIsSet() throws {
+        var state = ClusterState()
+        let key = bytes("67" + "6a6f6273")
+        let change = state.apply(.configureGroup("jobs", ["share.session.timeout.ms": "9000"]))
+        #expect(change == .groupConfigured("jobs"))
+        let written = ClusterRecords.writes(after: change, state: state).first { $0.key == key }
+        let golden = bytes(
+            "03" + "00000001" + "0000001873686172652e73657373696f6e2e74696d656f75742e6d73" + "0000000439303030")
+        #expect(written?.value == golden)
+        var loaded = ClusterState()
+        try ClusterRecords.restore(key, golden, into: &loaded)
+        #expect(loaded.groupConfigurations == state.groupConfigurations)
+        #expect(loaded.differences(from: ClusterState()) == ["configuration of group jobs"])
+        let emptied = state.apply(.configureGroup("jobs", [:]))
+        let writes = ClusterRecords.writes(after: emptied, state: state)
+        #expect(writes.contains { $0.key == key && $0.value == nil } && state.groupConfigurations.isEmpty)
+        #expect(throws: BinaryCodingError.self) { try ClusterRecords.restore([0x67, 0xFF], golden, into: &loaded) }
+    }
+
     @Test func whatIsWrittenIsRead() throws {
         var random = SeededRandom(seed: 11)
         var writer = RandomCommands()

@@ -16,7 +16,7 @@ struct RandomCommands {
     mutating func next(_ state: ClusterState, using random: inout SeededRandom) -> ClusterCommand {
         let node = NodeID(rawValue: Int32.random(in: 1...6, using: &random))
         let group = anyGroup(state, &random)
-        switch Int.random(in: 0..<20, using: &random) {
+        switch Int.random(in: 0..<21, using: &random) {
         case 0: return .initialize(clusterID: "c\(nextTopic % 3)")
         case 1, 2: return .createTopic(topic(state, &random))
         case 3:
@@ -54,6 +54,10 @@ struct RandomCommands {
                 ? .cancelReassignment(moving(state, &random))
                 : .rejoinReplica(
                     Bool.random(using: &random) ? group : .controller, node, floor: floor(&random))
+        case 19:
+            let timeout = UInt8.random(in: 0...9, using: &random)
+            return .configureGroup(
+                "g\(node)", timeout == 0 ? [:] : ["consumer.session.timeout.ms": "\(timeout)000"])
         default: return .finishReassignment(moving(state, &random), floor: floor(&random))
         }
     }

@@ -43,6 +43,9 @@ import Testing
         #expect(stored.flaws == [])
         #expect(stored.brokers == state.brokers.values.sorted { $0.id < $1.id })
         #expect(stored.topics == state.topics.values.sorted { $0.name < $1.name })
+        #expect(!state.groupConfigurations.isEmpty)
+        #expect(stored.groups.map(\.name) == state.groupConfigurations.keys.sorted())
+        #expect(stored.groups.allSatisfy { state.groupConfigurations[$0.name] == $0.configuration })
         #expect(stored.counters?.clusterID == state.clusterID && stored.counters?.nextGroup == state.nextGroup)
         #expect(stored.counters?.nextProducerID == state.nextProducerID)
         let last = state.lastOperation
@@ -59,7 +62,8 @@ import Testing
                 for (key, value) in records { stored.take(key, key == damaged ? Array(value.prefix(cut)) : value) }
                 stored.check()
                 #expect(stored.flaws.count == 1)
-                let read = stored.topics.count + stored.brokers.count + (stored.counters == nil ? 0 : 1)
+                let read =
+                    stored.topics.count + stored.brokers.count + stored.groups.count + (stored.counters == nil ? 0 : 1)
                 #expect(read == records.count - 1)
             }
         }

@@ -4,11 +4,16 @@
 // A coordinator of share groups without a shell: changes are applied at once, or when a test says so.
 
 import Model
+import Settings
 
 @testable import Broker
 
 final class ShareGroupHarness {
     var settings: GroupSettings
+    /// What groups have for themselves.
+    var configurations: [String: GroupConfiguration] = [:] {
+        didSet { table.configure(configurations) }
+    }
     var state = CoordinatorState()
     var table: ShareGroupTable
     var milliseconds: Int64 = 0
@@ -41,7 +46,8 @@ final class ShareGroupHarness {
     /// Another broker takes over with what is stored.
     func failOver() {
         held = held.map { _ in [] }
-        table = ShareGroupTable(leading: state, topics: topics, settings: settings, now: now)
+        table = ShareGroupTable(
+            leading: state, topics: topics, settings: settings, configurations: configurations, now: now)
     }
 
     func carryOut(_ directives: [ShareGroupDirective]) {

@@ -4,6 +4,7 @@
 // Joining, living, leaving and dying in a share group, and every refusal.
 
 import Model
+import Settings
 import Testing
 
 @testable import Broker
@@ -165,5 +166,33 @@ import Testing
         harness.table.resign(.notCoordinator, into: &directives)
         harness.carryOut(directives)
         #expect(harness.answers.values.map(\.error) == [.notCoordinator])
+    }
+
+    /// A group's own session timeout holds from the next heartbeat on, also where another broker takes over.
+    @Test func aGroupMayHaveItsOwnTimes() throws {
+        let harness = ShareGroupHarness()
+        harness.setTopics([("t", 2)])
+        for group in ["own", "other"] {
+            _ = harness.heartbeat("of \(group)", 0, group: group, names: ["t"])
+        }
+        harness.configurations = ["own": GroupConfiguration(stored: ["share.session.timeout.ms": "10000"])]
+        harness.pass(20_000)
+        #expect(harness.removed.isEmpty, "what runs keeps its deadline")
+        for group in ["own", "other"] { _ = harness.heartbeat("of \(group)", 1, group: group) }
+        harness.pass(9_999)
+        #expect(harness.removed.isEmpty)
+        harness.pass(1)
+        #expect(harness.removed == ["of own": .sessionExpired])
+        _ = harness.heartbeat("again", 0, group: "own", names: ["t"])
+        harness.failOver()
+        harness.pass(10_000)
+        #expect(harness.removed == ["of own": .sessionExpired, "again": .sessionExpired])
+        harness.configurations = [:]
+        let after = harness.heartbeat("more", 0, group: "own", names: ["t"])
+        #expect(after?.epoch != nil)
+        harness.pass(44_999)
+        #expect(harness.removed["more"] == nil && harness.removed["of other"] == .sessionExpired)
+        harness.pass(1)
+        #expect(harness.removed["more"] == .sessionExpired)
     }
 }

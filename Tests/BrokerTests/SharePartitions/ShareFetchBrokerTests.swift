@@ -17,14 +17,15 @@ private final class ShareClient {
     let topicID: TopicID
     let connection = ConnectionEnd()
     let member: String
-    let group = "g"
+    let group: String
     let loop: Int
     /// What is said next of the session.
     var epoch: Int32 = 0
 
     /// A client that has entered the group.
-    init(_ broker: BrokerHarness, _ topic: String, member: String, loop: Int = 0) async throws {
+    init(_ broker: BrokerHarness, _ topic: String, member: String, group: String = "g", loop: Int = 0) async throws {
         self.broker = broker
+        self.group = group
         self.member = member
         self.loop = loop
         let asked = MetadataRequest(topics: [.init(name: topic)], allowAutoTopicCreation: false)
@@ -89,6 +90,34 @@ private final class ShareClient {
     private func values(_ answer: ShareFetchResponse.Partition) throws -> [String] {
         try RecordBatch.batches(in: answer.records.contiguous()).flatMap { batch in
             try batch.allRecords().map { $0.value.map { String(buffer: $0) } ?? "" }
+        }
+    }
+
+    /// Where a group begins, its locks and its isolation may be its own.
+    @Test func aGroupMayHaveItsOwnSettings() async throws {
+        try await BrokerHarness.withBroker { (broker: BrokerHarness) async throws in
+            _ = try await broker.createTopic("jobs")
+            _ = try await broker.produce(["a", "b"], to: "jobs")
+            let values = [
+                "share.auto.offset.reset": "earliest", "share.record.lock.duration.ms": "400",
+                "share.isolation.level": "read_committed",
+            ]
+            let request = IncrementalAlterConfigsRequest(resources: [
+                .init(
+                    resourceType: 32, resourceName: "g",
+                    configs: values.map { .init(name: $0.key, operation: 0, value: $0.value) })
+            ])
+            #expect(try await broker.call(request, version: 1).resources[0].errorCode == .none)
+            let one = try await ShareClient(broker, "jobs", member: "one")
+            let answer = try await one.send(one.request())
+            #expect(answer.acquisitionLockTimeoutMilliseconds == 400)
+            #expect(answer.topics.first?.partitions.first.map(ranges) == [[0, 1, 1]])
+            // Nobody else has a lock on them for longer than that.
+            let two = try await ShareClient(broker, "jobs", member: "two", loop: 1)
+            #expect(ranges(try await two.fetch(wait: 20_000)).first?.last == 2)
+            let other = try await ShareClient(broker, "jobs", member: "one", group: "other")
+            #expect(ranges(try await other.fetch()) == [], "at the end, as the broker says")
+            #expect(try await other.send(other.request()).acquisitionLockTimeoutMilliseconds == 30_000)
         }
     }
 

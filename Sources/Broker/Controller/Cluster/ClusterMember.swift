@@ -242,6 +242,7 @@ final class ClusterMember {
             duties.forget(broker.id)
             schedule()
         case .assignmentsChanged(let groups, let topics): mark(topics, groups)
+        case .groupConfigured: schedule()
         }
     }
 

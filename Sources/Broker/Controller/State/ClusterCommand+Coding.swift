@@ -66,6 +66,7 @@ extension ClusterCommand {
         case rejoinReplica = 19
         case settleBalance = 20
         case loseReplica = 21
+        case configureGroup = 22
     }
 
     private var kind: Kind {
@@ -91,6 +92,7 @@ extension ClusterCommand {
         case .rejoinReplica: .rejoinReplica
         case .settleBalance: .settleBalance
         case .loseReplica: .loseReplica
+        case .configureGroup: .configureGroup
         }
     }
 
@@ -106,6 +108,9 @@ extension ClusterCommand {
             partitions.encode(to: &writer)
         case .setConfiguration(let id, let configuration):
             id.encode(to: &writer)
+            configuration.encode(to: &writer)
+        case .configureGroup(let group, let configuration):
+            writer.write(group)
             configuration.encode(to: &writer)
         case .allocateProducerIDs(let first, let count):
             writer.write(first)
@@ -181,6 +186,8 @@ extension ClusterCommand {
         case .drainBroker: return .drainBroker(try reader.readNode(), try reader.readCase(DrainMode.self))
         case .resumeBroker: return .resumeBroker(try reader.readNode())
         case .settleBalance: return .settleBalance
+        case .configureGroup:
+            return .configureGroup(try reader.readText(), try [String: String](from: &reader))
         default: return try readAssignmentCommand(kind, from: &reader, version: version)
         }
     }

@@ -22,6 +22,8 @@ extension ClusterCommand {
         case .addPartitions(let topic, let partitions): ("addPartitions", "\(topic): \(Self.text(partitions))")
         case .setConfiguration(let topic, let configuration):
             ("setConfiguration", "\(topic):\(configuration.isEmpty ? " defaults" : Self.text(configuration))")
+        case .configureGroup(let group, let configuration):
+            ("configureGroup", "\(group):\(configuration.isEmpty ? " defaults" : Self.text(configuration))")
         case .allocateProducerIDs(let first, let count): ("allocateProducerIDs", "\(first) to \(first + count - 1)")
         case .registerBroker(let broker): ("registerBroker", Self.text(broker))
         case .unregisterBroker(let broker, let store):

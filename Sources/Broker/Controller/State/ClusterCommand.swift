@@ -21,6 +21,11 @@ package enum ClusterCommand: Equatable, Sendable {
     /// Replaces the configuration that was set on a topic.
     case setConfiguration(topic: TopicID, [String: String])
 
+    // Groups.
+
+    /// Replaces the configuration that was set on a consumer group or a share group.
+    case configureGroup(String, [String: String])
+
     // Producers.
 
     /// Hands out the block of producer ids that begins at `first`.
@@ -110,6 +115,8 @@ package enum ClusterChange: Equatable, Sendable {
     case topicDeleted(TopicRecord)
     case partitionsAdded(TopicRecord, [PartitionIndex])
     case configurationChanged(TopicRecord)
+    /// What is set on the consumer group or share group of that name is another.
+    case groupConfigured(String)
     case producerIDsAllocated(first: Int64, count: Int64)
     case brokerChanged(BrokerRecord)
     case brokerRemoved(BrokerRecord)

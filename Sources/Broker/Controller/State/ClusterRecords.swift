@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ClusterRecords.swift
-// How the controller's applied state lies in the store: one record for the counters, one for each topic and broker.
+// How the controller's applied state lies in the store: one record for the counters, one for each topic, broker and
+// configured group.
 
 package import LogStore
 package import Model
@@ -13,6 +14,7 @@ package import Replication
 ///     'c'                     version u8, cluster id text?, next group u64, next producer id i64, last operation u64,
 ///                             floors of the brokers' own groups: count u32, (group u64, term u64, index u64)…,
 ///                             retired directories: count u32, (broker i32, number u64)…, balance due u8
+///     'g' name of a group     version u8, what is set on it: count u32, (name text, value text)…
 ///     't' topic id (16 B)     version u8, topic record
 ///
 /// Records of version 1 have no last operation, and partitions without reassignments; those of version 2 no floors
@@ -37,6 +39,8 @@ package enum ClusterRecords {
         case .brokerReset(let broker, _, let topics):
             writes.append(StateWrite(key: key(of: broker.id), value: value(of: broker)))
             writes += topics.compactMap { write(of: $0, state) }
+        case .groupConfigured(let group):
+            writes.append(StateWrite(key: key(of: group), value: state.groupConfigurations[group].map(value(of:))))
         case .none, .producerIDsAllocated, .refused: break
         }
         return writes
@@ -46,7 +50,8 @@ package enum ClusterRecords {
     static func all(of state: ClusterState) -> [StateWrite] {
         let topics = state.topics.values.map { StateWrite(key: key(of: $0.id), value: value(of: $0)) }
         let brokers = state.brokers.values.map { StateWrite(key: key(of: $0.id), value: value(of: $0)) }
-        return [StateWrite(key: countersKey, value: counters(of: state))] + topics + brokers
+        let groups = state.groupConfigurations.map { StateWrite(key: key(of: $0.key), value: value(of: $0.value)) }
+        return [StateWrite(key: countersKey, value: counters(of: state))] + topics + brokers + groups
     }
 
     /// The state that was stored, empty when there is none.
@@ -93,6 +98,9 @@ package enum ClusterRecords {
                 clusterID: clusterID, nextGroup: group, nextProducerID: producer, lastOperation: operation,
                 ownFloors: floors, retired: retired, isBalanceDue: found >= 3 ? try reader.readFlag() : false)
         case UInt8(ascii: "b"): state.restore(try BrokerRecord(from: &reader, version: found))
+        case UInt8(ascii: "g"):
+            guard let group = String(validating: key.dropFirst(), as: UTF8.self) else { throw .malformed(at: 1) }
+            state.restore(group: group, configuration: try [String: String](from: &reader))
         case UInt8(ascii: "t"): state.restore(try TopicRecord(from: &reader, version: found))
         default: throw .unknownKind(key.first ?? 0)
         }
@@ -131,6 +139,14 @@ package enum ClusterRecords {
     private static func key(of broker: NodeID) -> [UInt8] {
         var writer = BinaryWriter([UInt8(ascii: "b")])
         writer.write(broker.rawValue)
+        return writer.bytes
+    }
+
+    private static func key(of group: String) -> [UInt8] { [UInt8(ascii: "g")] + Array(group.utf8) }
+
+    private static func value(of configuration: [String: String]) -> [UInt8] {
+        var writer = BinaryWriter([version])
+        configuration.encode(to: &writer)
         return writer.bytes
     }
 

@@ -23,6 +23,9 @@ package struct ClusterSelection: Sendable {
         }
     }
 
+    /// Whether nothing was named.
+    package var isEverything: Bool { names.isEmpty && brokers.isEmpty }
+
     package func includes(_ broker: BrokerRecord) -> Bool { brokers.isEmpty || brokers.contains(broker.id) }
 
     package func includes(_ topic: TopicRecord) -> Bool {
@@ -57,7 +60,7 @@ extension ClusterCommand {
 
     var subject: Subject {
         switch self {
-        case .initialize, .allocateProducerIDs, .settleBalance: Subject()
+        case .initialize, .allocateProducerIDs, .settleBalance, .configureGroup: Subject()
         case .createTopic(let topic):
             Subject(topicName: topic.name, topicID: topic.id, brokers: topic.partitions.flatMap(\.replicas))
         case .deleteTopic(let topic), .setConfiguration(let topic, _): Subject(topicID: topic)

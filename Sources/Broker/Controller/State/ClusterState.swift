@@ -20,6 +20,8 @@ package struct ClusterState: Equatable, Sendable {
     package internal(set) var topics: [TopicID: TopicRecord] = [:]
     package private(set) var topicIDs: [String: TopicID] = [:]
     package internal(set) var brokers: [NodeID: BrokerRecord] = [:]
+    /// What was set on consumer groups and share groups, by their names; what is absent the brokers' settings say.
+    package internal(set) var groupConfigurations: [String: [String: String]] = [:]
     /// Where each partition's group stands.
     package private(set) var locations: [GroupID: PartitionLocation] = [:]
     /// The groups whose replicas are being changed.
@@ -74,6 +76,7 @@ package struct ClusterState: Equatable, Sendable {
         case .deleteTopic(let id): return try delete(id)
         case .addPartitions(let id, let added): return try addPartitions(added, to: id)
         case .setConfiguration(let id, let configuration): return try configure(id, configuration)
+        case .configureGroup(let group, let configuration): return configure(group: group, configuration)
         case .allocateProducerIDs(let first, let count):
             guard first == nextProducerID, count > 0 else { throw .staleProducerIDs }
             nextProducerID += count

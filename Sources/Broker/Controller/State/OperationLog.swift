@@ -77,6 +77,10 @@ extension ClusterState {
         }
         let names = Set(topicIDs.keys).union(other.topicIDs.keys).sorted()
         for name in names where topic(named: name) != other.topic(named: name) { parts.append("topic \(name)") }
+        let groups = Set(groupConfigurations.keys).union(other.groupConfigurations.keys).sorted()
+        for group in groups where groupConfigurations[group] != other.groupConfigurations[group] {
+            parts.append("configuration of group \(group)")
+        }
         if parts.isEmpty, self != other { parts.append("derived tables") }
         return parts
     }

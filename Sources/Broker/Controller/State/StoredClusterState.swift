@@ -17,6 +17,8 @@ package struct StoredClusterState: Sendable {
     package private(set) var brokers: [BrokerRecord] = []
     /// In the order of their names.
     package private(set) var topics: [TopicRecord] = []
+    /// What is set on consumer groups and share groups, in the order of their names.
+    package private(set) var groups: [(name: String, configuration: [String: String])] = []
     /// The last operations that are wanted, oldest first.
     package private(set) var operations: [ClusterOperation] = []
     /// What was left out, and what contradicts something else; each a clause.
@@ -48,6 +50,8 @@ package struct StoredClusterState: Sendable {
             id.write(broker.id.rawValue)
             if id.bytes != key { flaws.append("\(Self.name(of: key)) holds broker \(broker.id)") }
             brokers.append(broker)
+        } else if let group = one.groupConfigurations.first {
+            groups.append((group.key, group.value))
         } else {
             counters = one
         }
@@ -57,6 +61,7 @@ package struct StoredClusterState: Sendable {
     package mutating func check() {
         brokers.sort { $0.id < $1.id }
         topics.sort { $0.name < $1.name }
+        groups.sort { $0.name < $1.name }
         guard let counters else {
             if flaws.isEmpty { flaws.append("the record of the counters is missing") }
             return
