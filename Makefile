@@ -41,7 +41,6 @@ simulate:
 	$(BIN)/simulator soak --from 1 --count 150 --storage production
 	$(BIN)/simulator soak --count 1000000 --seconds $(SOAK_SECONDS) --storage production
 	$(BIN)/simulator soak --from 1 --count 120 --storage compacted
-	$(BIN)/simulator soak --count 1000000 --seconds $$(( $(SOAK_SECONDS) / 2 )) --storage compacted
 
 mutations:
 	GOULETTE_MUTATIONS=1 swift build -c release $(SWIFT_FLAGS) --scratch-path .build/mutations --product simulator
