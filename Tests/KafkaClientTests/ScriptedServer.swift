@@ -135,8 +135,9 @@ func withScriptedServer(
     var settings = ClientSettings(bootstrap: [address])
     settings.backoffMilliseconds = 2
     settings.backoffMaxMilliseconds = 10
-    settings.callTimeoutMilliseconds = 10_000
-    settings.topicTimeoutMilliseconds = 10_000
+    // What takes long on a slow machine is not what these tests are about.
+    settings.callTimeoutMilliseconds = 120_000
+    settings.topicTimeoutMilliseconds = 120_000
     configure(&settings)
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let client = await KafkaClient(settings: settings, eventLoop: group.next())
