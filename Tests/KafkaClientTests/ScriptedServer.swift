@@ -136,6 +136,9 @@ func withScriptedServer(
     settings.backoffMilliseconds = 2
     settings.backoffMaxMilliseconds = 10
     // What takes long on a slow machine is not what these tests are about.
+    settings.connectTimeoutMilliseconds = 60_000
+    settings.requestTimeoutMilliseconds = 60_000
+    settings.reachTimeoutMilliseconds = 120_000
     settings.callTimeoutMilliseconds = 120_000
     settings.topicTimeoutMilliseconds = 120_000
     configure(&settings)
