@@ -289,7 +289,8 @@ class Run:
     def verdict(self):
         """What is wrong, in sentences; and how many inputs there were."""
         for member in self.cluster.members:
-            member.wait_ready()
+            # One that failed often lately is let in again after up to five minutes only (the failure detector's `steadyMax`).
+            member.wait_ready(330)
         self.cluster.wait_healthy()
         self.feeder.ending.set()
         self.feeder.join(180)
