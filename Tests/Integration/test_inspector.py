@@ -36,7 +36,7 @@ KEYS = {
                    "lastIndex", "term", "segments", "frames", "frameBytes", "fileBytes", "compressionRatio",
                    "oldestTimestamp", "newestTimestamp", "isDamaged"},
     "segments": {"firstIndex", "lastIndex", "baseOffset", "endOffset", "frames", "frameBytes", "fileBytes", "end",
-                 "oldestTimestamp", "newestTimestamp", "file"},
+                 "oldestTimestamp", "newestTimestamp", "keysThrough", "committedThrough", "file"},
     "batches": {"baseOffset", "lastOffset", "leaderEpoch", "records", "bytes", "codec", "producerId", "producerEpoch",
                 "baseSequence", "isTransactional", "isControl", "baseTimestamp", "maxTimestamp", "timestampType",
                 "index", "frameCodec", "file", "position", "isInJournal", "crc"},
