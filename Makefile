@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # make run     build and start a broker on 127.0.0.1:9092
-# make test    everything CI checks: style, unit tests, and real Kafka clients against the built broker
+# make test    everything CI checks: style, unit tests, simulated clusters, real Kafka clients against the built broker
 # make simulate   clusters under faults, on a model of the store and on the store itself; make mutations plants bugs
 # make faults  real brokers under real faults (root), see Tests/Faults; make faults-planted plants bugs
 # make exactly-once  transactions under kills of brokers and clients
@@ -12,6 +12,10 @@ SWIFT_FLAGS ?=
 DATA ?= goulette-data
 ARGS ?=
 SOAK_SECONDS ?= 40
+# Tests that go step by step with deadlines; those that keep the processor busy run after them.
+STEPWISE = ^(Admin|Broker|Discovery|KafkaClient|KafkaServer|Telemetry)Tests
+# A crash shows its own thread at once; all threads of a thousand tests take ten minutes.
+TEST_BACKTRACE = threads=crashed,images=none,interactive=no,color=no
 BIN = .build/release
 
 .PHONY: run build test unit integration lint simulate mutations faults faults-planted exactly-once bench bench-cluster bench-compaction clean
@@ -33,7 +37,8 @@ lint:
 unit:
 	tools/setup --tests
 	swift build --build-tests $(SWIFT_FLAGS)
-	swift test --skip-build $(SWIFT_FLAGS) --parallel
+	SWIFT_BACKTRACE=$(TEST_BACKTRACE) swift test --skip-build $(SWIFT_FLAGS) --parallel --filter '$(STEPWISE)'
+	SWIFT_BACKTRACE=$(TEST_BACKTRACE) swift test --skip-build $(SWIFT_FLAGS) --parallel --skip '$(STEPWISE)'
 
 simulate:
 	swift build -c release $(SWIFT_FLAGS) --product simulator

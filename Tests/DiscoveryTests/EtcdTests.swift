@@ -23,7 +23,7 @@ final class RealEtcd {
     let client: NetworkAddress
     private let peer: NetworkAddress
     private let scratch: Scratch
-    private var process: Process?
+    private var process: ChildProcess?
 
     init() async throws {
         client = try await Self.freeAddress()
@@ -43,17 +43,13 @@ final class RealEtcd {
     /// Starts it and returns when it answers.
     func start() async throws {
         guard let path = Self.path else { return }
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: path)
-        process.arguments = [
-            "--data-dir", scratch.path("etcd"), "--listen-client-urls", "http://\(client)", "--advertise-client-urls",
-            "http://\(client)", "--listen-peer-urls", "http://\(peer)", "--initial-advertise-peer-urls",
-            "http://\(peer)", "--initial-cluster", "default=http://\(peer)",
-        ]
-        process.standardOutput = FileHandle.nullDevice
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        self.process = process
+        process = try ChildProcess(
+            path,
+            [
+                "--data-dir", scratch.path("etcd"), "--listen-client-urls", "http://\(client)",
+                "--advertise-client-urls", "http://\(client)", "--listen-peer-urls", "http://\(peer)",
+                "--initial-advertise-peer-urls", "http://\(peer)", "--initial-cluster", "default=http://\(peer)",
+            ])
         let http = Endpoints(loop: MultiThreadedEventLoopGroup.singleton.next(), addresses: [client])
         for _ in 0..<200 {
             let body = Array(#"{"key":"eA=="}"#.utf8)
@@ -68,8 +64,8 @@ final class RealEtcd {
     /// Kills it; what it promised is on disk.
     func kill() {
         guard let process else { return }
-        Foundation.kill(process.processIdentifier, SIGKILL)
-        process.waitUntilExit()
+        process.kill()
+        process.wait()
         self.process = nil
     }
 

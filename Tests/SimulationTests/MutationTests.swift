@@ -6,6 +6,7 @@
 
 import Foundation
 import Simulation
+import TestSupport
 import Testing
 
 @Suite struct MutationTests {
@@ -29,16 +30,12 @@ import Testing
         let (name, seed) = Self.table[place]
         // The program is built beside this one.
         let folder = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
-        let process = Process()
-        process.executableURL = folder.appending(path: "simulator")
-        process.arguments = ["replay", "--quiet", "--seed", seed, "--mutation", name]
-        process.environment = ["SWIFT_BACKTRACE": "enable=no"]
-        process.standardOutput = FileHandle.nullDevice
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        process.waitUntilExit()
-        #expect(
-            process.terminationReason == .uncaughtSignal || process.terminationStatus == 1,
-            "\(name) survives seed \(seed)")
+        let process = try ChildProcess(
+            folder.appending(path: "simulator").path, ["replay", "--quiet", "--seed", seed, "--mutation", name],
+            environment: ["SWIFT_BACKTRACE": "enable=no"])
+        switch process.wait() {
+        case .killed: break
+        case .exited(let code): #expect(code == 1, "\(name) survives seed \(seed)")
+        }
     }
 }

@@ -6,6 +6,7 @@
 import Foundation
 import Model
 import Telemetry
+import TestSupport
 import Testing
 
 @Suite struct MetricRegistryTests {
@@ -124,19 +125,10 @@ import Testing
             $0.sample(.infinity, "x")
             $0.sample(.nan, "y")
         }
-        let check = Process()
-        check.executableURL = URL(fileURLWithPath: "/usr/bin/promtool")
-        check.arguments = ["check", "metrics"]
-        let input = Pipe()
-        let output = Pipe()
-        check.standardInput = input
-        check.standardError = output
-        check.standardOutput = output
-        try check.run()
-        try input.fileHandleForWriting.write(contentsOf: Data(registry.prometheusText().utf8))
-        try input.fileHandleForWriting.close()
-        let said = String(decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
-        check.waitUntilExit()
-        #expect(check.terminationStatus == 0, "\(said)")
+        let scratch = try Scratch()
+        try scratch.write(registry.prometheusText(), to: "metrics")
+        let (ending, said) = try ChildProcess.run(
+            "/usr/bin/promtool", ["check", "metrics"], input: scratch.path("metrics"))
+        #expect(ending == .exited(0), "\(said)")
     }
 }

@@ -69,6 +69,14 @@ struct SourceFile: Sendable {
         #expect(found.isEmpty, "\(word) in \(found)")
     }
 
+    /// Where thousands of files are open, Foundation's way to start a program reads memory that is not its own.
+    @Test func testsStartProgramsTheirOwnWay() {
+        let found = SourceFile.everything.filter { file in
+            file.path.hasPrefix("Tests/") && file.lines.contains { $0.contains("= Process()") }
+        }
+        #expect(found.map(\.path).filter { $0 != "Tests/TidyTests/TidyTests.swift" }.isEmpty)
+    }
+
     @Test func onlyTwoTargetsImportC() {
         let strays = SourceFile.sources.filter { file in
             file.lines.contains { $0.hasSuffix("import CRocksDB") } && !file.path.hasPrefix("Sources/RocksKV/")

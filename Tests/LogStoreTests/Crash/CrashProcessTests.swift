@@ -7,6 +7,7 @@
 import CrashScenario
 import Foundation
 import Model
+import TestSupport
 import Testing
 
 @testable import LogStore
@@ -27,15 +28,9 @@ import Testing
     /// Runs one life in a process of its own.
     private static func run(_ directory: String, _ mode: StoreSettings.JournalMode, at point: String?) throws -> Death {
         let tests = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
-        let child = Process()
-        child.executableURL = tests.appending(path: "crash-child")
-        child.arguments = [directory, mode.rawValue]
-        child.environment = point.map { ["GOULETTE_CRASH_AT": $0] } ?? [:]
-        let pipe = Pipe()
-        child.standardOutput = pipe
-        try child.run()
-        let said = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        child.waitUntilExit()
+        let (ending, said) = try ChildProcess.run(
+            tests.appending(path: "crash-child").path, [directory, mode.rawValue],
+            environment: point.map { ["GOULETTE_CRASH_AT": $0] } ?? [:])
         var death = Death()
         for line in said.split(separator: "\n") {
             if let fact = Fact(line: line) {
@@ -45,7 +40,7 @@ import Testing
                 death.operations = Int(line.dropFirst(11))
             }
         }
-        death.wasKilled = child.terminationReason == .uncaughtSignal && child.terminationStatus == SIGKILL
+        death.wasKilled = ending == .killed(by: SIGKILL)
         return death
     }
 

@@ -44,15 +44,9 @@ private struct Certificates {
     func path(_ name: String) -> String { scratch.path(name) }
 
     private func openssl(_ arguments: String...) throws {
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = ["openssl"] + arguments
-        process.currentDirectoryURL = scratch.url
-        process.standardError = FileHandle.nullDevice
-        process.standardOutput = FileHandle.nullDevice
-        try process.run()
-        process.waitUntilExit()
-        try #require(process.terminationStatus == 0, "openssl \(arguments)")
+        let (ending, said) = try ChildProcess.run(
+            "/usr/bin/env", ["--chdir=\(scratch.url.path)", "openssl"] + arguments)
+        try #require(ending == .exited(0), "openssl \(arguments): \(said)")
     }
 }
 
