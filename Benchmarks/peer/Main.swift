@@ -91,8 +91,8 @@ struct Pair: Sendable {
             events: PeerEvents(messages: { _, messages in box.pump.withLock { $0 }?.arrived(messages.count) }))
         _ = try await pair.one.start(events: PeerEvents(messages: { _, _ in }))
         // The second broker must know the first to listen to it; it never reaches it.
-        pair.two.setPeers([NodeID(rawValue: 1): PeerAddress(host: "127.0.0.1", port: 1)])
-        pair.one.setPeers([NodeID(rawValue: 2): PeerAddress(host: "127.0.0.1", port: port)])
+        pair.two.setPeers([NodeID(rawValue: 1): [PeerAddress(host: "127.0.0.1", port: 1)]])
+        pair.one.setPeers([NodeID(rawValue: 2): [PeerAddress(host: "127.0.0.1", port: port)]])
         // Both lanes: what is sent before is dropped.
         let limit = ContinuousClock.now + .seconds(30)
         while !registry.prometheusText().contains("goulette_peer_connections{direction=\"out\"} 2") {

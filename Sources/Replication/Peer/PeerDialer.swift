@@ -10,7 +10,7 @@ internal import NIOPosix
 internal import Synchronization
 internal import Telemetry
 
-/// Dials a peer until it is stopped, with growing pauses.
+/// Dials a peer until it is stopped, at each of its addresses in turn, with pauses that grow from round to round.
 ///
 /// What is offered while there is no connection is refused: a message that waited would be old news, and a caller can do
 /// something better than wait.
@@ -21,6 +21,10 @@ final class PeerDialer: Sendable {
         var channel: (any Channel)?
         var isUp = false
         var isStopped = false
+        /// The place in the list of addresses, counted on past its end, of the last attempt or of the next.
+        var place = 0
+        /// Whether the last attempt came as far as an introduction.
+        var isIntroduced = false
         var failures: UInt64 = 0
         var retry: Scheduled<Void>?
         var random: SeededRandom
@@ -30,16 +34,18 @@ final class PeerDialer: Sendable {
     let lane: PeerLane
     private let loop: any EventLoop
     private let shared: PeerShared
-    private let address: Mutex<PeerAddress>
+    private let addresses: Mutex<[PeerAddress]>
     private let outbox: Mutex<PeerOutbox>
     private let state: NIOLoopBoundBox<State>
 
-    init(_ peer: NodeID, _ lane: PeerLane, at address: PeerAddress, on loop: any EventLoop, shared: PeerShared) {
+    /// Makes a dialer that tries `addresses`, of which there is at least one, in turn.
+    init(_ peer: NodeID, _ lane: PeerLane, at addresses: [PeerAddress], on loop: any EventLoop, shared: PeerShared) {
+        precondition(!addresses.isEmpty, "broker \(peer) has no address")
         self.peer = peer
         self.lane = lane
         self.loop = loop
         self.shared = shared
-        self.address = Mutex(address)
+        self.addresses = Mutex(addresses)
         let settings = shared.settings
         let bytesMax = lane == .bulk ? settings.bulkOutboxBytesMax : settings.controlOutboxBytesMax
         outbox = Mutex(
@@ -65,14 +71,18 @@ final class PeerDialer: Sendable {
         }
     }
 
-    /// The peer is elsewhere now.
-    func move(to address: PeerAddress) {
-        let isOther = self.address.withLock { known in
-            defer { known = address }
-            return known != address
+    /// The peer is elsewhere now: what stands is closed if another address comes first than did.
+    func move(to addresses: [PeerAddress]) {
+        precondition(!addresses.isEmpty, "broker \(peer) has no address")
+        let isOther = self.addresses.withLock { known in
+            defer { known = addresses }
+            return known.first != addresses.first
         }
         guard isOther else { return }
-        loop.execute { self.state.value.connection?.close(.stopped) }
+        loop.execute {
+            self.state.value.place = 0
+            self.state.value.connection?.close(.stopped)
+        }
     }
 
     /// Sends messages, none of them a heartbeat.
@@ -145,7 +155,8 @@ final class PeerDialer: Sendable {
     private func connect() {
         guard !state.value.isStopped, state.value.connection == nil, state.value.channel == nil else { return }
         state.value.retry = nil
-        let address = self.address.withLock { $0 }
+        state.value.isIntroduced = false
+        let address = addresses.withLock { $0[state.value.place % $0.count] }
         shared.metrics.dials.increment()
         PeerSockets.dial(address, on: loop, shared: shared, dialer: self).assumeIsolated().whenComplete { result in
             switch result {
@@ -176,8 +187,10 @@ final class PeerDialer: Sendable {
         guard !state.value.isStopped, state.value.retry == nil else { return }
         let range = shared.settings.reconnectDelay
         let (least, most) = (range.lowerBound.milliseconds, range.upperBound.milliseconds)
-        let doublings = min(state.value.failures, 20)
-        let full = min(most, least << Int64(doublings))
+        // What worked is tried again first; what did not makes room for the next address.
+        if !state.value.isIntroduced { state.value.place += 1 }
+        let rounds = state.value.failures / UInt64(addresses.withLock { $0.count })
+        let full = min(most, least << Int64(min(rounds, 20)))
         state.value.failures += 1
         let delay = full - Int64(state.value.random.next() % UInt64(full / 2 + 1))
         state.value.retry = loop.scheduleTask(in: .milliseconds(delay)) { self.connect() }
@@ -186,6 +199,7 @@ final class PeerDialer: Sendable {
     /// The introductions are made.
     func established(_ connection: PeerConnection, _ remote: PeerIdentity) {
         state.value.connection = connection
+        state.value.isIntroduced = true
         state.value.failures = 0
         withOutbox { $0.open() }
         shared.logger.debug("lane to a broker is open", metadata: ["peer": "\(peer)", "lane": "\(lane)"])

@@ -33,7 +33,7 @@ public final class PeerTransport: PeerLink {
     private struct State {
         var phase = Phase.idle
         var clusterID: String
-        var peers: [NodeID: PeerAddress] = [:]
+        var peers: [NodeID: [PeerAddress]] = [:]
         var lanes: [NodeID: Lanes] = [:]
     }
 
@@ -79,7 +79,7 @@ public final class PeerTransport: PeerLink {
         let port = listener.localAddress?.port ?? settings.listen.port
         shared.listens(on: port)
         let peers = state.withLock { state in
-            guard case .running = state.phase else { return nil as [NodeID: PeerAddress]? }
+            guard case .running = state.phase else { return nil as [NodeID: [PeerAddress]]? }
             state.phase = .running(shared, listener: listener)
             _ = shared.setClusterID(state.clusterID)
             return state.peers
@@ -111,10 +111,12 @@ public final class PeerTransport: PeerLink {
         for channel in shared.acceptedChannels { try? await channel.close() }
     }
 
-    /// The brokers to be connected with, without this one; replaces those of the last call.
+    /// The brokers to be connected with, without this one, each with where it may be; replaces those of the last call.
     ///
-    /// Messages and most requests are taken only from brokers that are named here.
-    public func setPeers(_ peers: [NodeID: PeerAddress]) {
+    /// The addresses of a broker, at least one, are tried in turn until the broker itself answers at one of them; a
+    /// connection that stands is closed when another address comes first than did. Messages and most requests are taken
+    /// only from brokers that are named here.
+    public func setPeers(_ peers: [NodeID: [PeerAddress]]) {
         let (begun, ended) = state.withLock { state -> ([PeerDialer], [PeerDialer]) in
             state.peers = peers
             guard case .running(let shared, .some) = state.phase else { return ([], []) }
@@ -125,14 +127,14 @@ public final class PeerTransport: PeerLink {
                 ended += lanes.all
                 state.lanes[peer] = nil
             }
-            for (peer, address) in peers where peer != node {
+            for (peer, addresses) in peers where peer != node {
                 if let lanes = state.lanes[peer] {
-                    for dialer in lanes.all { dialer.move(to: address) }
+                    for dialer in lanes.all { dialer.move(to: addresses) }
                     continue
                 }
                 let lanes = Lanes(
-                    control: PeerDialer(peer, .control, at: address, on: group.next(), shared: shared),
-                    bulk: PeerDialer(peer, .bulk, at: address, on: group.next(), shared: shared))
+                    control: PeerDialer(peer, .control, at: addresses, on: group.next(), shared: shared),
+                    bulk: PeerDialer(peer, .bulk, at: addresses, on: group.next(), shared: shared))
                 state.lanes[peer] = lanes
                 begun += lanes.all
             }

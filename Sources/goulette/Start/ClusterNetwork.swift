@@ -48,7 +48,7 @@ final class ClusterNetwork: Sendable {
         ) { found in
             var addresses: [NodeID: NetworkAddress] = [:]
             for peer in found { addresses[peer.id] = peer.address }
-            peers.learn(addresses)
+            peers.found(addresses)
         }
         self.peers = peers
     }
@@ -60,7 +60,7 @@ final class ClusterNetwork: Sendable {
             founders: cluster.joins ? [] : cluster.peers.map(\.id), hosting: GroupHostSettings(cluster),
             incarnation: incarnation,
             know: { [peers] id, endpoint in
-                peers.learn([id: NetworkAddress(host: endpoint.host, port: Int(endpoint.port))])
+                peers.registered(id, at: NetworkAddress(host: endpoint.host, port: Int(endpoint.port)))
             }, entered: { startup.finish(.membership) })
     }
 
@@ -95,21 +95,54 @@ final class ClusterNetwork: Sendable {
     }
 }
 
-/// The addresses the transport uses; the newest word on a broker counts.
+/// The addresses the transport uses.
+///
+/// A broker is looked for where it registered with the controller, and where the configuration or the directory says: the
+/// newest word first. What is registered is only corrected through a controller that is reachable, so it must not hide the
+/// others when all brokers have moved.
 private final class PeerBook: Sendable {
+    private struct Entry: Equatable {
+        var found: Replication.PeerAddress?
+        var registered: Replication.PeerAddress?
+        var registeredLast = false
+
+        var addresses: [Replication.PeerAddress] {
+            let known = (registeredLast ? [registered, found] : [found, registered]).compactMap(\.self)
+            return found == registered ? Array(known.prefix(1)) : known
+        }
+    }
+
     private let transport: PeerTransport
-    private let addresses = Mutex<[NodeID: Replication.PeerAddress]>([:])
+    private let entries = Mutex<[NodeID: Entry]>([:])
 
     init(_ transport: PeerTransport) { self.transport = transport }
 
-    func learn(_ found: [NodeID: NetworkAddress]) {
-        addresses.withLock { addresses in
-            let before = addresses
-            for (id, address) in found where id != transport.node {
-                addresses[id] = Replication.PeerAddress(host: address.host, port: address.port)
+    /// The configuration or the directory names addresses.
+    func found(_ addresses: [NodeID: NetworkAddress]) {
+        learn(addresses) { entry, address in
+            entry.found = address
+            entry.registeredLast = false
+        }
+    }
+
+    /// The controller names an address.
+    func registered(_ id: NodeID, at address: NetworkAddress) {
+        learn([id: address]) { entry, address in
+            entry.registered = address
+            entry.registeredLast = true
+        }
+    }
+
+    private func learn(
+        _ addresses: [NodeID: NetworkAddress], _ note: (inout Entry, Replication.PeerAddress) -> Void
+    ) {
+        entries.withLock { entries in
+            let before = entries
+            for (id, address) in addresses where id != transport.node {
+                note(&entries[id, default: Entry()], .init(host: address.host, port: address.port))
             }
             // Under the lock: the transport must not be told an older list after a newer one.
-            if addresses != before { transport.setPeers(addresses) }
+            if entries != before { transport.setPeers(entries.mapValues(\.addresses)) }
         }
     }
 }

@@ -45,7 +45,9 @@ final class BrokerCluster: Sendable {
         var networks: [NodeID: Network] = [:]
         for node in cluster.members { networks[node] = try await startNetwork(node) }
         let addresses = networks.mapValues { Replication.PeerAddress(host: "127.0.0.1", port: $0.port) }
-        for (node, network) in networks { network.transport.setPeers(addresses.filter { $0.key != node }) }
+        for (node, network) in networks {
+            network.transport.setPeers(addresses.filter { $0.key != node }.mapValues { [$0] })
+        }
         try await withThrowingTaskGroup { group in
             for (node, network) in networks {
                 group.addTask { try await cluster.start(node, network) }

@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, Producer
 
 from brokers import wait_until
 from load import Load, check, read_all
+from ports import free_port
 
 KILLS = int(os.environ.get("GOULETTE_CLUSTER_KILLS", "3"))
 
@@ -145,6 +146,35 @@ def test_everything_is_there_after_a_restart_of_all(cluster):
     cluster.start()
     cluster.wait_healthy()
     assert read_all(cluster, "kept", 0) == before
+    fill(cluster, "kept", 100)
+    assert len(read_all(cluster, "kept", 0)) == 1100
+
+
+@pytest.mark.parametrize("ports", ["others", "exchanged"])
+def test_all_brokers_may_move_at_once(cluster, ports):
+    """Nobody is where the controller remembers: there is nothing, or another broker."""
+    cluster.create_topic("kept", partitions=3)
+    fill(cluster, "kept", 1000)
+    before = read_all(cluster, "kept", 0)
+    assert cluster.stop() == [0, 0, 0], cluster.log_tails()
+    old = [member.peer_port for member in cluster.members]
+    new = old[1:] + old[:1] if ports == "exchanged" else [free_port() for _ in old]
+    for member, port in zip(cluster.members, new):
+        member.peer_port = port
+        member.port, member.admin_port = free_port(), free_port()
+    cluster.write_configs()
+    began = time.monotonic()
+    cluster.start()
+    cluster.wait_healthy()
+    print(f"healthy at other addresses after {time.monotonic() - began:.1f} s")
+    assert read_all(cluster, "kept", 0) == before
+    # What they told each other of their new addresses suffices from now on.
+    member = cluster[2]
+    member.stop()
+    member.peer_port = free_port()
+    member.write_config([f"{other.number}@127.0.0.1:{other.peer_port}" for other in cluster.members])
+    member.launch().wait_ready()
+    cluster.wait_healthy()
     fill(cluster, "kept", 100)
     assert len(read_all(cluster, "kept", 0)) == 1100
 

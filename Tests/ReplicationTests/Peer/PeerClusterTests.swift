@@ -198,7 +198,7 @@ private final class ReplicatingBroker: Sendable {
         let brokers = try (1...3).map { try ReplicatingBroker($0, directory: scratch.url) }
         var addresses: [NodeID: PeerAddress] = [:]
         for broker in brokers { addresses[broker.node] = try await broker.start(brokers.map(\.node)) }
-        for broker in brokers { broker.transport.setPeers(addresses) }
+        for broker in brokers { broker.transport.setPeers(addresses.mapValues { [$0] }) }
         try await until { try await everyGroupIsLed(brokers) }
         try await propose(120, to: brokers, &random)
         try await agree(brokers)
@@ -211,7 +211,7 @@ private final class ReplicatingBroker: Sendable {
         try await until { try await everyGroupIsLed(rest) }
         try await propose(60, to: rest, &random)
         try await agree(rest)
-        lost.transport.setPeers(addresses)
+        lost.transport.setPeers(addresses.mapValues { [$0] })
         try await until { try await everyGroupIsLed(brokers) }
         try await propose(30, to: brokers, &random)
         try await agree(brokers)

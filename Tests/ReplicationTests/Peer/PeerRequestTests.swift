@@ -91,7 +91,7 @@ import Testing
         let member = PeerTestBroker(1)
         let stranger = PeerTestBroker(2)
         for broker in [member, stranger] { try await broker.start() }
-        stranger.transport.setPeers([member.node: member.address])
+        stranger.transport.setPeers([member.node: [member.address]])
         await stranger.log.wait(for: "up 1")
         member.table.serve(.registerBroker, access: .anyone) { _, answer in
             answer(.success(ByteBuffer(string: "welcome")))
@@ -99,7 +99,7 @@ import Testing
         member.table.serve(.proposeClusterCommand) { _, answer in answer(.success(ByteBuffer())) }
         #expect(await stranger.call(.registerBroker, "", to: 1) == "welcome")
         #expect(await stranger.call(.proposeClusterCommand, "", to: 1) == "\(PeerCallError.notPermitted)")
-        member.transport.setPeers([stranger.node: stranger.address])
+        member.transport.setPeers([stranger.node: [stranger.address]])
         #expect(await stranger.call(.proposeClusterCommand, "", to: 1) == "")
         for broker in [member, stranger] { await broker.transport.stop() }
     }

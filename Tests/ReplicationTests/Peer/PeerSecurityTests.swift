@@ -93,7 +93,7 @@ private struct Certificates {
         let server = PeerTestBroker(2) { $0.tls = good }
         let client = PeerTestBroker(1) { $0.tls = bad }
         for broker in [client, server] { try await broker.start() }
-        client.transport.setPeers([server.node: server.address])
+        client.transport.setPeers([server.node: [server.address]])
         switch flaw {
         case "another broker":
             await client.log.wait(for: "refusedByPeer(Replication.PeerWelcome.Status.wrongCertificate)")

@@ -162,6 +162,6 @@ final class PeerTestBroker: Sendable {
 
     static func introduce(_ brokers: [PeerTestBroker]) {
         let addresses = Dictionary(uniqueKeysWithValues: brokers.map { ($0.node, $0.address) })
-        for broker in brokers { broker.transport.setPeers(addresses) }
+        for broker in brokers { broker.transport.setPeers(addresses.mapValues { [$0] }) }
     }
 }

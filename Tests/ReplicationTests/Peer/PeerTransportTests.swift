@@ -119,7 +119,7 @@ import Testing
         first.transport.send([message(1)], to: second.node)
         #expect(first.value("goulette_peer_messages_dropped_total{reason=\"disconnected\"}") == before + 1)
         let again = PeerTestBroker(2, incarnation: 71) { $0.listen = address }
-        again.transport.setPeers([first.node: first.address])
+        again.transport.setPeers([first.node: [first.address]])
         try await again.start()
         await first.log.wait(for: "up 2 71")
         // The first vector on the new connection is whole.
@@ -131,7 +131,7 @@ import Testing
 
     @Test func peersComeAndGo() async throws {
         let brokers = try await PeerTestBroker.cluster(3)
-        brokers[0].transport.setPeers([brokers[1].node: brokers[1].address])
+        brokers[0].transport.setPeers([brokers[1].node: [brokers[1].address]])
         await brokers[0].log.wait(for: "down 3")
         #expect(await brokers[0].call(.probeBroker, "", to: 3) == "\(PeerCallError.unknownPeer)")
         // What is left of it is not listened to.
@@ -139,11 +139,28 @@ import Testing
         brokers[1].transport.send([message(2)], to: brokers[0].node)
         await brokers[0].log.wait(for: "message 2 from 2")
         // Broker 3 is somewhere else now: there the wrong broker answers.
-        brokers[0].transport.setPeers([brokers[1].node: brokers[2].address])
+        brokers[0].transport.setPeers([brokers[1].node: [brokers[2].address]])
         await brokers[0].log.wait(for: "down 2")
         await brokers[0].log.wait(for: "refusedByPeer(Replication.PeerWelcome.Status.wrongNode)")
-        brokers[0].transport.setPeers([brokers[1].node: brokers[1].address])
+        brokers[0].transport.setPeers([brokers[1].node: [brokers[1].address]])
         await brokers[0].log.wait(for: "up 2", times: 2)
+        await stop(brokers)
+    }
+
+    /// At the first address of broker 2 another broker answers, at the second nobody, at the third it does itself.
+    @Test func everyAddressOfAPeerIsTried() async throws {
+        let brokers = try await PeerTestBroker.cluster(3)
+        let nobody = PeerAddress(host: "127.0.0.1", port: 1)
+        brokers[0].transport.setPeers([brokers[1].node: [brokers[2].address, nobody, brokers[1].address]])
+        await brokers[0].log.wait(for: "down 2")
+        await brokers[0].log.wait(for: "refusedByPeer(Replication.PeerWelcome.Status.wrongNode)")
+        await brokers[0].log.wait(for: "up 2", times: 2)
+        // Further addresses are no reason to close a connection; another first one is.
+        brokers[0].transport.setPeers([brokers[1].node: [brokers[2].address, brokers[1].address]])
+        #expect(await brokers[0].call(.probeBroker, "", to: 2) == "\(PeerCallError.unknownType)")
+        brokers[0].transport.setPeers([brokers[1].node: [nobody, brokers[1].address]])
+        await brokers[0].log.wait(for: "down 2", times: 2)
+        await brokers[0].log.wait(for: "up 2", times: 3)
         await stop(brokers)
     }
 
@@ -154,7 +171,7 @@ import Testing
             if status == "wrongCluster" { $0.clusterID = "other" }
         }
         for broker in [first, second] { try await broker.start() }
-        first.transport.setPeers([NodeID(rawValue: status == "ownID" ? 9 : 2): second.address])
+        first.transport.setPeers([NodeID(rawValue: status == "ownID" ? 9 : 2): [second.address]])
         await second.log.wait(
             for: "refused(Replication.PeerWelcome.Status.\(status == "ownID" ? "wrongNode" : status))")
         await first.log.wait(for: "refusedByPeer")
@@ -251,7 +268,7 @@ import Testing
         }
         try await broker.start()
         let address = PeerAddress(host: "127.0.0.1", port: try #require(deaf.localAddress?.port))
-        broker.transport.setPeers([identity.node: address])
+        broker.transport.setPeers([identity.node: [address]])
         await broker.log.wait(for: "up 2 3")
         await broker.waitForLanes(to: identity.node)
         let payload = PeerSamples.bytes(1 << 20)
