@@ -148,6 +148,8 @@ extension ReplicaGroup {
         case .needEntries(let request): load(request)
         case .configurationChanged(let configuration, _):
             hasPeers = core.isBehindFloor || !configuration.isOnly(node)
+            // Nobody is left to fetch it, and time is not counted without peers.
+            if !hasPeers { dropOffer() }
             noteReplication(isSettled: false)
             host?.configured(self)
             observer?.replicaConfigured(configuration, isCommitted: false)

@@ -39,7 +39,7 @@ extension ReplicaGroup {
             isMakingOffer = false
             switch result {
             case .success(let snapshot):
-                guard self.host != nil else { return source.releaseSnapshot() }
+                guard self.host != nil, hasPeers else { return source.releaseSnapshot() }
                 offer = SnapshotOffer(snapshot: snapshot, usedAt: host.now)
                 host.wake(self)
                 host.metrics.snapshotsProvided.increment()
@@ -59,17 +59,26 @@ extension ReplicaGroup {
         core.snapshotProvided(info, to: peer, into: &directives)
     }
 
-    /// Lets go of a snapshot that nobody fetches: at once when every peer is fed with entries, for as long as it is on
-    /// offer its files can neither be compacted nor go; but only after a while when a peer that is away may come back and
-    /// go on with it.
+    /// Lets go of a snapshot that nobody fetches.
+    ///
+    /// At once when every peer has nearly all entries: for as long as it is on offer its files can neither be compacted nor go.
+    /// But only after a while when a peer is away or far behind: what it is fed with could be compacted before it gets it, and
+    /// then it may come back and go on with the snapshot.
     func tickOffer(_ now: UInt64) {
         guard let offer, let host else { return }
         let isOld = offer.usedAt + UInt64(host.settings.recovery.idleTicksMax) < now
         if isOld || feedsAllPeers { dropOffer() }
     }
 
+    /// Entries that a peer may lack which has nearly all: about what is under way to one that follows a busy leader.
+    private static let nearlyAllEntries = 1024
+
     private var feedsAllPeers: Bool {
-        core.role == .leader && core.peerStatus.allSatisfy { $0.state == .replicate && $0.isRecentlyActive }
+        let last = log.lastIndex
+        return core.role == .leader
+            && core.peerStatus.allSatisfy {
+                $0.state == .replicate && $0.isRecentlyActive && last - $0.match <= Self.nearlyAllEntries
+            }
     }
 
     func dropOffer() {

@@ -68,8 +68,8 @@ public struct GroupConfiguration: Hashable, Sendable {
                 timeout: "consumer.session.timeout.ms",
                 of: consumer.1)
         }
-        let share = settings.shareGroups.adapted(to: self)
-        let (interval, timeout) = (share.heartbeatInterval.wholeMilliseconds, share.sessionTimeout.wholeMilliseconds)
+        let interval = shareHeartbeatMilliseconds ?? settings.shareGroups.heartbeatInterval.wholeMilliseconds
+        let timeout = shareSessionMilliseconds ?? settings.shareGroups.sessionTimeout.wholeMilliseconds
         if shareHeartbeatMilliseconds != nil || shareSessionMilliseconds != nil, interval >= timeout {
             throw .heartbeat(
                 name: "share.heartbeat.interval.ms", milliseconds: interval, timeout: "share.session.timeout.ms",
@@ -100,6 +100,17 @@ public enum GroupConfigurationError: Error, Equatable, Sendable, CustomStringCon
     }
 }
 
+extension GroupConfiguration {
+    /// The heartbeat interval that members are told, in milliseconds: `interval`, but a third of the session timeout when it is
+    /// not below that.
+    ///
+    /// Both are checked together when they are set. One of them may be the broker's, which may change later; members would be
+    /// removed while they live.
+    public static func heartbeat(_ interval: Int64, session: Int64) -> Int64 {
+        interval < session ? interval : max(1, session / 3)
+    }
+}
+
 extension BrokerSettings.ShareGroups {
     /// The settings as they are for a group with `configuration`.
     public func adapted(to configuration: GroupConfiguration?) -> Self {
@@ -107,6 +118,9 @@ extension BrokerSettings.ShareGroups {
         var adapted = self
         if let value = configuration.shareSessionMilliseconds { adapted.sessionTimeout = .milliseconds(value) }
         if let value = configuration.shareHeartbeatMilliseconds { adapted.heartbeatInterval = .milliseconds(value) }
+        adapted.heartbeatInterval = .milliseconds(
+            GroupConfiguration.heartbeat(
+                adapted.heartbeatInterval.wholeMilliseconds, session: adapted.sessionTimeout.wholeMilliseconds))
         if let value = configuration.recordLockMilliseconds { adapted.recordLockDuration = .milliseconds(value) }
         if let value = configuration.offsetReset { adapted.offsetReset = value }
         if let value = configuration.offsetResetMilliseconds { adapted.offsetResetDuration = .milliseconds(value) }

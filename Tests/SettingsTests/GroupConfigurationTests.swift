@@ -25,6 +25,11 @@ import Testing
         #expect(share.offsetReset == .byDuration && share.offsetResetDuration == .seconds(26 * 3_600))
         #expect(share.maxRecordLocks == BrokerSettings.defaults.shareGroups.maxRecordLocks)
         #expect(BrokerSettings.defaults.shareGroups.adapted(to: nil) == BrokerSettings.defaults.shareGroups)
+        // The broker's interval has grown since.
+        var grown = BrokerSettings.defaults.shareGroups
+        grown.heartbeatInterval = .seconds(3_600)
+        let half = try GroupConfiguration(checking: ["share.session.timeout.ms": "45000"], settings: .defaults)
+        #expect(grown.adapted(to: half).heartbeatInterval == .seconds(15))
         #expect(GroupConfiguration(stored: group.overrides) == group)
     }
 

@@ -5,16 +5,13 @@
 // shell proposes changes and keeps the replies.
 
 import Model
-import Settings
 
 /// All groups under the consumer protocol of one coordinator, from winning leadership until losing it.
 ///
 /// A group is live while it has members or changes on their way; an empty one is made from what is stored when needed.
 struct ConsumerGroupTable: Sendable {
     /// Limits and delays.
-    private(set) var settings: GroupSettings
-    /// What groups have for themselves in place of them.
-    private var configurations: [String: GroupConfiguration]
+    private(set) var settings: SettingsByGroup
     /// The live groups by id.
     private(set) var live: [String: ConsumerGroupInstance] = [:]
     /// What subscriptions stand for.
@@ -22,39 +19,21 @@ struct ConsumerGroupTable: Sendable {
     private var deadlines = DeadlineHeap()
 
     /// The groups at the moment leadership was won.
-    init(
-        leading state: CoordinatorState, topics: TopicCatalogue, settings: GroupSettings,
-        configurations: [String: GroupConfiguration] = [:], now: Moment
-    ) {
+    init(leading state: CoordinatorState, topics: TopicCatalogue, settings: SettingsByGroup, now: Moment) {
         self.settings = settings
-        self.configurations = configurations
         resolver = SubscriptionResolver(topics: topics)
         for (id, group) in state.groups {
             guard let consumer = group.consumer, !consumer.members.isEmpty else { continue }
-            put(ConsumerGroupInstance(id: id, restoring: consumer, settings: self.settings(of: id), now: now))
+            put(ConsumerGroupInstance(id: id, restoring: consumer, settings: settings[id], now: now))
         }
     }
 
-    /// Takes over changed limits and delays; what runs already keeps its deadline.
-    mutating func adopt(_ settings: GroupSettings) {
+    /// Takes over changed limits and delays: members have them from their next heartbeats on, and what runs already keeps
+    /// its deadline.
+    mutating func adopt(_ settings: SettingsByGroup) {
         self.settings = settings
-        settle()
+        for id in live.keys { live[id]?.settings = settings[id] }
     }
-
-    /// Groups have other configurations; members have them from their next heartbeats on.
-    mutating func configure(_ configurations: [String: GroupConfiguration]) {
-        self.configurations = configurations
-        settle()
-    }
-
-    private mutating func settle() {
-        for id in live.keys {
-            let settings = settings(of: id)
-            live[id]?.settings = settings
-        }
-    }
-
-    private func settings(of group: String) -> GroupSettings { settings.adapted(to: configurations[group]) }
 
     /// When `timerFired` wants to be called.
     var nextDeadline: Instant? { deadlines.earliest }
@@ -76,7 +55,7 @@ struct ConsumerGroupTable: Sendable {
             guard GroupTable.isValid(group) else {
                 throw ConsumerGroupRefusal(.invalidRequest, "GroupId can't be empty.")
             }
-            try request.validate(settings)
+            try request.validate(settings.common)
             var instance = try take(group, request, state: state, hasRoom: hasRoom, now: now)
             instance.heartbeat(request, waiter: waiter, &resolver, now: now, into: &directives)
             put(instance)
@@ -98,7 +77,7 @@ struct ConsumerGroupTable: Sendable {
             throw ConsumerGroupRefusal(.groupMaxSizeReached, "The coordinator has its maximum number of groups.")
         }
         let stored = state.groups[group]?.consumer ?? ConsumerGroupSnapshot()
-        return ConsumerGroupInstance(id: group, restoring: stored, settings: settings(of: group), now: now)
+        return ConsumerGroupInstance(id: group, restoring: stored, settings: settings[group], now: now)
     }
 
     /// A change is committed; it may not have applied, when the state was another than the one it was made for.
@@ -123,7 +102,7 @@ struct ConsumerGroupTable: Sendable {
         instance.failed(revision: revision, error: error, into: &directives)
         put(instance)
         guard live[group] == nil, let stored = state.groups[group]?.consumer else { return }
-        put(ConsumerGroupInstance(id: group, restoring: stored, settings: settings(of: group), now: now))
+        put(ConsumerGroupInstance(id: group, restoring: stored, settings: settings[group], now: now))
     }
 
     /// Does everything that is due; calling it early is harmless.
@@ -252,7 +231,7 @@ extension ConsumerGroupTable {
     func describe(group: String, state: CoordinatorState, now: Moment) -> ConsumerGroupInstance? {
         if let instance = live[group] { return instance }
         guard let stored = state.groups[group]?.consumer else { return nil }
-        return ConsumerGroupInstance(id: group, restoring: stored, settings: settings(of: group), now: now)
+        return ConsumerGroupInstance(id: group, restoring: stored, settings: settings[group], now: now)
     }
 
     /// All groups under this protocol, by id, except those that are in use under the classic one.

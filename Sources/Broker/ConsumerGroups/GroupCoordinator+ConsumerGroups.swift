@@ -57,8 +57,7 @@ extension GroupCoordinator {
     func leadConsumers() {
         takeTopics()
         consumers = ConsumerGroupTable(
-            leading: state, topics: topics ?? TopicCatalogue(), settings: settings, configurations: configurations,
-            now: now)
+            leading: state, topics: topics ?? TopicCatalogue(), settings: settingsByGroup, now: now)
         metrics.consumerMembers.set(consumers?.memberCount ?? 0)
         leadShares()
         // What was published before may be older than what the last coordinator saw: news of that is on its way.
@@ -81,10 +80,10 @@ extension GroupCoordinator {
     /// There is a new image of the metadata.
     func topicsPublished(_ image: ClusterImage) {
         newestImage = image
-        if image.groupConfigurations != configurations {
-            configurations = image.groupConfigurations
-            consumers?.configure(configurations)
-            shares?.configure(configurations)
+        if image.groupConfigurations != settingsByGroup.configurations {
+            settingsByGroup.configurations = image.groupConfigurations
+            consumers?.adopt(settingsByGroup)
+            shares?.adopt(settingsByGroup)
         }
         // Topics come in bursts; each look costs a walk over all groups.
         let hasReaders = consumers?.live.isEmpty == false || shares?.live.isEmpty == false

@@ -369,12 +369,19 @@ package final class PartitionHost {
 
     // MARK: Image
 
+    /// Reads the configurations of groups that are other than they were.
+    private func readGroups(_ stored: [String: [String: String]]) {
+        guard groups.stored != stored else { return }
+        for name in groups.stored.keys where stored[name] == nil { groups.parsed[name] = nil }
+        for (name, values) in stored where groups.stored[name] != values {
+            groups.parsed[name] = GroupConfiguration(stored: values)
+        }
+        groups.stored = stored
+    }
+
     /// Gives every shard the image of `state`, and calls `then` when all of them serve it.
     package func publish(_ state: ClusterState, controller: NodeID?, then: @escaping () -> Void) {
-        if groups.stored != state.groupConfigurations {
-            let parsed = state.groupConfigurations.mapValues { GroupConfiguration(stored: $0) }
-            groups = (state.groupConfigurations, parsed)
-        }
+        readGroups(state.groupConfigurations)
         factory.published.replace(with: topics, configuredGroups: groups.parsed.count)
         let image = ClusterImage(
             clusterID: state.clusterID ?? "", node: factory.node, controller: controller, brokers: state.brokers,

@@ -18,7 +18,9 @@ import Telemetry
 final class GroupCoordinator: StateMachineLogic {
     var state: CoordinatorState
     let machine: ReplicatedStateMachine
-    private(set) var settings: GroupSettings
+    /// Limits and delays.
+    var settingsByGroup: SettingsByGroup
+    var settings: GroupSettings { settingsByGroup.common }
     private let clock: Clock
     let loop: any EventLoop
     let logger: Logger
@@ -39,8 +41,6 @@ final class GroupCoordinator: StateMachineLogic {
     var shareDirectives: [ShareGroupDirective] = []
     /// Topics that share groups have a state of and that were not there at the last look.
     var missingShareTopics: Set<TopicID> = []
-    /// What is set on groups for themselves.
-    var configurations: [String: GroupConfiguration] = [:]
     /// The topics that there are; nil until this broker knows.
     var topics: TopicCatalogue?
     /// An image whose topics were not looked at yet.
@@ -68,7 +68,7 @@ final class GroupCoordinator: StateMachineLogic {
         self.reload = reload
         self.state = state
         self.machine = machine
-        self.settings = settings
+        settingsByGroup = SettingsByGroup(common: settings)
         self.clock = clock
         self.loop = loop
         self.random = random
@@ -87,10 +87,10 @@ final class GroupCoordinator: StateMachineLogic {
 
     /// Takes over changed limits and delays.
     func adopt(_ settings: GroupSettings) {
-        self.settings = settings
+        settingsByGroup.common = settings
         table?.adopt(settings)
-        consumers?.adopt(settings)
-        shares?.adopt(settings)
+        consumers?.adopt(settingsByGroup)
+        shares?.adopt(settingsByGroup)
     }
 
     /// Answers every parked request; clients find the coordinator again after the restart.

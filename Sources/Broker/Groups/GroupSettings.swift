@@ -54,6 +54,23 @@ extension GroupSettings {
         if let value = configuration.shareHeartbeatMilliseconds {
             adapted.shareHeartbeatMilliseconds = Int32(clamping: value)
         }
+        adapted.consumerHeartbeatMilliseconds = Int32(
+            clamping: GroupConfiguration.heartbeat(
+                Int64(adapted.consumerHeartbeatMilliseconds), session: adapted.consumerSessionTimeoutMilliseconds))
+        adapted.shareHeartbeatMilliseconds = Int32(
+            clamping: GroupConfiguration.heartbeat(
+                Int64(adapted.shareHeartbeatMilliseconds), session: adapted.shareSessionTimeoutMilliseconds))
         return adapted
     }
+}
+
+/// The limits and delays of every group: what all share, except where a group has a configuration of its own.
+struct SettingsByGroup: Sendable {
+    /// What a group without a configuration has.
+    var common: GroupSettings
+    /// What groups have in place of it (GROUP resources), by group id.
+    var configurations: [String: GroupConfiguration] = [:]
+
+    /// What holds for `group`.
+    subscript(group: String) -> GroupSettings { common.adapted(to: configurations[group]) }
 }

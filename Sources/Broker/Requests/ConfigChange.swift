@@ -40,6 +40,8 @@ package struct ConfigChange: Sendable {
     ) throws(AdminRefusal) -> [String: String] {
         var result = start
         for change in changes {
+            // What a newer version stored can be taken away.
+            if change.operation == .delete, result.removeValue(forKey: change.name) != nil { continue }
             guard let definition = resource.definition(change.name) else {
                 let hint = resource.suggestion(for: change.name).map { "; did you mean \($0)?" } ?? ""
                 throw AdminRefusal(.invalidConfig, "Unknown \(resource) configuration \(change.name)\(hint)")

@@ -119,8 +119,9 @@ extension CoordinatorState {
     ) -> ShareStateOutcome {
         let found = shareState(change.key)
         guard case .success(var state) = found else { return found }
-        if let refusal = state.refusal(of: change) { return .failure(refusal) }
+        // Before it is judged by what it would add now.
         if state.hasApplied(change) { return found }
+        if let refusal = state.refusal(of: change) { return .failure(refusal) }
         state.apply(change)
         put(state, change.key, into: &writes)
         return .success(state)

@@ -52,8 +52,7 @@ extension GroupCoordinator {
     /// Begins to serve the share groups that are stored.
     func leadShares() {
         shares = ShareGroupTable(
-            leading: state, topics: topics ?? TopicCatalogue(), settings: settings, configurations: configurations,
-            now: now)
+            leading: state, topics: topics ?? TopicCatalogue(), settings: settingsByGroup, now: now)
         metrics.shareMembers.set(shares?.memberCount ?? 0)
     }
 

@@ -5,55 +5,34 @@
 // and keeps the replies.
 
 import Model
-import Settings
 
 /// All share groups of one coordinator, from winning leadership until losing it.
 ///
 /// A group is live while it has members or changes on their way; an empty one is made from what is stored when needed.
 struct ShareGroupTable: Sendable {
     /// Limits and delays.
-    private(set) var settings: GroupSettings
-    /// What groups have for themselves in place of them.
-    private var configurations: [String: GroupConfiguration]
+    private(set) var settings: SettingsByGroup
     /// The live groups by id.
     private(set) var live: [String: ShareGroupInstance] = [:]
     private var topics: TopicCatalogue
     private var deadlines = DeadlineHeap()
 
     /// The groups at the moment leadership was won.
-    init(
-        leading state: CoordinatorState, topics: TopicCatalogue, settings: GroupSettings,
-        configurations: [String: GroupConfiguration] = [:], now: Moment
-    ) {
+    init(leading state: CoordinatorState, topics: TopicCatalogue, settings: SettingsByGroup, now: Moment) {
         self.settings = settings
-        self.configurations = configurations
         self.topics = topics
         for (id, group) in state.groups {
             guard let share = group.share, !share.members.isEmpty else { continue }
-            put(ShareGroupInstance(id: id, restoring: share, settings: self.settings(of: id), now: now))
+            put(ShareGroupInstance(id: id, restoring: share, settings: settings[id], now: now))
         }
     }
 
-    /// Takes over changed limits and delays; what runs already keeps its deadline.
-    mutating func adopt(_ settings: GroupSettings) {
+    /// Takes over changed limits and delays: members have them from their next heartbeats on, and what runs already keeps
+    /// its deadline.
+    mutating func adopt(_ settings: SettingsByGroup) {
         self.settings = settings
-        settle()
+        for id in live.keys { live[id]?.settings = settings[id] }
     }
-
-    /// Groups have other configurations; members have them from their next heartbeats on.
-    mutating func configure(_ configurations: [String: GroupConfiguration]) {
-        self.configurations = configurations
-        settle()
-    }
-
-    private mutating func settle() {
-        for id in live.keys {
-            let settings = settings(of: id)
-            live[id]?.settings = settings
-        }
-    }
-
-    private func settings(of group: String) -> GroupSettings { settings.adapted(to: configurations[group]) }
 
     /// When `timerFired` wants to be called.
     var nextDeadline: Instant? { deadlines.earliest }
@@ -98,7 +77,7 @@ struct ShareGroupTable: Sendable {
             throw ConsumerGroupRefusal(.groupMaxSizeReached, "The coordinator has its maximum number of groups.")
         }
         return ShareGroupInstance(
-            id: group, restoring: stored ?? ShareGroupSnapshot(), settings: settings(of: group), now: now)
+            id: group, restoring: stored ?? ShareGroupSnapshot(), settings: settings[group], now: now)
     }
 
     /// A change is committed; it may not have applied, when the state was another than the one it was made for.
@@ -125,7 +104,7 @@ struct ShareGroupTable: Sendable {
         instance.failed(revision: revision, error: error, into: &directives)
         put(instance)
         guard live[group] == nil, let stored = state.groups[group]?.share else { return }
-        put(ShareGroupInstance(id: group, restoring: stored, settings: settings(of: group), now: now))
+        put(ShareGroupInstance(id: group, restoring: stored, settings: settings[group], now: now))
     }
 
     /// Does everything that is due; calling it early is harmless.
@@ -186,7 +165,7 @@ struct ShareGroupTable: Sendable {
     func describe(group: String, state: CoordinatorState, now: Moment) -> ShareGroupInstance? {
         if let instance = live[group] { return instance }
         guard let stored = state.groups[group]?.share else { return nil }
-        return ShareGroupInstance(id: group, restoring: stored, settings: settings(of: group), now: now)
+        return ShareGroupInstance(id: group, restoring: stored, settings: settings[group], now: now)
     }
 
     /// All share groups, by id.

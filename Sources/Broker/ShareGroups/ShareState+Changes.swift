@@ -6,8 +6,11 @@
 import KafkaProtocol
 
 extension ShareState {
-    /// Ranges that one state may have: more than the records that may be in flight at the highest setting.
-    static let batchesMax = 20_000
+    /// Ranges that one state may have: more than the 10,000 records that may be in flight at the highest setting can make, when
+    /// a change that names each of them cuts as many ranges in two.
+    ///
+    /// A change that might exceed it is refused, and its leader ends.
+    static let batchesMax = 32_000
 
     /// A partition of which nothing was delivered.
     static let initial = ShareState(stateEpoch: 0, leaderEpoch: -1, startOffset: -1, batches: [])
@@ -21,9 +24,9 @@ extension ShareState {
         return batches.count + 2 * change.batches.count > Self.batchesMax ? .recordListTooLarge : nil
     }
 
-    /// Whether a change that ``refusal(of:)`` lets pass was applied before: its sender did not hear of it.
+    /// Whether a change was applied before: its sender did not hear of it.
     func hasApplied(_ change: ShareStateChange) -> Bool {
-        change.leaderEpoch == leaderEpoch && change.number == lastChange
+        change.stateEpoch == stateEpoch && change.leaderEpoch == leaderEpoch && change.number == lastChange
     }
 
     /// Writes of earlier leaders are refused from now on; the epoch is higher than any that was seen.

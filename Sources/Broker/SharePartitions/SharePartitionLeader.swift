@@ -57,7 +57,7 @@ final class SharePartitionLeader {
     /// The term of leadership that this object is for.
     let leaderEpoch: Int32
     let environment: ShareEnvironment
-    var settings: ShareReadSettings
+    private(set) var settings: ShareReadSettings
     private(set) var phase = Phase.loading([])
     /// Means nothing before the state was read.
     var window: ShareWindow
@@ -315,6 +315,16 @@ final class SharePartitionLeader {
         let woken = waiters
         waiters.removeAll()
         for (_, wake) in woken.sorted(by: { $0.key < $1.key }) { wake() }
+    }
+
+    /// Takes over other settings; whoever waits for records looks again when others count as readable.
+    func adopt(_ settings: ShareReadSettings) {
+        let isOther = settings.isolation != self.settings.isolation
+        self.settings = settings
+        guard isOther else { return }
+        if let dataRegistration { partition.stopWaiting(dataRegistration) }
+        dataRegistration = nil
+        wake()
     }
 
     /// Waits for the log to grow, as long as somebody waits here.

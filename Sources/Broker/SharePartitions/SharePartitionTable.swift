@@ -37,7 +37,7 @@ final class SharePartitionTable {
         if let known = leaders[key] {
             let isStale = joining && known.isIdle(since: environment.clock.now().advanced(byMilliseconds: 1))
             if known.partition === partition, known.isUsable, !isStale {
-                known.settings = ShareReadSettings(settings)
+                known.adopt(ShareReadSettings(settings))
                 return .success(known)
             }
             leaders[key] = nil

@@ -21,6 +21,8 @@ struct ShareRange: Equatable, Sendable {
     var lock: ShareLock?
     /// Whether the state is not stored yet, and is to be with the next write.
     var isUnsaved = false
+    /// The number of the write under way that has the state besides what members said.
+    var saving: Int?
 
     /// How many records there can be.
     var count: Int { Int(last - first) + 1 }
@@ -32,7 +34,7 @@ struct ShareRange: Equatable, Sendable {
     /// Whether `other`, which is next to this one, says the same.
     func isLike(_ other: ShareRange) -> Bool {
         state == other.state && deliveryCount == other.deliveryCount && lock == other.lock
-            && isUnsaved == other.isUnsaved
+            && isUnsaved == other.isUnsaved && saving == other.saving
     }
 }
 

@@ -88,9 +88,9 @@ extension ShareWindow {
                 batches.append(batch)
             }
         }
-        changeAll(where: \.isUnsaved) { $0.isUnsaved = false }
+        changeAll(where: \.isUnsaved) { ($0.isUnsaved, $0.saving) = (false, write) }
         guard !batches.isEmpty || isStartUnsaved else { return nil }
-        isStartUnsaved = false
+        if isStartUnsaved { (isStartUnsaved, startSaving) = (false, write) }
         return (start, batches)
     }
 
@@ -98,6 +98,8 @@ extension ShareWindow {
     mutating func commit(_ write: Int) {
         var (accepted, released, rejected, exhausted) = (0, 0, 0, 0)
         let last = limits.deliveriesMax
+        changeAll(where: { $0.saving == write }) { $0.saving = nil }
+        if startSaving == write { startSaving = nil }
         changeAll(where: { $0.lock?.pending?.write == write }) { range in
             switch range.lock?.pending?.state {
             case .acknowledged: accepted += range.count
@@ -117,8 +119,11 @@ extension ShareWindow {
         }
     }
 
-    /// The write was not stored: who has the records has them still, until their locks end.
+    /// The write was not stored: who has the records has them still, until their locks end; what else it said goes with the
+    /// next one.
     mutating func rollBack(_ write: Int) {
+        changeAll(where: { $0.saving == write }) { ($0.isUnsaved, $0.saving) = (true, nil) }
+        if startSaving == write { (isStartUnsaved, startSaving) = (true, nil) }
         changeAll(where: { $0.lock?.pending?.write == write }) { $0.lock?.pending = nil }
     }
 

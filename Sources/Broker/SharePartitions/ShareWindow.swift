@@ -36,6 +36,8 @@ struct ShareWindow: Equatable, Sendable {
     private(set) var logStart: Int64 = 0
     /// Whether the start offset is to be stored even when nothing else is.
     var isStartUnsaved = false
+    /// The number of the write under way that has the start offset for that reason.
+    var startSaving: Int?
     /// What happened since it was taken.
     private(set) var tally = ShareTally()
 
@@ -147,7 +149,9 @@ struct ShareWindow: Equatable, Sendable {
 
     /// Takes records off the end that nobody got, down to `end`.
     private mutating func trimEnd(to end: Int64) {
-        while endOffset > end, let last = ranges.last, last.isFree, last.deliveryCount == 0, !last.isUnsaved {
+        while endOffset > end, let last = ranges.last, last.isFree, last.deliveryCount == 0, !last.isUnsaved,
+            last.saving == nil
+        {
             endOffset = max(end, last.first)
             if last.first >= end { ranges.removeLast() } else { ranges[ranges.count - 1].last = end - 1 }
         }

@@ -13,8 +13,9 @@ final class ConsumerGroupHarness {
     var settings: GroupSettings
     /// What groups have for themselves.
     var configurations: [String: GroupConfiguration] = [:] {
-        didSet { table.configure(configurations) }
+        didSet { table.adopt(settingsByGroup) }
     }
+    var settingsByGroup: SettingsByGroup { SettingsByGroup(common: settings, configurations: configurations) }
     var state = CoordinatorState()
     var table: ConsumerGroupTable
     var milliseconds: Int64 = 0
@@ -29,7 +30,7 @@ final class ConsumerGroupHarness {
     init(_ settings: GroupSettings = GroupSettings()) {
         self.settings = settings
         table = ConsumerGroupTable(
-            leading: state, topics: TopicCatalogue(), settings: settings, now: Self.moment(0))
+            leading: state, topics: TopicCatalogue(), settings: SettingsByGroup(common: settings), now: Self.moment(0))
     }
 
     static func moment(_ milliseconds: Int64) -> Moment {
@@ -42,8 +43,7 @@ final class ConsumerGroupHarness {
     func failOver() {
         held = held.map { _ in [] }
         table = ConsumerGroupTable(
-            leading: state, topics: TopicCatalogue(topics), settings: settings, configurations: configurations, now: now
-        )
+            leading: state, topics: TopicCatalogue(topics), settings: settingsByGroup, now: now)
     }
 
     static func id(_ number: Int) -> TopicID { TopicID(high: 7, low: UInt64(number)) }

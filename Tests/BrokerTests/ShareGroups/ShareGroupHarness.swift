@@ -12,8 +12,9 @@ final class ShareGroupHarness {
     var settings: GroupSettings
     /// What groups have for themselves.
     var configurations: [String: GroupConfiguration] = [:] {
-        didSet { table.configure(configurations) }
+        didSet { table.adopt(settingsByGroup) }
     }
+    var settingsByGroup: SettingsByGroup { SettingsByGroup(common: settings, configurations: configurations) }
     var state = CoordinatorState()
     var table: ShareGroupTable
     var milliseconds: Int64 = 0
@@ -28,7 +29,8 @@ final class ShareGroupHarness {
     init(_ settings: GroupSettings = GroupSettings()) {
         self.settings = settings
         table = ShareGroupTable(
-            leading: state, topics: topics, settings: settings, now: ConsumerGroupHarness.moment(0))
+            leading: state, topics: topics, settings: SettingsByGroup(common: settings),
+            now: ConsumerGroupHarness.moment(0))
     }
 
     var now: Moment { ConsumerGroupHarness.moment(milliseconds) }
@@ -47,7 +49,7 @@ final class ShareGroupHarness {
     func failOver() {
         held = held.map { _ in [] }
         table = ShareGroupTable(
-            leading: state, topics: topics, settings: settings, configurations: configurations, now: now)
+            leading: state, topics: topics, settings: settingsByGroup, now: now)
     }
 
     func carryOut(_ directives: [ShareGroupDirective]) {

@@ -136,6 +136,17 @@ import Testing
         #expect(run(.lead(other, leaderEpoch: 1), on: &state) == .failure(.groupIDNotFound))
     }
 
+    /// Sent again, it is not judged by the ranges that it has made itself.
+    @Test func aLargeChangeMayBeSentAgain() throws {
+        var state = Self.coordinator()
+        _ = run(.lead(Self.key, leaderEpoch: 5), on: &state)
+        let many = (0..<Int64(ShareState.batchesMax / 2)).map { Self.batch($0 * 2, $0 * 2) }
+        let change = Self.change(many, number: 3)
+        #expect(try run(.write(change), on: &state).get().batches.count == many.count)
+        #expect(try run(.write(change), on: &state).get().batches.count == many.count)
+        #expect(run(.write(Self.change(many, number: 4)), on: &state) == .failure(.recordListTooLarge))
+    }
+
     @Test func aChangeThatWasGivenUpDoesNotComeBehindALaterOne() throws {
         var state = Self.coordinator()
         _ = run(.lead(Self.key, leaderEpoch: 5), on: &state)

@@ -181,6 +181,26 @@ private struct ShareBench {
         }
     }
 
+    @Test func whoWaitsLooksAgainWhenOthersRecordsCount() async throws {
+        try await Self.withBench { (bench: ShareBench) async throws in
+            #expect(try await bench.acquire("m").error == .none)
+            let woken: [Int] = try await bench.ask { leader, answer in
+                var woken: [Int] = []
+                var settings = leader.settings
+                for isolation in [IsolationLevel.readUncommitted, .readCommitted] {
+                    settings.isolation = isolation
+                    leader.waiters[UInt64(woken.count) + 90] = { woken.append(0) }
+                    leader.watchLog(from: 3)
+                    leader.adopt(settings)
+                    woken.append(leader.waiters.count)
+                    leader.waiters.removeAll()
+                }
+                answer(woken)
+            }
+            #expect(woken == [1, 0, 0], "only of another isolation")
+        }
+    }
+
     @Test func acknowledgementsAreAnsweredWhenTheyAreStored() async throws {
         try await Self.withBench { (bench: ShareBench) async throws in
             #expect(try await bench.acquire("m").acquired.map(\.last) == [2])

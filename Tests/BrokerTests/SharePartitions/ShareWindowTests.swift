@@ -96,6 +96,25 @@ import Testing
         #expect(window.takeTally() == ShareTally())
     }
 
+    /// What a lock that ended leaves behind travels with a write that fails, and again with the next.
+    @Test func whatAFailedWriteSaidIsSaidAgain() {
+        var window = Self.window()
+        _ = window.acquire(
+            [Self.batch(0, 4)], from: 0, owner: "a", recordsMax: 10, isStrict: false, now: Self.instant(0))
+        #expect(window.expireLocks(now: Self.instant(5000)) == true)
+        let write = window.makeWrite(1)
+        #expect(write?.batches.map(\.deliveryCount) == [1])
+        let meanwhile = window.makeWrite(2)
+        #expect(meanwhile == nil, "it is under way")
+        var stored = window
+        stored.commit(1)
+        let further = stored.makeWrite(2)
+        #expect(further == nil)
+        window.rollBack(1)
+        let again = window.makeWrite(2)
+        #expect(again?.batches == write?.batches)
+    }
+
     @Test func aWordOnRecordsOfOthersIsRefusedAsAWhole() {
         var window = Self.window()
         let batches = [Self.batch(0, 4), Self.batch(5, 9)]

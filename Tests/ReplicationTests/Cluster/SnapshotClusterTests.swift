@@ -86,6 +86,21 @@ import Testing
         try cluster.settle()
     }
 
+    /// Without others nobody fetches, and nobody counts the time until the offer is old.
+    @Test func theLastReplicaKeepsNothingForOthers() throws {
+        let (cluster, away) = try Self.withOneBehind(seed: 7)
+        let before = cluster.metrics.snapshotBytes.value
+        try cluster.start(away)
+        try cluster.run("some of the snapshot") { cluster.metrics.snapshotBytes.value - before > 8_000 }
+        let leader = try cluster.leader()
+        #expect(leader.group.offer != nil && leader.log.pinnedFrom != nil)
+        let other = try #require(cluster.founders.first { $0 != away.id && $0 != leader.node })
+        cluster.stop(away, loss: .process)
+        try cluster.change(leader, to: Raft.Configuration(voters: [leader.node, other]))
+        try cluster.change(leader, to: Raft.Configuration(voters: [leader.node]))
+        #expect(leader.group.offer == nil && leader.log.pinnedFrom == nil)
+    }
+
     @Test func aFetchGoesOnWhereItWasStopped() throws {
         let (cluster, away) = try Self.withOneBehind(seed: 5)
         let before = cluster.metrics.snapshotBytes.value
