@@ -46,7 +46,7 @@ public struct AdminSettings: Sendable {
     }
 }
 
-/// Serves metrics and health over HTTP.
+/// Serves metrics, health and administration over HTTP.
 public final class AdminServer: Sendable {
     private let settings: AdminSettings
     private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)

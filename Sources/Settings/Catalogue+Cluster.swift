@@ -69,8 +69,8 @@ extension Catalogue {
     static let clusterTLSCertificateFile = SettingKey<String>(
         "cluster.tls_certificate_file", .text(bytesMax: 4096), default: "", .high,
         """
-        This broker's certificate chain (PEM). With it brokers talk TLS and check each other: a certificate is for \
-        `broker-ID`, as its common name or an alternative name.
+        This broker's certificate chain (PEM). With it brokers talk TLS and check each other: `broker-ID` must be among \
+        the certificate's DNS names (subject alternative names); the common name does not count.
         """)
     static let clusterTLSKeyFile = SettingKey<String>(
         "cluster.tls_key_file", .text(bytesMax: 4096), default: "", .high, "The certificate's private key (PEM).")
@@ -80,7 +80,7 @@ extension Catalogue {
 
     static let clusterHeartbeatInterval = SettingKey<Duration>(
         "cluster.heartbeat_interval", .duration(milliseconds(50)...seconds(60)), default: "200ms", .low,
-        "How often leaders and brokers show that they are there. The same on all brokers.")
+        "How often leaders show that they are there. The same on all brokers.")
     static let clusterElectionTimeout = SettingKey<Duration>(
         "cluster.election_timeout", .duration(milliseconds(250)...seconds(600)), default: "1s", .medium,
         """

@@ -101,7 +101,7 @@ extension Catalogue {
         "Topics that may exist; creating more is refused.")
     static let limitsMaxPartitions = SettingKey<Int>(
         "limits.max_partitions", .integer(1...1_000_000), default: "20000", .medium, reload: .live,
-        "Partitions that may exist on this broker; creating more is refused.")
+        "Partitions that may exist in the cluster; creating more is refused.")
     static let limitsMaxPartitionsPerTopic = SettingKey<Int>(
         "limits.max_partitions_per_topic", .integer(1...100_000), default: "10000", .medium, reload: .live,
         "Partitions of one topic.")

@@ -102,7 +102,9 @@ public enum Catalogue {
 
     static let adminListen = SettingKey<NetworkAddress?>(
         "admin.listen", .address(optional: true), default: "localhost:9600", .high,
-        "Where `/metrics` and `/health` are served over HTTP. Empty: nowhere.")
+        """
+        Where metrics, health and administration (`/v1`) are served over HTTP, without authentication. Empty: nowhere.
+        """)
     private static let admin = [adminListen.definition]
 
     static func seconds(_ count: Int64) -> Int64 { count * 1_000_000_000 }

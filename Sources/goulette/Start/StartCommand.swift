@@ -39,7 +39,7 @@ struct StartCommand: AsyncParsableCommand {
     @Option(help: "What clients are told to connect to, as host:port.")
     var advertise: String?
 
-    @Option(help: "Where health and metrics are served over HTTP, as host:port.")
+    @Option(help: "Where metrics, health and administration are served over HTTP, as host:port.")
     var admin: String?
 
     @Flag(help: "Check the configuration and stop.")
