@@ -282,7 +282,8 @@ import Testing
         try FileManager.default.copyItem(
             atPath: store.segments[0], toPath: folder + "/" + Segment.fileName(LogIndex(900)))
         let copied = try store.verify()
-        #expect(copied.warned == [.leftoverSegment], "\(copied)")
+        // A process that was killed may not have come to its footers.
+        #expect(copied.warned.filter { $0 != .footerPending } == [.leftoverSegment], "\(copied.warned)")
         var meta = try store.meta()
         let second = try #require(try store.headers(store.segments[1]).first).header
         meta.firstIndex = second.index
@@ -291,6 +292,7 @@ import Testing
         meta.previousTerm = Term(1)
         try store.change { $0.putGroupMeta(meta, of: InspectFixture.group) }
         let found = try store.verify()
-        #expect(found.isClean && found.warned == [.leftoverSegment, .leftoverSegment], "\(found)")
+        let warned = found.warned.filter { $0 != .footerPending }
+        #expect(found.isClean && warned == [.leftoverSegment, .leftoverSegment], "\(found.warned) \(found.damage)")
     }
 }
