@@ -29,6 +29,7 @@ package struct ChildProcess {
     }
 
     private let id: pid_t
+
     /// Closes all files from `least` on in the child; looked up by name, for Swift's module of the C library lacks it.
     private static func closeFiles(
         from least: Int32, _ actions: UnsafeMutablePointer<posix_spawn_file_actions_t>

@@ -26,10 +26,13 @@ private final class ScriptedStore: ShareStateStore {
         var refused = 0
         var isHolding = false
         var held: [@Sendable () -> Void] = []
+        var waiters: [(least: Int, then: CheckedContinuation<Void, Never>)] = []
 
         mutating func nextRefusal() -> KafkaErrorCode? {
             guard !refusals.isEmpty else { return nil }
             refused += 1
+            for waiter in waiters where waiter.least <= refused { waiter.then.resume() }
+            waiters.removeAll { $0.least <= refused }
             return refusals.removeFirst()
         }
     }
@@ -44,13 +47,13 @@ private final class ScriptedStore: ShareStateStore {
         state.withLock { ($0.refusals, $0.refused) = (codes, 0) }
     }
 
-    /// Waits for as many refusals since ``refuse(_:)``; gives up after half a minute.
-    func until(_ isEnough: (Int) -> Bool) async throws {
-        for _ in 0..<6000 where !isEnough(state.withLock { $0.refused }) {
-            // A refusal is told to the leader alone: it is looked for again.
-            try await Task.sleep(for: .milliseconds(5))
+    /// Waits for as many refusals since ``refuse(_:)``.
+    func refusals(atLeast count: Int) async {
+        await withCheckedContinuation { waiter in
+            state.withLock { state in
+                if state.refused >= count { waiter.resume() } else { state.waiters.append((count, waiter)) }
+            }
         }
-        #expect(isEnough(state.withLock { $0.refused }))
     }
 
     func hold() { state.withLock { $0.isHolding = true } }
@@ -158,7 +161,7 @@ private struct ShareBench {
     }
 }
 
-@Suite struct SharePartitionLeaderTests {
+@Suite(.timeLimit(.minutes(5))) struct SharePartitionLeaderTests {
     private static func withBench(
         _ options: [(key: String, value: String)] = [("share_groups.auto_offset_reset", "earliest")],
         _ body: (ShareBench) async throws -> Void
@@ -235,7 +238,7 @@ private struct ShareBench {
             _ = try await bench.acquire("m")
             bench.store.refuse(Array(repeating: .coordinatorNotAvailable, count: 1000))
             async let refused = bench.acknowledge(0, 0, by: "m")
-            try await bench.store.until { $0 >= 1 }
+            await bench.store.refusals(atLeast: 1)
             bench.clock.advance(milliseconds: SharePartitionLeader.patienceMilliseconds + 1)
             #expect(try await refused == .coordinatorNotAvailable)
             // The member has the record still, and may say so again.
@@ -247,7 +250,7 @@ private struct ShareBench {
                     ShareAcquireCall(memberID: "m", bytesMax: 1, recordsMax: 1, isStrict: false)
                 ) { answer($0) }
             }
-            try await bench.store.until { $0 >= 1 }
+            await bench.store.refusals(atLeast: 1)
             bench.clock.advance(milliseconds: SharePartitionLeader.patienceMilliseconds + 1)
             #expect(try await unread.error == .coordinatorNotAvailable)
         }
